@@ -1,0 +1,2 @@
+//! The openclaw-adapter program.
+fn main() {}

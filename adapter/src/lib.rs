@@ -1,0 +1,1 @@
+//! A backend's connection to an OpenClaw gateway.

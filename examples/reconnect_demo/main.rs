@@ -1,0 +1,2 @@
+//! The reconnect demo.
+fn main() {}

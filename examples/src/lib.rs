@@ -1,0 +1,1 @@
+//! Examples of the OpenClaw adapter; see the folders beside this one.

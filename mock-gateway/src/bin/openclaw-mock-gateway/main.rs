@@ -1,0 +1,2 @@
+//! The openclaw-mock-gateway program.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Runs the scenarios on real gateways.
+fn main() {}
