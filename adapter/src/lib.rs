@@ -1,1 +1,15 @@
 //! A backend's connection to an OpenClaw gateway.
+#![forbid(unsafe_code)]
+
+mod endpoint;
+mod identity;
+mod secret;
+pub mod store;
+
+pub use endpoint::{AddressClass, Endpoint, EndpointError, GatewayKey};
+pub use identity::{DeviceId, DeviceIdentity, IdentityError};
+pub use secret::{Token, TokenError};
+pub use store::{
+    DeviceToken, GatewayMemo, IdentityStore, MemoryStore, SignatureVersion, StoreError,
+    StoreErrorKind,
+};
