@@ -10,6 +10,6 @@ pub use endpoint::{AddressClass, Endpoint, EndpointError, GatewayKey};
 pub use identity::{DeviceId, DeviceIdentity, IdentityError};
 pub use secret::{Token, TokenError};
 pub use store::{
-    DeviceToken, GatewayMemo, IdentityStore, MemoryStore, SignatureVersion, StoreError,
-    StoreErrorKind,
+    DeviceToken, FileStore, GatewayMemo, IdentityStore, InlineStore, MemoryStore, SignatureVersion,
+    StoreError, StoreErrorKind,
 };

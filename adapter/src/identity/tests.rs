@@ -189,6 +189,8 @@ fn a_device_id_is_64_lower_case_hex_digits() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn every_identity_survives_the_file(seed: [u8; 32], created_at_ms: u64) {
         let identity = DeviceIdentity::from_seed(&seed, created_at_ms);

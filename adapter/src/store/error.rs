@@ -16,6 +16,8 @@ pub struct StoreError {
     kind: StoreErrorKind,
     path: Option<PathBuf>,
     detail: Option<String>,
+    /// The mode a file or directory must have, for `LooseMode`.
+    wanted_mode: u32,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -68,10 +70,9 @@ impl StoreError {
     pub fn other(message: impl Into<String>, source: Option<Box<dyn Error + Send + Sync>>) -> Self {
         let detail = Some(message.into());
         Self {
-            kind: StoreErrorKind::Other,
-            path: None,
             detail,
             source,
+            ..Self::new(StoreErrorKind::Other, None)
         }
     }
 
@@ -80,7 +81,18 @@ impl StoreError {
             kind,
             path: path.into(),
             detail: None,
+            wanted_mode: 0,
             source: None,
+        }
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn loose_mode(path: &Path, mode: u32, wanted_mode: u32) -> Self {
+        let detail = Some(format!("mode {mode:04o}"));
+        Self {
+            detail,
+            wanted_mode,
+            ..Self::new(StoreErrorKind::LooseMode, path.to_owned())
         }
     }
 
@@ -152,10 +164,7 @@ impl StoreError {
                  or give the identity in OPENCLAW_ADAPTER_DEVICE_IDENTITY"
             ),
             StoreErrorKind::DiskFull => format!("free some space on the file system of {path}"),
-            StoreErrorKind::LooseMode => {
-                let mode = if self.is_about_a_file() { "600" } else { "700" };
-                format!("chmod {mode} {path}")
-            }
+            StoreErrorKind::LooseMode => format!("chmod {:o} {path}", self.wanted_mode),
             StoreErrorKind::Symlink => format!(
                 "put the file or directory itself at {path}; a link is not followed. To use \
                  another place set OPENCLAW_ADAPTER_STATE_DIR"
@@ -194,12 +203,6 @@ impl StoreError {
         }
     }
 
-    fn is_about_a_file(&self) -> bool {
-        self.path
-            .as_deref()
-            .is_some_and(|path| path.extension().is_some() && !path.is_dir())
-    }
-
     fn price_of_losing_it(&self) -> &'static str {
         let name = self.path.as_deref().and_then(Path::file_name);
         if name.is_some_and(|name| name == "tokens.json") {
@@ -212,34 +215,43 @@ impl StoreError {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            StoreErrorKind::HomeUnknown => "no place to keep the device identity is known",
-            StoreErrorKind::Missing => "the state directory is not there",
-            StoreErrorKind::PermissionDenied => "no permission for the state directory",
-            StoreErrorKind::ReadOnly => "the state directory is read-only",
-            StoreErrorKind::DiskFull => "the disk of the state directory is full",
-            StoreErrorKind::LooseMode => "other users may access what has to be private",
-            StoreErrorKind::Symlink => "a symbolic link is not accepted",
-            StoreErrorKind::WrongType => "neither a regular file nor a directory as expected",
-            StoreErrorKind::TooLarge => "too large for what it should be",
-            StoreErrorKind::Damaged => "damaged",
-            StoreErrorKind::ForeignVersion => "of a version that is not known here",
-            StoreErrorKind::Mismatch => "the parts of the device identity do not belong together",
-            StoreErrorKind::IdentityChanged => "the stored device identity is not the one in use",
-            StoreErrorKind::AlreadyExists => "there is another device identity already",
-            StoreErrorKind::Busy => "another process holds the lock",
-            StoreErrorKind::Identity => "no new device identity could be made",
-            StoreErrorKind::Io => "the state directory cannot be used",
-            StoreErrorKind::Other => "the identity store failed",
-        };
-        f.write_str(what)?;
-        if let Some(detail) = &self.detail {
-            write!(f, " ({detail})")?;
+        let at = self.path.as_deref().map_or_else(
+            || "the device identity".to_owned(),
+            |path| path.display().to_string(),
+        );
+        match self.kind {
+            StoreErrorKind::HomeUnknown => {
+                f.write_str("there is no home directory to keep the device identity in")
+            }
+            StoreErrorKind::Missing => write!(f, "{at} is not there"),
+            StoreErrorKind::PermissionDenied => write!(f, "{at} may not be used by this process"),
+            StoreErrorKind::ReadOnly => write!(f, "{at} is on a read-only file system"),
+            StoreErrorKind::DiskFull => write!(f, "{at} could not be written: the disk is full"),
+            StoreErrorKind::LooseMode => write!(f, "{at} is open to other users"),
+            StoreErrorKind::Symlink => write!(f, "{at} is a symbolic link"),
+            StoreErrorKind::WrongType => write!(f, "{at} is not of the type it should be"),
+            StoreErrorKind::TooLarge => write!(f, "{at} is too large for what it should hold"),
+            StoreErrorKind::Damaged => write!(f, "{at} is damaged"),
+            StoreErrorKind::ForeignVersion => write!(f, "{at} is of a version not known here"),
+            StoreErrorKind::Mismatch => {
+                write!(
+                    f,
+                    "{at} was put together from parts of different identities"
+                )
+            }
+            StoreErrorKind::IdentityChanged => {
+                write!(f, "{at} no longer holds the identity that is in use")
+            }
+            StoreErrorKind::AlreadyExists => write!(f, "{at} holds another identity already"),
+            StoreErrorKind::Busy => write!(f, "{at} is locked by another process"),
+            StoreErrorKind::Identity => f.write_str("no new device identity could be made"),
+            StoreErrorKind::Io => write!(f, "{at} could not be used"),
+            StoreErrorKind::Other => f.write_str("the identity store failed"),
+        }?;
+        match &self.detail {
+            Some(detail) => write!(f, " ({detail})"),
+            None => Ok(()),
         }
-        if let Some(path) = &self.path {
-            write!(f, ": {}", path.display())?;
-        }
-        Ok(())
     }
 }
 
@@ -274,19 +286,21 @@ mod tests {
         StoreError::new(kind, PathBuf::from(path))
     }
 
+    #[cfg(unix)]
     #[test]
     fn the_fix_for_a_loose_mode_is_the_command() {
-        let file = error(StoreErrorKind::LooseMode, "/var/lib/x/identity/device.json");
-        assert_eq!(file.fix(), "chmod 600 /var/lib/x/identity/device.json");
-        assert_eq!(
-            error(StoreErrorKind::LooseMode, "/var/lib/x").fix(),
-            "chmod 700 /var/lib/x"
-        );
+        let path = Path::new("/var/lib/x/identity/device.json");
+        let error = StoreError::loose_mode(path, 0o644, 0o600);
+        assert_eq!(error.fix(), "chmod 600 /var/lib/x/identity/device.json");
+        let said = "/var/lib/x/identity/device.json is open to other users (mode 0644)";
+        assert_eq!(error.to_string(), said);
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_path_in_a_command_is_quoted_where_a_shell_needs_it() {
-        let fix = |path: &str| error(StoreErrorKind::LooseMode, path).fix();
+        let fix = |path: &str| StoreError::loose_mode(Path::new(path), 0o755, 0o700).fix();
+        assert_eq!(fix("/var/lib/x"), "chmod 700 /var/lib/x");
         assert_eq!(fix("/a b/c"), "chmod 700 '/a b/c'");
         assert_eq!(fix("/it's;rm"), r"chmod 700 '/it'\''s;rm'");
     }

@@ -5,13 +5,21 @@
 //! [`conformance::check`].
 
 pub mod conformance;
+mod dir;
 mod error;
+mod file;
+mod inline;
 mod memory;
+mod permissions;
+mod step;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use file::FileStore;
+pub use inline::InlineStore;
 pub use memory::MemoryStore;
 
 use crate::endpoint::GatewayKey;
