@@ -5,6 +5,8 @@ mod endpoint;
 mod identity;
 mod secret;
 pub mod store;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use endpoint::{AddressClass, Endpoint, EndpointError, GatewayKey};
 pub use identity::{DeviceId, DeviceIdentity, IdentityError};
@@ -13,3 +15,5 @@ pub use store::{
     DeviceToken, FileStore, GatewayMemo, IdentityStore, InlineStore, MemoryStore, SignatureVersion,
     StoreError, StoreErrorKind,
 };
+#[cfg(feature = "tls")]
+pub use tls::{TlsError, TlsFingerprint};
