@@ -12,12 +12,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub(crate) use hello::{HelloContext, health, hello_ok, presence_self, status};
-pub(crate) use methods::{Required, advertised, required_scope};
+pub(crate) use methods::{Required, required_scope};
 pub(crate) use refusal::{
     AuthFailure, AuthReason, DeviceFault, PairingReason, PairingRefusal, Provided, Refusal,
-    Rendered,
 };
-pub(crate) use schemas::{connect_params, method_params, request_frame};
+pub(crate) use schemas::{connect_params, params_error, request_frame};
 
 /// Which real gateway the mock is.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
