@@ -1,0 +1,77 @@
+//! The person who approves: the gateway's own command line program on the gateway's host.
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use super::Target;
+use super::client::{Client, Via};
+use super::device::Device;
+use super::handshake::Attempt;
+
+/// A local operator without a device, as the command line program of 2026.9.6 is.
+#[derive(Debug)]
+pub(super) struct Operator {
+    client: Client,
+}
+
+impl Operator {
+    /// May do everything.
+    pub(super) async fn admin(target: &Target) -> Result<Self> {
+        Self::with_scopes(target, &["operator.admin", "operator.pairing"]).await
+    }
+
+    pub(super) async fn with_scopes(target: &Target, scopes: &[&str]) -> Result<Self> {
+        let mut client = Attempt::new(target, Via::Local, None)
+            .cli("linux")
+            .scopes(scopes)
+            .play(target)
+            .await?;
+        if !client.is_open() {
+            bail!("the local operator is refused: {}", json!(client.log()));
+        }
+        client.clear_log();
+        Ok(Self { client })
+    }
+
+    /// Calls a method and returns the whole answer, good or bad.
+    pub(super) async fn call(&mut self, method: &str, params: Value) -> Result<Value> {
+        self.client.call(method, params).await
+    }
+
+    /// The request id under which `device` waits.
+    pub(super) async fn request_of(&mut self, device: &Device) -> Result<String> {
+        self.row(device, "pending").await?["requestId"]
+            .as_str()
+            .map(str::to_owned)
+            .context("a pending row without requestId")
+    }
+
+    /// The row of `device` in `pending` or `paired`.
+    pub(super) async fn row(&mut self, device: &Device, list: &str) -> Result<Value> {
+        let reply = self.call("device.pair.list", json!({})).await?;
+        let id = device.id();
+        reply["payload"][list]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|row| row["deviceId"] == id.as_str())
+            .cloned()
+            .with_context(|| format!("the device is not {list}: {reply}"))
+    }
+
+    /// Approves what `device` asks for and returns the answer.
+    pub(super) async fn approve(&mut self, device: &Device) -> Result<Value> {
+        let request = self.request_of(device).await?;
+        let reply = self
+            .call("device.pair.approve", json!({"requestId": request}))
+            .await?;
+        if reply["ok"] != true {
+            bail!("the approval is refused: {reply}");
+        }
+        Ok(reply)
+    }
+
+    pub(super) fn into_client(self) -> Client {
+        self.client
+    }
+}
