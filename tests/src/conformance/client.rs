@@ -110,8 +110,16 @@ impl Client {
     /// Sends a request and waits for its answer; what comes in between goes to the log, and so
     /// does the answer.
     pub(super) async fn call(&mut self, method: &str, params: Value) -> Result<Value> {
+        self.request(method, Some(params)).await
+    }
+
+    /// The same, where a request without `params` is possible.
+    pub(super) async fn request(&mut self, method: &str, params: Option<Value>) -> Result<Value> {
         let id = uuid::Uuid::new_v4().to_string();
-        let frame = json!({"type": "req", "id": id, "method": method, "params": params});
+        let mut frame = json!({"type": "req", "id": id, "method": method});
+        if let Some(params) = params {
+            frame["params"] = params;
+        }
         self.send_text(frame.to_string()).await?;
         while let Some(entry) = self.next().await? {
             if entry["type"] == "res" && entry["id"] == id.as_str() {
@@ -119,6 +127,29 @@ impl Client {
             }
         }
         Err(anyhow!("{method} was not answered: {}", json!(self.log)))
+    }
+
+    pub(super) async fn send_binary(&mut self, text: String) -> Result<()> {
+        let socket = self.socket.as_mut().context("the connection is closed")?;
+        timeout(PATIENCE, socket.send(Message::binary(text)))
+            .await
+            .context("the gateway does not read")?
+            .context("cannot send")
+    }
+
+    /// Reads up to the first good answer, or the close.
+    pub(super) async fn until_hello_or_close(&mut self) -> Result<()> {
+        while let Some(entry) = self.next().await? {
+            if entry["ok"] == true {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an entry out of the log again.
+    pub(super) fn forget(&mut self, entry: &Value) {
+        self.log.retain(|kept| kept != entry);
     }
 
     /// Sends text while reading, and reads until the gateway closes. The answer to a message that

@@ -1,16 +1,27 @@
 //! Holds a log against the recording.
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{CaseLog, Edition};
 
-fn fixture(edition: Edition) -> Result<Value> {
-    let text = match edition {
-        Edition::V2026_2_9 => include_str!("../../fixtures/cases-2026.2.9.json"),
-        Edition::V2026_9_6 => include_str!("../../fixtures/cases-2026.9.6.json"),
+fn recorded(edition: Edition) -> Result<Map<String, Value>> {
+    let (published, more) = match edition {
+        Edition::V2026_2_9 => (
+            include_str!("../../fixtures/cases-2026.2.9.json"),
+            include_str!("../../fixtures/more-2026.2.9.json"),
+        ),
+        Edition::V2026_9_6 => (
+            include_str!("../../fixtures/cases-2026.9.6.json"),
+            include_str!("../../fixtures/more-2026.9.6.json"),
+        ),
     };
-    serde_json::from_str(text).context("the fixture is not JSON")
+    let mut cases = Map::new();
+    for text in [published, more] {
+        let fixture: Value = serde_json::from_str(text).context("the fixture is not JSON")?;
+        cases.extend(fixture["cases"].as_object().context("no cases")?.clone());
+    }
+    Ok(cases)
 }
 
 /// The names of the recorded cases of an edition, sorted.
@@ -19,9 +30,10 @@ fn fixture(edition: Edition) -> Result<Value> {
 ///
 /// When the fixture cannot be read.
 pub fn recorded_names(edition: Edition) -> Result<Vec<String>> {
-    let fixture = fixture(edition)?;
-    let cases = fixture["cases"].as_object().context("no cases")?;
-    let mut names: Vec<_> = cases.keys().cloned().collect();
+    let mut names: Vec<_> = recorded(edition)?
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     names.sort_unstable();
     Ok(names)
 }
@@ -52,8 +64,8 @@ impl std::fmt::Display for Difference {
 ///
 /// A [`Difference`] if they are not the same, or another error when there is no such recording.
 pub fn compare(edition: Edition, name: &str, log: &CaseLog) -> Result<()> {
-    let fixture = fixture(edition)?;
-    let recorded = fixture["cases"]
+    let cases = recorded(edition)?;
+    let recorded = cases
         .get(name)
         .with_context(|| format!("{name} is not recorded for {}", edition.as_str()))?;
     let mut lines = Vec::new();
@@ -133,8 +145,8 @@ mod tests {
 
     #[test]
     fn the_recording_itself_has_no_difference_and_a_changed_one_has() {
-        let fixture = fixture(Edition::V2026_9_6).unwrap();
-        let mut log = CaseLog(fixture["cases"]["unpaired_remote"].clone());
+        let cases = recorded(Edition::V2026_9_6).unwrap();
+        let mut log = CaseLog(cases["unpaired_remote"].clone());
         assert!(compare(Edition::V2026_9_6, "unpaired_remote", &log).is_ok());
         log.0[0][2]["close"] = 1000.into();
         assert!(compare(Edition::V2026_9_6, "unpaired_remote", &log).is_err());

@@ -6,12 +6,24 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer as _, SigningKey};
 use sha2::{Digest as _, Sha256};
 
+use super::Edition;
+
 /// Which of the texts a signature covers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Version {
     V1,
     V2,
     V3,
+}
+
+impl Version {
+    /// What a client of this edition signs.
+    pub(super) fn of(edition: Edition) -> Self {
+        match edition {
+            Edition::V2026_2_9 => Self::V2,
+            Edition::V2026_9_6 => Self::V3,
+        }
+    }
 }
 
 /// What a signature says about a connect.
@@ -32,6 +44,12 @@ pub(super) struct Claims<'a> {
 #[derive(Clone)]
 pub(super) struct Device {
     key: SigningKey,
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Device").field(&self.id()).finish()
+    }
 }
 
 impl Device {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 
+use super::Target;
 use super::client::{Client, Via};
 use super::device::{Claims, Device, Version, zero_signature};
-use super::{Edition, Target};
 
 /// What stands in `device.nonce`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,10 +52,7 @@ impl Attempt {
             scopes: vec!["operator.read".into(), "operator.write".into()],
             auth: Some(json!({"token": target.token})),
             range: (protocol, protocol),
-            version: match target.edition {
-                Edition::V2026_2_9 => Version::V2,
-                Edition::V2026_9_6 => Version::V3,
-            },
+            version: Version::of(target.edition),
             signed_token: None,
             signed_at_offset_ms: 0,
             nonce: Nonce::Challenge,
@@ -102,15 +99,11 @@ impl Attempt {
         let id = uuid::Uuid::new_v4().to_string();
         let frame = json!({"type": "req", "id": id, "method": "connect", "params": params});
         client.send_text(frame.to_string()).await?;
-        while let Some(entry) = client.next().await? {
-            if entry["ok"] == true {
-                break;
-            }
-        }
+        client.until_hello_or_close().await?;
         Ok(client)
     }
 
-    fn params(&self, nonce: &str, ts: i64) -> Value {
+    pub(super) fn params(&self, nonce: &str, ts: i64) -> Value {
         let mut params = Map::new();
         params.insert("minProtocol".into(), self.range.0.into());
         params.insert("maxProtocol".into(), self.range.1.into());

@@ -16,10 +16,11 @@ mod local;
 mod normalise;
 mod operator;
 mod pairing;
+mod script;
 mod tokens;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use compare::{Difference, compare, recorded_names};
 
@@ -124,6 +125,20 @@ names! { $;
     after_garbage after_not_frame after_event after_req_no_id oversize_after_hello tick_event
 }
 
+fn more_cases() -> Result<Map<String, Value>> {
+    serde_json::from_str(include_str!("../../fixtures/more-cases.json"))
+        .context("the file of more cases is not JSON")
+}
+
+/// The names of the cases beyond the published ones, which were recorded from the same gateways.
+///
+/// # Errors
+///
+/// When their file cannot be read.
+pub fn more_names() -> Result<Vec<String>> {
+    Ok(more_cases()?.into_iter().map(|(name, _)| name).collect())
+}
+
 /// Plays the case `name` against `target` and returns what the gateway said.
 ///
 /// Time limits inside are generous but finite, so a gateway that says nothing ends in an error.
@@ -166,7 +181,10 @@ pub async fn run_case(target: &Target, name: &str) -> Result<CaseLog> {
             }
             "oversize_after_hello" => after_hello::oversize(target).await,
             "tick_event" => after_hello::tick(target).await,
-            _ => bail!("there is no case of this name"),
+            _ => match more_cases()?.get(name) {
+                Some(steps) => script::play(target, steps).await,
+                None => bail!("there is no case of this name"),
+            },
         }
     };
     let mut log = Value::Array(

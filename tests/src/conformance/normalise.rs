@@ -82,7 +82,7 @@ impl Placeholders<'_> {
     fn field(&mut self, key: &str, value: &mut Value) {
         let kind = match key {
             "nonce" => Some("nonce"),
-            "deviceToken" => Some("deviceToken"),
+            "deviceToken" | "token" => Some("deviceToken"),
             "publicKey" => Some("publicKey"),
             "recoveryScope" => Some("recoveryScope"),
             _ => None,
@@ -94,6 +94,11 @@ impl Placeholders<'_> {
             }
             (None, Value::String(text)) if key == "remoteIp" && text == self.remote_ip => {
                 *value = RECORDED_REMOTE_IP.into();
+            }
+            (None, Value::Number(number))
+                if key == "retryAfterMs" && number.as_u64().is_some_and(is_a_lockout) =>
+            {
+                *value = "<retryAfterMs>".into();
             }
             (None, Value::Number(number))
                 if (key == "seq" && number.as_u64().is_some_and(|seq| seq > 0))
@@ -150,6 +155,11 @@ fn is_uuid(word: &str) -> bool {
             .bytes()
             .enumerate()
             .all(|(at, byte)| (byte == b'-') == matches!(at, 8 | 13 | 18 | 23))
+}
+
+/// What is left of a lockout that began a moment ago.
+fn is_a_lockout(ms: u64) -> bool {
+    (280_000..=300_000).contains(&ms)
 }
 
 fn is_about_now(ms: u64) -> bool {

@@ -38,25 +38,22 @@ impl Operator {
         self.client.call(method, params).await
     }
 
-    /// The request id under which `device` waits.
-    pub(super) async fn request_of(&mut self, device: &Device) -> Result<String> {
-        self.row(device, "pending").await?["requestId"]
-            .as_str()
-            .map(str::to_owned)
-            .context("a pending row without requestId")
+    /// The request id under which `device` waits, if it does.
+    pub(super) async fn pending(&mut self, device: &Device) -> Result<Option<String>> {
+        let reply = self.call("device.pair.list", json!({})).await?;
+        let rows = reply["payload"]["pending"]
+            .as_array()
+            .with_context(|| format!("no list of pending requests in {reply}"))?;
+        let id = device.id();
+        let row = rows.iter().find(|row| row["deviceId"] == id.as_str());
+        Ok(row.and_then(|row| row["requestId"].as_str().map(str::to_owned)))
     }
 
-    /// The row of `device` in `pending` or `paired`.
-    pub(super) async fn row(&mut self, device: &Device, list: &str) -> Result<Value> {
-        let reply = self.call("device.pair.list", json!({})).await?;
-        let id = device.id();
-        reply["payload"][list]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|row| row["deviceId"] == id.as_str())
-            .cloned()
-            .with_context(|| format!("the device is not {list}: {reply}"))
+    /// The request id under which `device` waits.
+    pub(super) async fn request_of(&mut self, device: &Device) -> Result<String> {
+        self.pending(device)
+            .await?
+            .context("the device is not pending")
     }
 
     /// Approves what `device` asks for and returns the answer.
