@@ -6,5 +6,6 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod conformance;
 mod lifecycle;
 mod upgrade;

@@ -1,3 +1,4 @@
 //! Harness shared by the tests.
 
+pub mod conformance;
 pub mod peer;
