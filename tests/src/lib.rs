@@ -1,1 +1,3 @@
 //! Harness shared by the tests.
+
+pub mod scenarios;
