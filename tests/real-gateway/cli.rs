@@ -15,7 +15,7 @@ use openclaw_tests::scenarios::{Paired, Pending};
 use crate::install::Install;
 
 /// The longest one command may take; the first one of a version fills its caches.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What `openclaw devices list --json` prints.
 #[derive(Debug, Deserialize)]
@@ -52,7 +52,7 @@ impl Cli {
         dir: &Path,
         port: u16,
     ) -> anyhow::Result<Self> {
-        for name in ["home", "state", "tmp"] {
+        for name in ["home", "state"] {
             std::fs::create_dir_all(dir.join(name))?;
         }
         Ok(Self {
@@ -101,14 +101,6 @@ impl Cli {
         self.run(arguments).await.map(drop)
     }
 
-    /// Whether this version has `openclaw devices remove`.
-    pub(crate) async fn can_remove(&self) -> anyhow::Result<bool> {
-        let help = self.run(&["devices", "--help"]).await?;
-        Ok(help
-            .iter()
-            .any(|line| line.text.trim_start().starts_with("remove")))
-    }
-
     async fn run(&self, arguments: &[&str]) -> anyhow::Result<Vec<Said>> {
         let mut child = command(&self.prefix, &self.install, &self.dir)?
             .args(arguments)
@@ -151,6 +143,17 @@ impl Cli {
     }
 }
 
+/// Whether a version has `openclaw devices remove`; asking also fills the caches of its CLI.
+pub(crate) async fn can_remove(install: &Install) -> anyhow::Result<bool> {
+    let dir = tempfile::tempdir()?;
+    let help = Cli::new(Vec::new(), install, dir.path(), 0)?
+        .run(&["devices", "--help"])
+        .await?;
+    Ok(help
+        .iter()
+        .any(|line| line.text.trim_start().starts_with("remove")))
+}
+
 /// `openclaw` with nothing of our own environment but the path, and nothing of its own outside `dir`.
 pub(crate) fn command(
     prefix: &[OsString],
@@ -170,9 +173,8 @@ pub(crate) fn command(
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env("HOME", dir.join("home"))
-        .env("TMPDIR", dir.join("tmp"))
+        .env("TMPDIR", &install.temporary)
         .env("NO_COLOR", "1")
-        .env("NODE_COMPILE_CACHE", &install.compile_cache)
         .env("OPENCLAW_CONFIG_PATH", dir.join("openclaw.json"))
         .env("OPENCLAW_STATE_DIR", dir.join("state"))
         .env("OPENCLAW_OFFLINE", "1")

@@ -14,6 +14,7 @@ use openclaw_tests::scenarios::{Gateway, Paired, Pending, Place, Reply, Secrets,
 
 use crate::cli::{self, Cli};
 use crate::install::Install;
+use crate::lane::Candidate;
 use crate::net::Hosts;
 use crate::process::{self, Group};
 use crate::version::Version;
@@ -31,7 +32,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const FORWARDED: &str = "X-Forwarded-For: 203.0.113.9";
 
 /// Lines and characters of the log that a failure report shows.
-const TAIL: (usize, usize) = (40, 300);
+const TAIL: (usize, usize) = (25, 240);
 
 /// How a gateway tells remote clients from its own.
 #[derive(Debug)]
@@ -71,15 +72,19 @@ pub(crate) struct RealGateway {
 impl RealGateway {
     /// Makes a state directory and starts the gateway in it.
     pub(crate) async fn launch(
-        version: &Version,
-        install: &Install,
+        candidate: &Candidate,
         ground: Ground,
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
+        let Candidate {
+            version,
+            install,
+            can_remove,
+        } = candidate;
         let dir = tempfile::Builder::new()
             .prefix("openclaw-real-gateway-")
             .tempdir()?;
-        for name in ["home", "state", "tmp"] {
+        for name in ["home", "state"] {
             std::fs::create_dir(dir.path().join(name))?;
         }
         // Free here as well, so that it is not ours if the gateway's host should not be its own.
@@ -91,13 +96,12 @@ impl RealGateway {
         std::fs::write(dir.path().join("openclaw.json"), config.to_string())?;
         let cli = Cli::new(prefix, install, &dir.path().join("cli"), port)?;
         cli.configure(&token)?;
-        let can_remove = cli.can_remove().await?;
         let gateway = Self {
             version: version.clone(),
             install: install.clone(),
             port,
             cli,
-            can_remove,
+            can_remove: *can_remove,
             secrets: secrets.clone(),
             token: Mutex::new(token),
             running: Mutex::new(None),

@@ -39,8 +39,9 @@ pub(crate) struct Install {
     pub(crate) node: PathBuf,
     /// `openclaw.mjs`.
     pub(crate) openclaw: PathBuf,
-    /// Where Node may keep what it compiled, for the next start.
-    pub(crate) compile_cache: PathBuf,
+    /// The `TMPDIR` of this version. It is kept: Node and the gateway leave there what they compiled,
+    /// without which one command of 2026.2.9 takes most of a minute.
+    pub(crate) temporary: PathBuf,
 }
 
 /// Where packages go: `OPENCLAW_REAL_GATEWAY_DIR`, else `real-gateway` in the target directory.
@@ -90,10 +91,12 @@ pub(crate) async fn install(
             "npm installed openclaw {found:?}, not {version}"
         );
     }
+    let temporary = root.join(format!("tmp-{version}"));
+    tokio::fs::create_dir_all(&temporary).await?;
     Ok(Install {
         node,
         openclaw: package.join("openclaw.mjs"),
-        compile_cache: root.join("compile-cache"),
+        temporary,
     })
 }
 

@@ -25,11 +25,22 @@ pub(crate) struct Plan<'a> {
     pub(crate) secrets: &'a Secrets,
 }
 
+/// A version that is installed.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    /// Its name.
+    pub(crate) version: Version,
+    /// Where it is.
+    pub(crate) install: Install,
+    /// Whether it has `openclaw devices remove`.
+    pub(crate) can_remove: bool,
+}
+
 /// Runs what was chosen on one version.
 ///
 /// Gentle scenarios share a gateway with the slow ones, which only wait; those that stop it or
 /// change its token have another one. On each of the two they run one after the other.
-pub(crate) async fn run_version(plan: Plan<'_>, version: &Version, install: &Install) -> Results {
+pub(crate) async fn run_version(plan: Plan<'_>, candidate: &Candidate) -> Results {
     let results = Mutex::new(Results::new());
     let of = |manner| {
         plan.chosen
@@ -41,8 +52,8 @@ pub(crate) async fn run_version(plan: Plan<'_>, version: &Version, install: &Ins
     let rough: Vec<&Scenario> = of(Manner::Rough).collect();
     let lane = Lane {
         plan,
-        version,
-        install,
+        candidate,
+        version: &candidate.version,
         results: &results,
     };
     tokio::join!(lane.calm(&gentle, &slow), lane.rough(&rough));
@@ -52,8 +63,8 @@ pub(crate) async fn run_version(plan: Plan<'_>, version: &Version, install: &Ins
 #[derive(Clone, Copy)]
 struct Lane<'a> {
     plan: Plan<'a>,
+    candidate: &'a Candidate,
     version: &'a Version,
-    install: &'a Install,
     results: &'a Mutex<Results>,
 }
 
@@ -107,7 +118,7 @@ impl Lane<'_> {
             } else {
                 Ground::Header
             };
-            RealGateway::launch(self.version, self.install, ground, self.plan.secrets).await
+            RealGateway::launch(self.candidate, ground, self.plan.secrets).await
         };
         match launched.await {
             Ok(gateway) => {

@@ -17,7 +17,7 @@ use clap::Parser;
 use futures_util::future::join_all;
 use openclaw_tests::scenarios::{ALL, Scenario, Secrets, adapter_program};
 
-use crate::lane::{Plan, run_version};
+use crate::lane::{Candidate, Plan, run_version};
 use crate::net::Hosts;
 use crate::report::say;
 use crate::version::Version;
@@ -141,12 +141,17 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
     say(ground);
 
     let root = install::root()?;
-    let mut installs = Vec::with_capacity(versions.len());
-    for version in &versions {
-        let install = install::install(&root, version, |text| say(text))
+    let mut candidates = Vec::with_capacity(versions.len());
+    for version in versions {
+        let install = install::install(&root, &version, |text| say(text))
             .await
             .with_context(|| format!("install openclaw {version}"))?;
-        installs.push(install);
+        let can_remove = cli::can_remove(&install).await?;
+        candidates.push(Candidate {
+            version,
+            install,
+            can_remove,
+        });
     }
 
     let secrets = Secrets::default();
@@ -156,11 +161,15 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
         hosts,
         secrets: &secrets,
     };
-    let runs = versions
+    let runs = candidates
         .iter()
-        .zip(&installs)
-        .map(|(version, install)| run_version(plan, version, install));
-    let results: Vec<_> = versions.iter().cloned().zip(join_all(runs).await).collect();
+        .map(|candidate| run_version(plan, candidate));
+    let results = join_all(runs).await;
+    let results: Vec<_> = candidates
+        .into_iter()
+        .map(|candidate| candidate.version)
+        .zip(results)
+        .collect();
 
     for (version, results) in &results {
         say(report::table(version, &chosen, results));
