@@ -90,8 +90,7 @@ impl RealGateway {
         // Free here as well, so that it is not ours if the gateway's host should not be its own.
         let port = free_port()?;
         let prefix = ground.at_gateway();
-        let token = random_token()?;
-        secrets.add(&token);
+        let token = secrets.new_token()?;
         let config = config(version, &ground, port, &token, dir.path());
         std::fs::write(dir.path().join("openclaw.json"), config.to_string())?;
         let cli = Cli::new(prefix, install, &dir.path().join("cli"), port)?;
@@ -311,15 +310,13 @@ impl Gateway for RealGateway {
         let (lines, characters) = TAIL;
         let log = self.log();
         let all: Vec<&str> = log.lines().collect();
-        all[all.len().saturating_sub(lines)..]
-            .iter()
-            .map(|line| {
-                format!(
-                    "    {}\n",
-                    line.chars().take(characters).collect::<String>()
-                )
-            })
-            .collect()
+        let mut tail = String::new();
+        for line in &all[all.len().saturating_sub(lines)..] {
+            tail.push_str("    ");
+            tail.extend(line.chars().take(characters));
+            tail.push('\n');
+        }
+        tail
     }
 }
 
@@ -360,10 +357,4 @@ fn config(version: &Version, ground: &Ground, port: u16, token: &str, dir: &Path
 fn free_port() -> anyhow::Result<u16> {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
     Ok(listener.local_addr()?.port())
-}
-
-fn random_token() -> anyhow::Result<String> {
-    let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).context("random bytes")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

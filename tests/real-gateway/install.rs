@@ -58,7 +58,7 @@ pub(crate) fn root() -> anyhow::Result<PathBuf> {
 pub(crate) async fn install(
     root: &Path,
     version: &Version,
-    say: impl Fn(String),
+    say: fn(String),
 ) -> anyhow::Result<Install> {
     tokio::fs::create_dir_all(root)
         .await

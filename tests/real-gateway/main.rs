@@ -143,7 +143,7 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
     let root = install::root()?;
     let mut candidates = Vec::with_capacity(versions.len());
     for version in versions {
-        let install = install::install(&root, &version, |text| say(text))
+        let install = install::install(&root, &version, say)
             .await
             .with_context(|| format!("install openclaw {version}"))?;
         let can_remove = cli::can_remove(&install).await?;

@@ -1,7 +1,7 @@
 //! What a person reads: a line per scenario, a summary, a table for the documentation.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use openclaw_tests::scenarios::{Outcome, Report, Scenario};
@@ -13,8 +13,8 @@ use crate::version::Version;
     clippy::print_stdout,
     reason = "the one place where the program talks to its user"
 )]
-pub(crate) fn say(text: impl AsRef<str>) {
-    println!("{}", text.as_ref());
+pub(crate) fn say(text: impl Display) {
+    println!("{text}");
 }
 
 /// The reports of one version, by the name of the scenario.

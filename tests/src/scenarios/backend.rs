@@ -456,8 +456,9 @@ impl Backend {
     /// Where it does not end in time or with another code than 0.
     pub async fn terminate(&mut self) -> anyhow::Result<()> {
         let pid = self.child.id().context("the backend has ended already")?;
-        let sent = Command::new("kill")
-            .args(["-s", "TERM", &pid.to_string()])
+        // The shell's own `kill` is there even where no package brings a program of that name.
+        let sent = Command::new("sh")
+            .args(["-c", "kill -s TERM \"$0\"", &pid.to_string()])
             .status()
             .await?;
         ensure!(sent.success(), "send SIGTERM to the backend: {sent}");

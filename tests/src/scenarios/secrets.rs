@@ -1,9 +1,11 @@
 //! The values that must not appear in any output.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context as _;
 use serde_json::Value;
 
 /// Values shorter than this are not taken for secrets: they would match by chance.
@@ -22,6 +24,23 @@ impl std::fmt::Debug for Secrets {
 impl Secrets {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new random token, remembered, as long as the ones the gateway makes itself.
+    ///
+    /// # Errors
+    ///
+    /// Where the system gives no random bytes.
+    pub fn new_token(&self) -> anyhow::Result<String> {
+        let mut bytes = [0; 24];
+        getrandom::fill(&mut bytes).context("random bytes")?;
+        let mut token = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            // Writing to a String cannot fail.
+            let _ = write!(token, "{byte:02x}");
+        }
+        self.add(&token);
+        Ok(token)
     }
 
     /// Remembers one value.

@@ -111,21 +111,13 @@ impl Stage {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The shared token no gateway has, as long as a real one.
+    /// A shared token that no gateway has, as long as a real one.
     ///
     /// # Errors
     ///
     /// Where the system gives no random bytes.
     pub fn other_token(&self) -> anyhow::Result<String> {
-        let mut bytes = [0; 24];
-        getrandom::fill(&mut bytes).context("random bytes")?;
-        let token = bytes.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        self.secrets.add(&token);
-        Ok(token)
+        self.secrets.new_token()
     }
 
     /// The request as the operator sees it.
