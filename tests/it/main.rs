@@ -1,1 +1,3 @@
-//! The integration tests, one binary.
+//! Everything that needs more than one crate, in one binary.
+
+mod upgrade;
