@@ -7,5 +7,6 @@
 )]
 
 mod conformance;
+mod identity;
 mod lifecycle;
 mod upgrade;
