@@ -2,3 +2,5 @@
 
 mod client;
 mod handshake;
+mod live;
+mod pairing;
