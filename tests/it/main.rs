@@ -9,4 +9,5 @@
 mod conformance;
 mod identity;
 mod lifecycle;
+mod tls;
 mod upgrade;
