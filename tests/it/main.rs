@@ -10,4 +10,5 @@ mod conformance;
 mod identity;
 mod lifecycle;
 mod refusals;
+mod tls;
 mod upgrade;
