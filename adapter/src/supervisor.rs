@@ -86,7 +86,11 @@ pub(crate) async fn run(config: Config, mut ends: Ends) {
                         reason: reason.clone(),
                     },
                 );
-                warn!(kind = reason.kind(), fix = %reason.fix(), "stopped: {reason}");
+                warn!(
+                    kind = reason.kind(),
+                    fix = reason.fix(),
+                    "stopped: {reason}"
+                );
                 if !wait_for_a_word(&mut ends, &reason).await {
                     finish(&config, ends).await;
                     return;
@@ -347,7 +351,11 @@ impl Supervisor {
 
     /// Stopped: calls fail with the reason, until somebody says otherwise.
     async fn stopped(&mut self, reason: StopReason) -> Option<Phase> {
-        warn!(kind = reason.kind(), fix = %reason.fix(), "stopped: {reason}");
+        warn!(
+            kind = reason.kind(),
+            fix = reason.fix(),
+            "stopped: {reason}"
+        );
         self.complaint.clear();
         self.publish(ConnectionState::Stopped {
             reason: reason.clone(),
@@ -400,7 +408,10 @@ impl Supervisor {
                 );
             } else if let Err(error) = self.disk.write(effect).await {
                 // What is in memory goes on serving; only the next start will miss it.
-                warn!(fix = %error.fix(), "a device token could not be saved: {error}");
+                warn!(
+                    fix = error.fix(),
+                    "a device token could not be saved: {error}"
+                );
             }
         }
     }

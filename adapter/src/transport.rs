@@ -155,11 +155,13 @@ impl Dialer {
             .connect(name, stream)
             .await
             .map_err(|error| {
-                TransportError::with_source(
-                    TransportErrorKind::Tls,
-                    format!("TLS with {host} failed: {error}"),
-                    error,
-                )
+                let what = match crate::tls::CertificateRefusal::of(&error) {
+                    Some(refusal) => {
+                        format!("TLS with {host} failed: {refusal}; {}", refusal.fix())
+                    }
+                    None => format!("TLS with {host} failed: {error}"),
+                };
+                TransportError::with_source(TransportErrorKind::Tls, what, error)
             })?;
         Ok(Box::new(stream))
     }

@@ -1,1 +1,35 @@
 //! A mock OpenClaw gateway.
+#![forbid(unsafe_code)]
+
+mod builder;
+mod clock;
+mod connection;
+mod device;
+mod edition;
+mod error;
+mod gateway;
+mod handshake;
+mod pairing;
+mod peer;
+mod rate_limit;
+mod record;
+mod rpc;
+mod schema;
+mod secret;
+mod server;
+mod settings;
+mod state;
+mod state_dir;
+mod wire;
+mod ws;
+
+pub use builder::MockGatewayBuilder;
+pub use clock::{Clock, TokioClock};
+pub use edition::{Edition, UnknownEdition};
+pub use error::MockError;
+pub use gateway::{MockGateway, Snapshot};
+pub use pairing::{DeviceToken, PairedDevice, PendingRequest};
+pub use peer::Locality;
+pub use record::{Direction, Frame};
+pub use settings::{Pairing, ReloadMode};
+pub use state_dir::{FirstBoot, StateDir, StateDirError};

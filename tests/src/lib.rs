@@ -1,1 +1,6 @@
 //! Harness shared by the tests.
+#![forbid(unsafe_code)]
+
+pub mod conformance;
+pub mod peer;
+pub mod scenarios;

@@ -455,7 +455,7 @@ fn tls_config(
     let pin = fingerprint
         .map(TlsFingerprint::parse)
         .transpose()
-        .map_err(ConfigError::Tls)?;
+        .map_err(|error| ConfigError::Tls(Arc::new(error)))?;
     if !endpoint.is_tls() {
         // A pin that is not checked would be a promise that nobody keeps.
         return if pin.is_some() {
@@ -464,9 +464,19 @@ fn tls_config(
             Ok(None)
         };
     }
-    crate::tls::client_config(pin.as_ref(), roots)
+    let mut extra = Vec::new();
+    for path in roots {
+        let pem = std::fs::read(path).map_err(|source| ConfigError::RootCertificates {
+            path: path.clone(),
+            source: Arc::new(source),
+        })?;
+        extra.extend(pem);
+        extra.push(b'\n');
+    }
+    let extra = (!extra.is_empty()).then_some(&*extra);
+    crate::tls::client_config(pin.as_ref(), extra)
         .map(Some)
-        .map_err(ConfigError::Tls)
+        .map_err(|error| ConfigError::Tls(Arc::new(error)))
 }
 
 /// Headers that the upgrade itself needs, and `Origin`, which no backend has: 2026.9.6 refuses it.

@@ -69,7 +69,15 @@ pub enum ConfigError {
     /// TLS cannot be set up.
     #[cfg(feature = "tls")]
     #[error("TLS: {0}")]
-    Tls(#[source] TlsError),
+    Tls(#[source] Arc<TlsError>),
+    /// A file of root certificates cannot be read.
+    #[error("the root certificates {path} cannot be read: {source}", path = path.display())]
+    RootCertificates {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Arc<std::io::Error>,
+    },
     /// A certificate pin for an address without TLS.
     #[error(
         "a TLS fingerprint is set, but the address is ws://: use wss://, or remove the fingerprint"

@@ -1,4 +1,8 @@
 //! The command line. No secret is ever taken from it.
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help text, and a terminal shows backticks as they are"
+)]
 
 use std::path::PathBuf;
 use std::time::Duration;

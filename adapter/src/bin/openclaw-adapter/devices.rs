@@ -9,7 +9,7 @@ use std::time::Duration;
 use openclaw_adapter::{
     Client, ConfigBuilder, DeviceList, Error, FileStore, PairingPolicy, StopReason,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::args::{Devices, Scopes};
 use crate::exit::Exit;
@@ -208,6 +208,8 @@ fn short(device_id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

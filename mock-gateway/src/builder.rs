@@ -1,0 +1,254 @@
+//! How a mock is put together.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::clock::{Clock, ShiftedClock, TokioClock};
+use crate::edition::Edition;
+use crate::error::MockError;
+use crate::gateway::MockGateway;
+use crate::secret::{AuthMode, Secret};
+use crate::server::{Door, Server};
+use crate::settings::{Pairing, ReloadMode, Settings};
+use crate::state::Inner;
+use crate::state_dir::{Disk, StateDir};
+
+/// Makes a [`MockGateway`]; [`MockGateway::builder`] is the way to one.
+#[must_use]
+pub struct MockGatewayBuilder {
+    settings: Settings,
+    auth: Option<AuthMode>,
+    state_dir: Option<StateDir>,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for MockGatewayBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockGatewayBuilder")
+            .field("settings", &self.settings)
+            .field("state_dir", &self.state_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl MockGatewayBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            settings: Settings::default(),
+            auth: None,
+            state_dir: None,
+            clock: Arc::new(TokioClock::new()),
+        }
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Which gateway to be. Resets what depends on the edition, so call it first. Default: 2026.9.6.
+    pub fn edition(self, edition: Edition) -> Self {
+        self.set(|settings| {
+            let own = Settings::of(edition);
+            settings.edition = edition;
+            settings.handshake_timeout = own.handshake_timeout;
+            settings.max_buffered = own.max_buffered;
+        })
+    }
+
+    /// The shared token. Default: a random one.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.auth = Some(AuthMode::Token(Secret::new(token)));
+        self
+    }
+
+    /// Asks clients for this password instead of a token.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.auth = Some(AuthMode::Password(Secret::new(password)));
+        self
+    }
+
+    /// Who approves pairing requests. Default: nobody but the test.
+    pub fn pairing(self, pairing: Pairing) -> Self {
+        self.set(|settings| settings.pairing = pairing)
+    }
+
+    /// Keeps configuration and devices in this directory. A token given to the builder is written into
+    /// its configuration; without one the directory's own is used, or made.
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(StateDir::new(path));
+        self
+    }
+
+    /// The clock for everything that is stamped, expires or locks out.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Time between two `tick` events, and what hello-ok says about it. Default: 30 s.
+    pub fn tick_interval(self, interval: Duration) -> Self {
+        self.set(|settings| settings.tick_interval = interval)
+    }
+
+    /// Time between two `health` events. Default: 60 s.
+    pub fn health_interval(self, interval: Duration) -> Self {
+        self.set(|settings| settings.health_interval = interval)
+    }
+
+    /// From accept to hello-ok. Default: 10 s in 2026.2.9, 15 s in 2026.9.6.
+    pub fn handshake_timeout(self, timeout: Duration) -> Self {
+        self.set(|settings| settings.handshake_timeout = timeout)
+    }
+
+    /// How long after each start clients are told `UNAVAILABLE` and closed with 1013. Default: not at all.
+    pub fn startup_delay(self, delay: Duration) -> Self {
+        self.set(|settings| settings.startup_delay = delay)
+    }
+
+    /// What an edit of the token on disk does to the running gateway. Default: nothing.
+    pub fn reload(self, mode: ReloadMode) -> Self {
+        self.set(|settings| settings.reload = mode)
+    }
+
+    /// The address of clients that count as remote. Default: 10.77.0.2, a neighbour on a private network.
+    pub fn remote_address(self, address: IpAddr) -> Self {
+        self.set(|settings| settings.remote_ip = address)
+    }
+
+    /// Clients from loopback count as remote, for hosts without a second address.
+    pub fn treat_loopback_as_remote(self, remote: bool) -> Self {
+        self.set(|settings| settings.loopback_is_remote = remote)
+    }
+
+    /// A peer whose forwarding headers are believed.
+    pub fn trusted_proxy(self, address: IpAddr) -> Self {
+        self.set(|settings| settings.trusted_proxies.push(address))
+    }
+
+    /// Bytes that may wait for a slow reader. Default: what the edition announces.
+    pub fn max_buffered(self, bytes: usize) -> Self {
+        self.set(|settings| settings.max_buffered = bytes)
+    }
+
+    /// Whether frames are kept for [`MockGateway::frames`]. Default: yes.
+    pub fn recording(self, on: bool) -> Self {
+        self.set(|settings| settings.recording = on)
+    }
+
+    /// Whether calls that nothing answers fail the test when the mock is dropped. Default: yes.
+    pub fn strict(self, strict: bool) -> Self {
+        self.set(|settings| settings.strict = strict)
+    }
+
+    fn server(self) -> Result<Arc<Server>, MockError> {
+        let mut auth = self.auth;
+        let disk = match self.state_dir {
+            None => Disk::Memory(
+                auth.get_or_insert_with(|| AuthMode::Token(Secret::random()))
+                    .clone(),
+            ),
+            Some(dir) => {
+                dir.boot(false)?;
+                let mut disk = Disk::Directory(dir.clone());
+                if let Some(auth) = &auth {
+                    disk.write_secret(auth.secret().clone())?;
+                }
+                auth = Some(dir.auth()?);
+                disk
+            }
+        };
+        let auth = auth.unwrap_or_else(|| AuthMode::Token(Secret::random()));
+        let clock = ShiftedClock::new(self.clock);
+        Ok(Server::new(Inner::new(self.settings, clock, auth, disk)))
+    }
+
+    /// A gateway without a listener, for [`MockGateway::serve`].
+    ///
+    /// # Errors
+    ///
+    /// When the state directory cannot be used.
+    pub fn try_build(self) -> Result<MockGateway, MockError> {
+        let server = self.server()?;
+        server.boot();
+        Ok(MockGateway::new(server))
+    }
+
+    /// As [`try_build`](Self::try_build).
+    ///
+    /// # Panics
+    ///
+    /// When the state directory cannot be used.
+    #[must_use]
+    pub fn build(self) -> MockGateway {
+        settled(self.try_build())
+    }
+
+    /// Listens on two free ports of 127.0.0.1: one where clients count as remote, one where they are local.
+    ///
+    /// # Errors
+    ///
+    /// When a port cannot be bound or the state directory cannot be used.
+    pub async fn try_start(self) -> Result<MockGateway, MockError> {
+        let bind = async || {
+            TcpListener::bind(("127.0.0.1", 0))
+                .await
+                .map_err(MockError::Listen)
+        };
+        let (remote, local) = (bind().await?, bind().await?);
+        let server = self.server()?;
+        server.boot();
+        server
+            .listen(remote, Door::Remote)
+            .map_err(MockError::Listen)?;
+        server
+            .listen(local, Door::Local)
+            .map_err(MockError::Listen)?;
+        Ok(MockGateway::new(server))
+    }
+
+    /// As [`try_start`](Self::try_start).
+    ///
+    /// # Panics
+    ///
+    /// When a port cannot be bound or the state directory cannot be used.
+    pub async fn start(self) -> MockGateway {
+        settled(self.try_start().await)
+    }
+
+    /// Listens where the caller says. Clients are judged by their address, as a real gateway judges them.
+    ///
+    /// # Errors
+    ///
+    /// When the listener is no good or the state directory cannot be used.
+    pub async fn try_start_on(self, listener: TcpListener) -> Result<MockGateway, MockError> {
+        let server = self.server()?;
+        server.boot();
+        server
+            .listen(listener, Door::Honest)
+            .map_err(MockError::Listen)?;
+        Ok(MockGateway::new(server))
+    }
+
+    /// As [`try_start_on`](Self::try_start_on).
+    ///
+    /// # Panics
+    ///
+    /// When the listener is no good or the state directory cannot be used.
+    pub async fn start_on(self, listener: TcpListener) -> MockGateway {
+        settled(self.try_start_on(listener).await)
+    }
+}
+
+#[expect(clippy::panic, reason = "a test without its gateway cannot go on")]
+fn settled(made: Result<MockGateway, MockError>) -> MockGateway {
+    match made {
+        Ok(gateway) => gateway,
+        Err(error) => panic!("the mock gateway did not start: {error:?}"),
+    }
+}

@@ -1,0 +1,291 @@
+//! What the gateway knows while it runs, and how it tells its clients.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::clock::ShiftedClock;
+use crate::edition::{Edition, Facts, presence_self};
+use crate::pairing::{PairingStore, Stored};
+use crate::peer::Client;
+use crate::rate_limit::RateLimiter;
+use crate::record::Recorder;
+use crate::secret::AuthMode;
+use crate::settings::Settings;
+use crate::state_dir::Disk;
+use crate::wire;
+use crate::ws::{Out, Outbox};
+
+/// Everything that the parts of one gateway share.
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) clock: ShiftedClock,
+    state: Mutex<State>,
+    /// Counts up whenever something happened that a test may wait for.
+    changed: watch::Sender<u64>,
+    /// Counts up whenever every connection is to end at once.
+    kills: watch::Sender<u64>,
+}
+
+impl Inner {
+    pub(crate) fn new(settings: Settings, clock: ShiftedClock, auth: AuthMode, disk: Disk) -> Self {
+        let state = State::new(&settings, clock.now_ms(), auth, disk);
+        Self {
+            settings,
+            clock,
+            state: Mutex::new(state),
+            changed: watch::Sender::new(0),
+            kills: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) fn edition(&self) -> Edition {
+        self.settings.edition
+    }
+
+    pub(crate) fn facts(&self) -> &'static Facts {
+        self.settings.edition.facts()
+    }
+
+    /// The state, for as long as no `await` comes in between.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn touched(&self) {
+        self.changed
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Ends every connection at once.
+    pub(crate) fn kill_all(&self) {
+        self.kills
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(crate) fn kills(&self) -> watch::Receiver<u64> {
+        self.kills.subscribe()
+    }
+
+    /// Runs `change` on the pairing store as it is on disk, and writes it back if it changed.
+    pub(crate) fn with_store<T>(
+        &self,
+        state: &mut State,
+        change: impl FnOnce(&mut PairingStore, u64) -> T,
+    ) -> T {
+        let now = self.clock.now_ms();
+        if let Some(stored) = state.disk.read_devices(state.store.stored()) {
+            state.store.replace(stored);
+        }
+        let before = state.store.stored().clone();
+        state.store.prune(now);
+        let result = change(&mut state.store, now);
+        if *state.store.stored() != before {
+            state.disk.write_devices(state.store.stored());
+            self.touched();
+        }
+        result
+    }
+
+    /// Sends an event to every client that may see it.
+    pub(crate) fn broadcast(&self, state: &mut State, name: &str, payload: &Value) {
+        let facts = self.facts();
+        state.global_seq += 1;
+        let versions = matches!(name, "presence" | "health").then(|| state.versions());
+        let global = state.global_seq;
+        for session in state.sessions.values_mut() {
+            let Some(live) = &session.live else { continue };
+            if !may_see(facts, live, name) {
+                continue;
+            }
+            let seq = if facts.seq_per_connection {
+                session.seq += 1;
+                session.seq
+            } else {
+                global
+            };
+            let waiting = session.outbox.waiting();
+            if waiting > self.settings.max_buffered {
+                if !is_droppable(name) {
+                    session.outbox.close(1008, "slow consumer");
+                }
+                continue;
+            }
+            let frame = wire::event(name, payload, Some(seq), versions.as_ref());
+            state.recorder.sent(session.id, &frame, self.clock.now_ms());
+            session.outbox.send(Out::Text(frame));
+        }
+    }
+}
+
+/// Measured on both editions: these are left out for a client that reads too slowly, not a reason to close.
+fn is_droppable(name: &str) -> bool {
+    name.starts_with("device.pair.") || matches!(name, "presence" | "health")
+}
+
+fn may_see(facts: &Facts, live: &Live, name: &str) -> bool {
+    let has = |scope: &str| live.scopes.iter().any(|held| held == scope);
+    if name.starts_with("device.pair.") || name.starts_with("node.pair.") {
+        return live.role == "operator" && (has("operator.admin") || has("operator.pairing"));
+    }
+    if name.starts_with("exec.approval.") {
+        return live.role == "operator" && (has("operator.admin") || has("operator.approvals"));
+    }
+    !facts.events_need_read
+        || matches!(name, "tick" | "shutdown")
+        || ["operator.admin", "operator.read", "operator.write"]
+            .into_iter()
+            .any(has)
+}
+
+/// How far the gateway is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Phase {
+    Stopped,
+    /// Listening, but not ready for clients before this instant.
+    Starting(Instant),
+    Running,
+    /// No new clients.
+    Closing,
+}
+
+/// One connection, from its upgrade to its end.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: u64,
+    pub(crate) conn_id: String,
+    pub(crate) nonce: String,
+    pub(crate) client: Client,
+    pub(crate) outbox: Outbox,
+    /// Ends the connection's task at once.
+    pub(crate) kill: Arc<Notify>,
+    pub(crate) live: Option<Live>,
+    pub(crate) seq: u64,
+    pub(crate) unauthorized_calls: u32,
+}
+
+/// A client that has had its hello-ok.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    pub(crate) role: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) device_id: Option<String>,
+    pub(crate) by_device_token: bool,
+    pub(crate) presence_key: Option<String>,
+}
+
+pub(crate) struct State {
+    pub(crate) phase: Phase,
+    pub(crate) auth: AuthMode,
+    pub(crate) disk: Disk,
+    pub(crate) store: PairingStore,
+    pub(crate) limiter: RateLimiter,
+    pub(crate) sessions: BTreeMap<u64, Session>,
+    pub(crate) next_session: u64,
+    /// Sockets accepted since the mock was made.
+    pub(crate) accepted: u64,
+    /// Sockets per address that have not authenticated yet.
+    pub(crate) unauthenticated: HashMap<IpAddr, usize>,
+    pub(crate) global_seq: u64,
+    pub(crate) boot_id: String,
+    pub(crate) started: Instant,
+    /// Rows of clients in presence, by key.
+    pub(crate) presence: BTreeMap<String, Value>,
+    pub(crate) presence_version: u64,
+    pub(crate) health_version: u64,
+    /// Refusals per device, for [`Pairing::AfterTries`](crate::Pairing::AfterTries).
+    pub(crate) refusals: HashMap<String, u32>,
+    pub(crate) recorder: Recorder,
+    self_row: Value,
+}
+
+impl State {
+    fn new(settings: &Settings, now: u64, auth: AuthMode, disk: Disk) -> Self {
+        let boot_id = uuid::Uuid::new_v4().to_string();
+        let stored = disk.read_devices(&Stored::default()).unwrap_or_default();
+        Self {
+            phase: Phase::Stopped,
+            auth,
+            disk,
+            store: PairingStore::new(settings.edition, stored),
+            limiter: RateLimiter::default(),
+            sessions: BTreeMap::new(),
+            next_session: 0,
+            accepted: 0,
+            unauthenticated: HashMap::new(),
+            global_seq: 0,
+            self_row: presence_self(settings.edition, HOST_NAME, &boot_id, now),
+            boot_id,
+            started: Instant::now(),
+            presence: BTreeMap::new(),
+            presence_version: 1,
+            health_version: 1,
+            refusals: HashMap::new(),
+            recorder: Recorder::new(settings.recording),
+        }
+    }
+
+    /// A new process: counters start again, the store stays.
+    pub(crate) fn boot(&mut self, settings: &Settings, now: u64) {
+        self.boot_id = uuid::Uuid::new_v4().to_string();
+        self.started = Instant::now();
+        self.self_row = presence_self(settings.edition, HOST_NAME, &self.boot_id, now);
+        self.limiter = RateLimiter::default();
+        self.global_seq = 0;
+        self.presence.clear();
+        self.presence_version = 1;
+        self.health_version = 1;
+        if let Some(secret) = self.disk.read_secret() {
+            self.auth = self.auth.with(secret);
+        }
+        self.phase = if settings.startup_delay.is_zero() {
+            Phase::Running
+        } else {
+            Phase::Starting(Instant::now() + settings.startup_delay)
+        };
+    }
+
+    pub(crate) fn versions(&self) -> Value {
+        json!({"presence": self.presence_version, "health": self.health_version})
+    }
+
+    pub(crate) fn presence_list(&self) -> Value {
+        let rows = std::iter::once(&self.self_row).chain(self.presence.values());
+        rows.cloned().collect()
+    }
+
+    pub(crate) fn live(&self) -> impl Iterator<Item = (&Session, &Live)> {
+        self.sessions
+            .values()
+            .filter_map(|session| Some((session, session.live.as_ref()?)))
+    }
+
+    pub(crate) fn is_connected(&self, device_id: &str) -> bool {
+        self.live().any(|(session, live)| {
+            live.device_id.as_deref() == Some(device_id) && !session.outbox.is_closing()
+        })
+    }
+
+    /// Whether a client that comes now is told to come back later.
+    pub(crate) fn is_starting(&mut self) -> bool {
+        match self.phase {
+            Phase::Starting(until) if Instant::now() < until => true,
+            Phase::Starting(_) => {
+                self.phase = Phase::Running;
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The name under which the mock appears in presence and hello-ok.
+pub(crate) const HOST_NAME: &str = "mock-gateway";
