@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
 
 use crate::edition::{request_frame, required_scope};
 use crate::expect::Action;

@@ -3,7 +3,6 @@
 use super::{Connection, Step, release_slot};
 
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
 
 use crate::edition::{HelloContext, Refusal, connect_params, health, hello_ok, request_frame};
 use crate::fault::{Point, What};
@@ -37,10 +36,10 @@ impl Connection {
             return Step::On;
         }
         let id = frame["id"].clone();
-        if let Some(what) = inner.lock().faults.take(
-            |here| *here == Point::Connect,
-            |what| !matches!(what, What::ApproveMeanwhile),
-        ) {
+        let at_connect = |here: &Point| *here == Point::Connect;
+        let strikes = |what: &What| !matches!(what, What::ApproveMeanwhile);
+        let fault = inner.lock().faults.take(at_connect, strikes);
+        if let Some(what) = fault {
             self.strike(&what);
             return Step::On;
         }

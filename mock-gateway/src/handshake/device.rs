@@ -4,7 +4,6 @@ use super::{Follow, Handshake, Method, Refused};
 use std::time::Duration;
 
 use serde_json::json;
-use sha2::Digest as _;
 
 use crate::device::{DeviceKey, normalised};
 use crate::edition::{PairingReason, PairingRefusal, Refusal};
