@@ -81,7 +81,10 @@ async fn more_cases(edition: Edition) {
         differences.is_empty(),
         "{} cases are answered differently:\n{}",
         differences.len(),
-        differences.iter().map(|error| format!("{error:#}\n")).collect::<String>(),
+        differences
+            .iter()
+            .map(|error| format!("{error:#}\n"))
+            .collect::<String>(),
     );
 }
 
@@ -91,6 +94,11 @@ fn every_recorded_case_is_played() {
         let mut played: Vec<_> = CASES.iter().map(|&name| name.to_owned()).collect();
         played.extend(more_names().unwrap());
         played.sort();
-        assert_eq!(played, recorded_names(edition).unwrap(), "{}", edition.as_str());
+        assert_eq!(
+            played,
+            recorded_names(edition).unwrap(),
+            "{}",
+            edition.as_str()
+        );
     }
 }

@@ -124,10 +124,19 @@ mod tests {
     #[test]
     fn flags_come_before_the_configuration_and_that_before_the_defaults() {
         let config = json!({"gateway": {"bind": "lan", "port": 19000}});
-        assert_eq!(chosen(None, None, &json!({})).as_deref(), Some("127.0.0.1:18789"));
-        assert_eq!(chosen(None, None, &config).as_deref(), Some("0.0.0.0:19000"));
+        assert_eq!(
+            chosen(None, None, &json!({})).as_deref(),
+            Some("127.0.0.1:18789")
+        );
+        assert_eq!(
+            chosen(None, None, &config).as_deref(),
+            Some("0.0.0.0:19000")
+        );
         let address = Bind::Address("10.1.2.3".parse().unwrap());
-        assert_eq!(chosen(Some(&address), Some(0), &config).as_deref(), Some("10.1.2.3:0"));
+        assert_eq!(
+            chosen(Some(&address), Some(0), &config).as_deref(),
+            Some("10.1.2.3:0")
+        );
     }
 
     #[test]
