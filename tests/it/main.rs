@@ -8,4 +8,5 @@
 
 mod conformance;
 mod lifecycle;
+mod scenarios;
 mod upgrade;
