@@ -11,4 +11,5 @@ mod identity;
 mod lifecycle;
 mod refusals;
 mod tls;
+mod scenarios;
 mod upgrade;

@@ -1,5 +1,7 @@
 //! Runs the scenarios on real gateways, installed from npm.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod gateway;
 mod install;
