@@ -7,5 +7,8 @@
 )]
 
 mod conformance;
+mod identity;
 mod lifecycle;
+mod refusals;
+mod tls;
 mod upgrade;

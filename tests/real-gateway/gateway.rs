@@ -20,7 +20,7 @@ use crate::process::{self, Group};
 use crate::version::Version;
 
 /// How long a gateway may take until it listens, caches cold and the machine busy.
-const LISTENING: Duration = Duration::from_secs(120);
+const LISTENING: Duration = Duration::from_secs(240);
 
 /// How long it may take to end after SIGTERM.
 const ENDING: Duration = Duration::from_secs(60);

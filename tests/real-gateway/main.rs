@@ -160,6 +160,7 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
         program: &program,
         hosts,
         secrets: &secrets,
+        starting: &tokio::sync::Mutex::new(()),
     };
     let runs = candidates
         .iter()
