@@ -113,6 +113,38 @@ async fn a_removed_backend_asks_for_approval_again() {
 }
 
 #[tokio::test]
+async fn what_the_gateway_refuses_ends_with_15_and_a_way_out() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    for command in ["approve", "reject"] {
+        let ended = devices(&host, &gateway, &[command, "no-such-request"]).await;
+        ended.ended_with(15);
+        let stopped = ended.last();
+        assert_eq!(stopped["kind"], "call_refused");
+        assert!(
+            stopped["fix"]
+                .as_str()
+                .unwrap()
+                .contains("openclaw-adapter devices list"),
+            "{stopped}"
+        );
+    }
+    devices(&host, &gateway, &["remove", &"0".repeat(64)])
+        .await
+        .ended_with(15);
+}
+
+#[tokio::test]
+async fn the_old_generation_cannot_remove_and_the_program_says_so() {
+    let gateway = MockGateway::builder()
+        .edition(Edition::V2026_2_9)
+        .start()
+        .await;
+    let ended = devices(&Host::new(), &gateway, &["remove", &"0".repeat(64)]).await;
+    ended.ended_with(15);
+    ended.says(&["does not exist on this gateway", "devices/paired.json"]);
+}
+
+#[tokio::test]
 async fn an_operator_elsewhere_has_to_be_approved_first_and_is_told_where_not() {
     let (gateway, host) = (MockGateway::start().await, Host::new());
     let ended = host
@@ -136,6 +168,18 @@ async fn an_operator_with_a_wrong_token_ends_with_11() {
         .await;
     ended.ended_with(11);
     assert_eq!(ended.last()["kind"], "token_mismatch");
+}
+
+#[tokio::test]
+async fn an_operator_does_not_wait_for_a_gateway_that_is_not_there() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    gateway.stop().await;
+    let began = std::time::Instant::now();
+    let ended = devices(&host, &gateway, &["list"]).await;
+    ended.ended_with(13);
+    assert_eq!(ended.last()["kind"], "unreachable");
+    ended.says(&["Connection refused"]);
+    assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
 }
 
 #[tokio::test]
