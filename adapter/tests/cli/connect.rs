@@ -45,6 +45,35 @@ async fn without_waiting_an_unknown_device_asks_once_and_ends_with_10_and_the_co
 }
 
 #[tokio::test]
+async fn a_limited_wait_shows_the_request_once_and_ends_with_10_and_the_reason() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let began = std::time::Instant::now();
+    let ended = host
+        .program(&["connect", "--json", "--wait", "2s"])
+        .remote(&gateway)
+        .run()
+        .await;
+    ended.ended_with(10);
+    assert!(began.elapsed().as_secs() >= 2);
+    assert!(gateway.connects() >= 2, "asked again");
+    assert_eq!(
+        ended.states(),
+        ["connecting", "awaiting_approval", "stopped"]
+    );
+    let contract = ["state", "requestId", "deviceId", "reason", "approveCommand"];
+    assert_eq!(ended.fields("awaiting_approval")[..5], contract);
+    let (awaiting, pending) = (&ended.lines()[1], &gateway.pending()[0]);
+    assert_eq!(awaiting["requestId"], *pending.request_id);
+    assert_eq!(awaiting["deviceId"], *pending.device_id);
+    assert_eq!(awaiting["reason"], "not-paired");
+    let command = format!("openclaw devices approve {}", pending.request_id);
+    assert_eq!(awaiting["approveCommand"], *command);
+    let stopped = ended.last();
+    assert_eq!(stopped["kind"], "pairing_not_approved");
+    assert!(stopped["fix"].as_str().unwrap().contains(&command));
+}
+
+#[tokio::test]
 async fn an_approval_within_the_wait_ends_it_with_0_on_both_generations() {
     for edition in Edition::ALL {
         let gateway = MockGateway::builder().edition(edition).start().await;
@@ -111,6 +140,40 @@ async fn what_a_proxy_or_the_gateways_door_refuses_ends_with_12() {
     ended.ended_with(12);
     assert_eq!(ended.last()["kind"], "upgrade_refused");
     ended.says(&["HTTP 403", "gateway.trustedProxies"]);
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_there_ends_with_13_after_one_attempt_without_waiting() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    gateway.stop().await;
+    let ended = host
+        .program(&["connect", "--json", "--wait", "0"])
+        .remote(&gateway)
+        .run()
+        .await;
+    ended.ended_with(13);
+    assert_eq!(ended.states(), ["connecting", "stopped"]);
+    assert_eq!(ended.last()["kind"], "unreachable");
+    ended.says(&["Connection refused"]);
+}
+
+#[tokio::test]
+async fn a_gateway_that_stays_away_ends_with_13_when_the_time_is_over() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    gateway.stop().await;
+    let ended = host
+        .program(&["connect", "--json", "--wait", "1500ms"])
+        .remote(&gateway)
+        .run()
+        .await;
+    ended.ended_with(13);
+    assert_eq!(
+        ended.fields("backing_off"),
+        ["state", "attempt", "delayMs", "cause"]
+    );
+    let stopped = ended.last();
+    assert_eq!(stopped["kind"], "unreachable");
+    assert!(stopped["message"].as_str().unwrap().contains("1.5s"));
 }
 
 #[tokio::test]
