@@ -224,3 +224,17 @@ async fn ended_by_a_signal_before_it_is_done_it_says_so_as_shells_do() {
         backend.ended().await.ended_with(code);
     }
 }
+
+#[tokio::test]
+async fn for_a_person_a_stop_is_said_once() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let ended = host
+        .program(&["connect"])
+        .url(&gateway.url())
+        .token("a-token-of-another-gateway")
+        .run()
+        .await;
+    ended.ended_with(11);
+    assert!(ended.text().contains("stopped: "));
+    assert!(!ended.stderr.contains("stopped"), "{}", ended.stderr);
+}
