@@ -167,8 +167,6 @@ pub(crate) struct Session {
     pub(crate) nonce: String,
     pub(crate) client: Client,
     pub(crate) outbox: Outbox,
-    /// Ends the connection's task at once.
-    pub(crate) kill: Arc<Notify>,
     /// Stops the reading for good.
     pub(crate) deafen: Arc<Notify>,
     /// An answer that is to follow the next one.
