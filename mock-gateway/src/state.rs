@@ -87,10 +87,9 @@ impl Inner {
         if let Some(stored) = state.disk.read_devices(state.store.stored()) {
             state.store.replace(stored);
         }
-        let before = state.store.stored().clone();
         state.store.prune(now);
         let result = change(&mut state.store, now);
-        if *state.store.stored() != before {
+        if state.store.take_dirty() {
             state.disk.write_devices(state.store.stored());
             self.touched();
         }

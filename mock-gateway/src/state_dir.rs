@@ -230,7 +230,6 @@ impl StateDir {
             let mut text = serde_json::to_string_pretty(value)?;
             text.push('\n');
             file.write_all(text.as_bytes())?;
-            file.as_file().sync_all()?;
             file.persist(path).map_err(|error| error.error)?;
             Ok(())
         };
