@@ -49,7 +49,7 @@ mod edition_2026_2_9 {
 
     openclaw_tests::for_each_case!(published);
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn more_cases_are_answered_as_recorded() {
         super::more_cases(EDITION).await;
     }
@@ -62,7 +62,7 @@ mod edition_2026_9_6 {
 
     openclaw_tests::for_each_case!(published);
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn more_cases_are_answered_as_recorded() {
         super::more_cases(EDITION).await;
     }
