@@ -68,7 +68,7 @@ impl StateDir {
 
     /// Does what the first start of a gateway does in an empty directory: makes `openclaw.json` with a
     /// random token and sets `gateway.remote.token` to the same; with `anthropic` it also adds the
-    /// `anthropic` auth profile. A configuration that is there already is checked and kept.
+    /// `anthropic` auth profile. The files of the devices are there from the start, empty. A configuration that is there already is checked and kept.
     ///
     /// # Errors
     ///
@@ -86,12 +86,18 @@ impl StateDir {
             }});
             if anthropic {
                 config["auth"] = json!({"profiles": {
-                    "anthropic:default": {"provider": "anthropic", "mode": "api_key"},
+                    "anthropic": {"provider": "anthropic", "mode": "api_key"},
                 }});
             }
             self.write(&config_path, &config)?;
         }
         let auth = self.auth()?;
+        for name in ["pending.json", "paired.json"] {
+            let path = self.devices(name);
+            if !path.exists() {
+                self.write(&path, &json!({}))?;
+            }
+        }
         Ok(FirstBoot {
             created,
             config_path,
@@ -347,10 +353,7 @@ mod tests {
             config["gateway"]["auth"]["token"],
             config["gateway"]["remote"]["token"]
         );
-        assert_eq!(
-            config["auth"]["profiles"]["anthropic:default"]["mode"],
-            "api_key"
-        );
+        assert_eq!(config["auth"]["profiles"]["anthropic"]["mode"], "api_key");
         let again = dir.boot(false).expect("kept");
         assert!(!again.created);
         assert_eq!(again.token(), first.token());

@@ -1,1 +1,5 @@
 //! Harness shared by the tests.
+
+#![forbid(unsafe_code)]
+
+pub mod conformance;

@@ -112,12 +112,10 @@ impl Connection {
             self.answer(&id.unwrap_or_else(|| "invalid".into()), &Err(error));
             return Step::On;
         }
-        let has_params = frame.get("params").is_some();
         let request = Request {
             id: frame["id"].take(),
             method: frame["method"].as_str().unwrap_or_default().to_owned(),
             params: frame["params"].take(),
-            has_params,
         };
         self.call(&request);
         Step::On

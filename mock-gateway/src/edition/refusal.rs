@@ -45,6 +45,7 @@ pub(crate) enum AuthReason {
     TokenMismatch,
     PasswordMissing,
     PasswordMismatch,
+    BootstrapTokenInvalid,
     DeviceTokenMismatch,
     ScopeMismatch,
     RateLimited,
@@ -231,6 +232,11 @@ impl AuthReason {
             Self::TokenMismatch => ("token_mismatch", "AUTH_TOKEN_MISMATCH", CREDENTIALS),
             Self::PasswordMissing => ("password_missing", "AUTH_PASSWORD_MISSING", CONFIGURE),
             Self::PasswordMismatch => ("password_mismatch", "AUTH_PASSWORD_MISMATCH", CREDENTIALS),
+            Self::BootstrapTokenInvalid => (
+                "bootstrap_token_invalid",
+                "AUTH_BOOTSTRAP_TOKEN_INVALID",
+                "review_auth_configuration",
+            ),
             Self::DeviceTokenMismatch => (
                 "device_token_mismatch",
                 "AUTH_DEVICE_TOKEN_MISMATCH",
@@ -299,6 +305,11 @@ impl AuthFailure {
             AuthReason::TokenMismatch => format!("gateway token mismatch ({token_hint})"),
             AuthReason::PasswordMissing => format!("gateway password missing ({password_hint})"),
             AuthReason::PasswordMismatch => format!("gateway password mismatch ({password_hint})"),
+            AuthReason::BootstrapTokenInvalid => {
+                "setup code invalid, expired, revoked, or already used (create a new code; review \
+                 `openclaw devices list`)"
+                    .to_owned()
+            }
             AuthReason::DeviceTokenMismatch => {
                 "device token mismatch (rotate/reissue device token)".to_owned()
             }

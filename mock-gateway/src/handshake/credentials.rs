@@ -36,6 +36,8 @@ impl Handshake<'_> {
             }
             AuthMode::Password(_) => (false, auth.password()),
         };
+        // Measured on 2026.9.6: a blank secret is none. The old generation takes it for a wrong one.
+        let offered = offered.filter(|text| !facts.rate_limits || !text.trim().is_empty());
         let secret_ok = offered.is_some_and(|offered| state.auth.secret().matches(offered));
         let mut result = Evaluated {
             ok: secret_ok,
@@ -259,6 +261,9 @@ impl Handshake<'_> {
                     state.limiter.failed(Kind::DeviceToken, ip, self.now);
                 }
             }
+        }
+        if reason == AuthReason::TokenMissing && self.connect.auth.bootstrap_token.is_some() {
+            reason = AuthReason::BootstrapTokenInvalid;
         }
         Err(self.settled(state, shared, self.unauthorized(reason, retry_after)))
     }

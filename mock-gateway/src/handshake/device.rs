@@ -64,6 +64,7 @@ impl Handshake<'_> {
         }
         let Some(known) = known else {
             self.require(state, key, method, PairingReason::NotPaired, None)?;
+            self.note_seen(state, key);
             return Ok(true);
         };
         let client = &self.connect.client;
@@ -234,8 +235,8 @@ impl Handshake<'_> {
         known: Option<&PairedDevice>,
     ) -> PairingRefusal {
         let checked_by_ssh = reason == PairingReason::NotPaired
-            && self.role == "node"
-            && self.scopes.is_empty()
+            && request.roles == ["node"]
+            && request.scopes.is_empty()
             && is_private(self.client.ip)
             && !self.client.is_local;
         PairingRefusal {

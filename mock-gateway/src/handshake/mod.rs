@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::edition::Refusal;
 use crate::pairing::RoleScopes;
-use crate::pairing::scopes::operator_covers;
+use crate::pairing::scopes::{merged, operator_covers};
 use crate::peer::{Client, host_name, is_private};
 use crate::state::{Inner, State};
 
@@ -211,7 +211,8 @@ impl<'a> Handshake<'a> {
                 Method::Shared => state.auth.name(),
                 Method::DeviceToken => "device-token",
             };
-            let mut auth = json!({"method": method_name, "role": self.role, "scopes": self.scopes});
+            let scopes = merged([self.scopes.as_slice()]);
+            let mut auth = json!({"method": method_name, "role": self.role, "scopes": scopes});
             let material = match (&token, method) {
                 (Some(token), _) => json!(["device-token", token.expose()]),
                 (None, Method::Shared) => {

@@ -1,0 +1,156 @@
+//! Where to listen, from the flags and the configuration.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::cli::Bind;
+
+const DEFAULT_PORT: u16 = 18789;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("Config invalid: {place}: {reason}")]
+    Config {
+        place: &'static str,
+        reason: &'static str,
+    },
+    #[error("cannot listen on {address}: {source}")]
+    Taken {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address(SocketAddr);
+
+impl Address {
+    /// Flags before the configuration, the configuration before the defaults.
+    pub(crate) fn choose(
+        bind: Option<&Bind>,
+        port: Option<u16>,
+        config: &Value,
+    ) -> Result<Self, Refused> {
+        let bind = match (bind, &config["gateway"]["bind"]) {
+            (Some(bind), _) => bind.clone(),
+            (None, Value::Null) => Bind::Loopback,
+            (None, Value::String(word)) if word == "loopback" => Bind::Loopback,
+            (None, Value::String(word)) if word == "lan" || word == "auto" => Bind::Lan,
+            (None, Value::String(word)) if word == "custom" => {
+                let host = config["gateway"]["customBindHost"].as_str();
+                let address = host.and_then(|host| host.parse().ok());
+                Bind::Address(address.ok_or(Refused::Config {
+                    place: "gateway.customBindHost",
+                    reason: "must be an address when gateway.bind is \"custom\"",
+                })?)
+            }
+            (None, _) => {
+                return Err(Refused::Config {
+                    place: "gateway.bind",
+                    reason: "use \"loopback\", \"lan\", \"auto\" or \"custom\"",
+                });
+            }
+        };
+        let port = match (port, &config["gateway"]["port"]) {
+            (Some(port), _) => port,
+            (None, Value::Null) => DEFAULT_PORT,
+            (None, given) => given
+                .as_u64()
+                .and_then(|port| u16::try_from(port).ok())
+                .filter(|port| *port > 0)
+                .ok_or(Refused::Config {
+                    place: "gateway.port",
+                    reason: "must be a number from 1 to 65535",
+                })?,
+        };
+        let ip = match bind {
+            Bind::Loopback => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Bind::Lan => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Bind::Address(ip) => ip,
+        };
+        Ok(Self(SocketAddr::new(ip, port)))
+    }
+
+    pub(crate) async fn bind(self) -> Result<TcpListener, Refused> {
+        TcpListener::bind(self.0)
+            .await
+            .map_err(|source| Refused::Taken {
+                address: self.0,
+                source,
+            })
+    }
+
+    /// The URL under which a client on this host reaches the gateway.
+    pub(crate) fn url(self, port: u16) -> String {
+        let ip = if self.0.ip().is_unspecified() {
+            IpAddr::V4(Ipv4Addr::LOCALHOST)
+        } else {
+            self.0.ip()
+        };
+        format!("ws://{}", SocketAddr::new(ip, port))
+    }
+}
+
+/// The addresses in `gateway.trustedProxies`.
+pub(crate) fn trusted_proxies(config: &Value) -> Result<Vec<IpAddr>, Refused> {
+    let refused = Refused::Config {
+        place: "gateway.trustedProxies",
+        reason: "must be a list of addresses",
+    };
+    match &config["gateway"]["trustedProxies"] {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(list) => list
+            .iter()
+            .map(|entry| entry.as_str().and_then(|text| text.parse().ok()))
+            .collect::<Option<_>>()
+            .ok_or(refused),
+        _ => Err(refused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn chosen(bind: Option<&Bind>, port: Option<u16>, config: &Value) -> Option<String> {
+        Some(Address::choose(bind, port, config).ok()?.0.to_string())
+    }
+
+    #[test]
+    fn flags_come_before_the_configuration_and_that_before_the_defaults() {
+        let config = json!({"gateway": {"bind": "lan", "port": 19000}});
+        assert_eq!(
+            chosen(None, None, &json!({})).as_deref(),
+            Some("127.0.0.1:18789")
+        );
+        assert_eq!(
+            chosen(None, None, &config).as_deref(),
+            Some("0.0.0.0:19000")
+        );
+        let address = Bind::Address("10.1.2.3".parse().unwrap());
+        assert_eq!(
+            chosen(Some(&address), Some(0), &config).as_deref(),
+            Some("10.1.2.3:0")
+        );
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_is_refused_by_its_place() {
+        let refused = |config: &Value| Address::choose(None, None, config).unwrap_err().to_string();
+        let port = refused(&json!({"gateway": {"port": "x"}}));
+        assert!(port.starts_with("Config invalid: gateway.port"), "{port}");
+        let bind = refused(&json!({"gateway": {"bind": "everywhere"}}));
+        assert!(bind.starts_with("Config invalid: gateway.bind"), "{bind}");
+    }
+
+    #[test]
+    fn a_gateway_on_all_addresses_is_shown_by_one_that_works() {
+        let all = Address("0.0.0.0:0".parse().unwrap());
+        assert_eq!(all.url(4711), "ws://127.0.0.1:4711");
+    }
+}
