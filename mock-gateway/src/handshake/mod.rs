@@ -173,13 +173,14 @@ impl<'a> Handshake<'a> {
         let Some(authority) = origin.split_once("://").map(|(_, rest)| rest) else {
             return Err(Refusal::Origin { missing: true });
         };
-        let name = host_name(authority);
+        let name = host_name(authority).to_ascii_lowercase();
+        let name = name.as_str();
         let loopback = name == "localhost"
             || name
                 .parse()
                 .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         let known_kind = loopback
-            || name.ends_with(".local")
+            || name.rsplit('.').next() == Some("local")
             || name.ends_with(".ts.net")
             || name.parse().is_ok_and(is_private);
         let same = authority.eq_ignore_ascii_case(&self.client.host);

@@ -101,6 +101,8 @@ pub(crate) struct RoleScopes<'a> {
 pub(crate) struct PairingStore {
     facts: &'static Facts,
     stored: Stored,
+    /// Something changed since it was last written.
+    dirty: bool,
 }
 
 impl PairingStore {
@@ -108,6 +110,7 @@ impl PairingStore {
         Self {
             facts: edition.facts(),
             stored,
+            dirty: false,
         }
     }
 
@@ -119,11 +122,18 @@ impl PairingStore {
         self.stored = stored;
     }
 
+    /// Whether there is something to write, for the last time.
+    pub(crate) fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
     /// Requests end without an event; whoever looks next no longer sees them.
     pub(crate) fn prune(&mut self, now: u64) {
+        let before = self.stored.pending.len();
         self.stored.pending.retain(|request| {
             now.saturating_sub(request.refreshed_at_ms.unwrap_or(request.ts)) <= PENDING_TTL_MS
         });
+        self.dirty |= self.stored.pending.len() != before;
     }
 
     /// Newest first.
@@ -155,6 +165,7 @@ impl PairingStore {
     }
 
     fn device_mut(&mut self, device_id: &str) -> Option<&mut PairedDevice> {
+        self.dirty = true;
         self.stored
             .paired
             .iter_mut()
@@ -163,6 +174,7 @@ impl PairingStore {
 
     /// Makes, keeps, refreshes or replaces the pending request of a device.
     pub(crate) fn ask(&mut self, ask: &Ask, now: u64) -> Asked {
+        self.dirty = true;
         let is_repair = self.device(&ask.device_id).is_some();
         let of_device = |request: &PendingRequest| request.device_id == ask.device_id;
         let known: Vec<PendingRequest> = self
@@ -317,6 +329,7 @@ impl PairingStore {
             last_seen_at_ms: old.last_seen_at_ms,
             last_seen_reason: old.last_seen_reason,
         };
+        self.dirty = true;
         self.stored
             .pending
             .retain(|request| request.request_id != request_id);
@@ -391,6 +404,7 @@ impl PairingStore {
             .pending
             .iter()
             .position(|known| known.request_id == request_id)?;
+        self.dirty = true;
         Some(self.stored.pending.remove(at))
     }
 
@@ -398,6 +412,7 @@ impl PairingStore {
         if self.device(device_id).is_none() {
             return false;
         }
+        self.dirty = true;
         self.stored
             .paired
             .retain(|device| device.device_id != device_id);
