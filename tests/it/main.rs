@@ -1,3 +1,15 @@
-//! The integration tests, one binary.
+//! Everything that needs more than one crate, in one binary.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
 
 mod conformance;
+mod identity;
+mod lifecycle;
+mod refusals;
+mod scenarios;
+mod tls;
+mod upgrade;

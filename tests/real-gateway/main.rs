@@ -1,2 +1,238 @@
-//! Runs the scenarios on real gateways.
-fn main() {}
+//! Runs the scenarios on real gateways, installed from npm.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod gateway;
+mod install;
+mod lane;
+mod net;
+mod process;
+mod report;
+mod version;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use futures_util::future::join_all;
+use openclaw_tests::scenarios::{ALL, Scenario, Secrets, adapter_program};
+
+use crate::lane::{Candidate, Plan, run_version};
+use crate::net::Hosts;
+use crate::report::say;
+use crate::version::Version;
+
+/// The versions that must hold: the newest of each protocol generation.
+const DEFAULT: [&str; 2] = ["2026.9.6", "2026.2.9"];
+
+/// Exit code after an interrupt, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// Drives `openclaw-adapter` against real OpenClaw gateways and says what holds.
+///
+/// Needs npm to fetch the gateways (once, into `OPENCLAW_REAL_GATEWAY_DIR` or the target directory)
+/// and nothing else from the network. Gateways and clients run in network namespaces of their own
+/// where the system allows it.
+#[derive(Debug, Parser)]
+#[command(name = "real-gateway", version)]
+struct Arguments {
+    /// Run only this scenario; may be given more than once.
+    #[arg(long = "only", value_name = "NAME")]
+    only: Vec<String>,
+
+    /// List the scenarios and end.
+    #[arg(long)]
+    list: bool,
+
+    /// Print the results as the table of docs/compatibility.md as well.
+    #[arg(long)]
+    markdown: bool,
+
+    /// Tell remote clients from local ones by a header even where namespaces are allowed.
+    #[arg(long)]
+    no_namespaces: bool,
+
+    /// Versions of `openclaw` to run on; 2026.9.6 and 2026.2.9 if none is named.
+    #[arg(value_name = "VERSION")]
+    versions: Vec<Version>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(format!("no runtime: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    // What is interrupted is dropped, and what is dropped ends its processes and namespaces.
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = suite(&arguments) => Some(ended),
+            () = interrupted() => None,
+        }
+    });
+    drop(runtime);
+    match ended {
+        Some(Ok(true)) => ExitCode::SUCCESS,
+        Some(Ok(false)) => ExitCode::FAILURE,
+        Some(Err(error)) => {
+            say(format!("real-gateway: {error:#}"));
+            ExitCode::FAILURE
+        }
+        None => {
+            say("interrupted; gateways and namespaces are removed");
+            ExitCode::from(INTERRUPTED)
+        }
+    }
+}
+
+/// Resolves when somebody wants the program to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        if let (Ok(mut term), Ok(mut hangup)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::hangup()),
+        ) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = term.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Everything that was asked for; whether all of it holds.
+async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
+    let chosen = choose(&arguments.only)?;
+    if arguments.list {
+        for scenario in &chosen {
+            say(format!(
+                "{:<28} {}: {}",
+                scenario.name, scenario.row, scenario.shows
+            ));
+        }
+        return Ok(true);
+    }
+    let started = Instant::now();
+    let program = adapter_program()?;
+    let versions = if arguments.versions.is_empty() {
+        DEFAULT
+            .iter()
+            .map(|version| version.parse().map_err(anyhow::Error::msg))
+            .collect::<anyhow::Result<Vec<Version>>>()?
+    } else {
+        arguments.versions.clone()
+    };
+
+    net::sweep();
+    let (hosts, ground) = ground(arguments.no_namespaces);
+    say(format!("adapter: {}", program.display()));
+    say(ground);
+
+    let root = install::root()?;
+    let mut candidates = Vec::with_capacity(versions.len());
+    for version in versions {
+        let install = install::install(&root, &version, say)
+            .await
+            .with_context(|| format!("install openclaw {version}"))?;
+        let can_remove = cli::can_remove(&install).await?;
+        candidates.push(Candidate {
+            version,
+            install,
+            can_remove,
+        });
+    }
+
+    let secrets = Secrets::default();
+    let plan = Plan {
+        chosen: &chosen,
+        program: &program,
+        hosts,
+        secrets: &secrets,
+        starting: &tokio::sync::Mutex::new(()),
+    };
+    let runs = candidates
+        .iter()
+        .map(|candidate| run_version(plan, candidate));
+    let results = join_all(runs).await;
+    let results: Vec<_> = candidates
+        .into_iter()
+        .map(|candidate| candidate.version)
+        .zip(results)
+        .collect();
+
+    for (version, results) in &results {
+        say(report::table(version, &chosen, results));
+    }
+    if arguments.markdown {
+        say(report::markdown(&results, &chosen, &command_line(), ground));
+    }
+    let (passed, failed, skipped) =
+        report::counts(results.iter().flat_map(|(_, results)| results.values()));
+    say(format!(
+        "all of it took {:.0} s",
+        started.elapsed().as_secs_f64()
+    ));
+    say(format!(
+        "{passed} passed, {failed} failed, {skipped} skipped"
+    ));
+    Ok(failed == 0)
+}
+
+fn choose(only: &[String]) -> anyhow::Result<Vec<Scenario>> {
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| !ALL.iter().any(|scenario| scenario.name == **name))
+    {
+        bail!("there is no scenario {unknown}; --list names them");
+    }
+    Ok(ALL
+        .iter()
+        .filter(|scenario| only.is_empty() || only.iter().any(|name| name == scenario.name))
+        .copied()
+        .collect())
+}
+
+/// Whether remote clients get a host of their own, and a sentence that says so.
+fn ground(no_namespaces: bool) -> (bool, &'static str) {
+    if no_namespaces {
+        return (
+            false,
+            "Remote clients are told by a forwarding header, as asked; gateways share this system's network.",
+        );
+    }
+    match Hosts::allowed() {
+        Ok(()) => (
+            true,
+            "Gateways and remote clients run in network namespaces without a way out.",
+        ),
+        Err(error) => {
+            say(format!("no network namespaces here: {error:#}"));
+            (
+                false,
+                "Remote clients are told by a forwarding header; gateways share this system's network.",
+            )
+        }
+    }
+}
+
+fn command_line() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    format!(
+        "cargo run -p openclaw-tests --bin real-gateway -- {}",
+        arguments.join(" ")
+    )
+}

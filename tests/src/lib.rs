@@ -1,5 +1,15 @@
 //! Harness shared by the tests.
-
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+pub mod peer;
+pub mod scenarios;
+
+/// The code of the pages that belong to no crate is compiled with the tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../mock-gateway/README.md")]
+    mod mock_gateway {}
+}

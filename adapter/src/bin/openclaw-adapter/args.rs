@@ -1,0 +1,208 @@
+//! The command line. No secret is ever taken from it.
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are the help text, and a terminal shows backticks as they are"
+)]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Connects a backend to an OpenClaw gateway, and shows what stands in the way.
+///
+/// The gateway's token comes from OPENCLAW_GATEWAY_TOKEN, or from the file that
+/// OPENCLAW_GATEWAY_TOKEN_FILE names.
+#[derive(Debug, Parser)]
+#[command(name = "openclaw-adapter", version, after_long_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "\
+Exit codes:
+   0  done
+   2  usage or configuration, a missing token for one
+  10  pairing was not approved in time
+  11  token or password refused
+  12  refused for another reason: signature, protocol, scope, origin, upgrade
+  13  gateway not reachable in time
+  14  identity or state directory unusable
+  15  call refused by the gateway
+  16  connection lost during a call
+
+Environment: OPENCLAW_GATEWAY_URL, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_TOKEN_FILE,
+OPENCLAW_GATEWAY_PASSWORD, OPENCLAW_ADAPTER_STATE_DIR, OPENCLAW_ADAPTER_DEVICE_IDENTITY,
+OPENCLAW_GATEWAY_TLS_FINGERPRINT, OPENCLAW_ALLOW_INSECURE_PRIVATE_WS; RUST_LOG for the log on stderr.";
+
+/// Options of every command.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// The gateway's address, such as ws://gateway:18789; goes before OPENCLAW_GATEWAY_URL
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Where the device identity is kept; goes before OPENCLAW_ADAPTER_STATE_DIR
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// The scopes to ask for, separated by commas or spaces
+    #[arg(long, global = true, value_name = "LIST", value_parser = parse_scopes)]
+    pub(crate) scopes: Option<Scopes>,
+    /// An extra header for a proxy in front of the gateway; may be given more than once
+    #[arg(long, global = true, value_name = "NAME:VALUE", value_parser = parse_header)]
+    pub(crate) header: Vec<(String, String)>,
+    /// One JSON object per line on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Connect, wait for approval if it is needed, and say so
+    Connect(Connect),
+    /// Look at the device identity, or carry it over
+    #[command(subcommand)]
+    Identity(Identity),
+    /// See and decide which devices may connect
+    #[command(subcommand)]
+    Devices(Devices),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Connect {
+    /// How long to wait until ready, such as 90s, 5m or 500ms; 0 tries once. Without it, for ever
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Stay connected until SIGINT or SIGTERM
+    #[arg(long)]
+    pub(crate) hold: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Identity {
+    /// Show the device id, its public key and where it is kept; never the private key
+    Show,
+    /// Print the path of the identity's file
+    Path,
+    /// Print the identity with its private key, in OpenClaw's own format
+    Export,
+    /// Take over an identity from a file in OpenClaw's own format; never replaces one
+    Import {
+        /// The file, or - for standard input
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Devices {
+    /// List the requests that wait and the devices that are paired
+    List,
+    /// Approve a request
+    Approve {
+        /// The request id, as `list` or the backend's log shows it
+        request_id: String,
+    },
+    /// Reject a request
+    Reject {
+        /// The request id, as `list` or the backend's log shows it
+        request_id: String,
+    },
+    /// Remove a paired device
+    Remove {
+        /// The device id, as `list` shows it
+        device_id: String,
+    },
+}
+
+/// A list of scopes in one argument.
+#[derive(Clone, Debug)]
+pub(crate) struct Scopes(pub(crate) Vec<String>);
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape that clap wants")]
+fn parse_scopes(text: &str) -> Result<Scopes, String> {
+    Ok(Scopes(
+        text.split([',', ' '])
+            .filter(|scope| !scope.is_empty())
+            .map(ToOwned::to_owned)
+            .collect(),
+    ))
+}
+
+fn parse_header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("a header is NAME:VALUE".to_owned()),
+    }
+}
+
+/// `1500ms`, `90s`, `5m`, `2h`, or seconds without a unit.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let digits = text
+        .find(|character: char| !character.is_ascii_digit() && character != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let seconds_per_unit = match unit.trim() {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("a duration is a number with ms, s, m or h".to_owned()),
+    };
+    number
+        .parse::<f64>()
+        .ok()
+        .and_then(|number| Duration::try_from_secs_f64(number * seconds_per_unit).ok())
+        .ok_or_else(|| "a duration is a number with ms, s, m or h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        for (text, ms) in [
+            ("500ms", 500),
+            ("90s", 90_000),
+            ("5m", 300_000),
+            ("1.5h", 5_400_000),
+            ("0", 0),
+        ] {
+            assert_eq!(
+                parse_duration(text).unwrap(),
+                Duration::from_millis(ms),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "s",
+            "-1s",
+            "1 fortnight",
+            "1..2s",
+            "99999999999999999999h",
+        ] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_keeps_the_colons_of_its_value() {
+        assert_eq!(
+            parse_header("X-Time: 10:30").unwrap(),
+            ("X-Time".to_owned(), "10:30".to_owned())
+        );
+        assert!(parse_header("no-colon").is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

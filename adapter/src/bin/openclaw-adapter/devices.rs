@@ -1,0 +1,226 @@
+//! `openclaw-adapter devices`: what `openclaw devices` does, without Node.
+//!
+//! It connects with an identity of its own, in the folder `operator` of the state directory. With
+//! the backend's identity its wider scopes would replace the token that the backend uses.
+
+use std::io;
+use std::time::Duration;
+
+use openclaw_adapter::{
+    Client, ConfigBuilder, DeviceList, Error, FileStore, PairingPolicy, StopReason,
+};
+use serde_json::Value;
+
+use crate::args::{Devices, Scopes};
+use crate::exit::Exit;
+use crate::output::{Output, plain};
+
+/// How long to try to get through to the gateway.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAIRING: &str = "operator.pairing";
+
+/// Why a command did not do what it should.
+enum Failure {
+    Call(Error),
+    Unreachable(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+pub(crate) async fn run(
+    builder: ConfigBuilder,
+    scopes: Option<&Scopes>,
+    command: &Devices,
+    output: Output,
+) -> io::Result<Exit> {
+    let dir = match builder.state_directory() {
+        Ok(dir) => dir.join("operator"),
+        Err(error) => {
+            output.config(&error)?;
+            return Ok(Exit::of_config(&error));
+        }
+    };
+    let builder = builder
+        .store(FileStore::new(dir))
+        .display_name("openclaw-adapter devices")
+        .pairing(PairingPolicy::FailFast);
+    match act(builder, scopes, command).await {
+        Ok((value, text)) => {
+            output.print(&value, || text)?;
+            Ok(Exit::Done)
+        }
+        Err(Failure::Unreachable(message)) => {
+            output.stopped("unreachable", &message, "")?;
+            Ok(Exit::Unreachable)
+        }
+        Err(Failure::Call(error)) => {
+            let (kind, fix) = advice(&error);
+            output.stopped(kind, &error.to_string(), &fix)?;
+            Ok(Exit::of_error(&error))
+        }
+    }
+}
+
+fn advice(error: &Error) -> (&'static str, String) {
+    match error {
+        Error::PairingRequired(pairing) => (
+            "pairing_not_approved",
+            format!(
+                "Run this on the gateway's own host, through its loopback address, where no approval is needed; or approve this operator there once: {}",
+                pairing.approve_command()
+            ),
+        ),
+        Error::Refused(refusal) => (refusal.kind.as_str(), refusal.fix.clone()),
+        Error::UpgradeRefused(refusal) => ("upgrade_refused", refusal.fix()),
+        Error::Identity(error) => ("identity", StopReason::Identity(error.clone()).fix()),
+        Error::Config(_) => ("config", String::new()),
+        Error::Call { .. } | Error::Unsupported { .. } => ("call_refused", String::new()),
+        _ => ("connection_lost", String::new()),
+    }
+}
+
+async fn act(
+    builder: ConfigBuilder,
+    scopes: Option<&Scopes>,
+    command: &Devices,
+) -> Result<(Value, String), Failure> {
+    let asked = |needed: &[String]| scopes.map_or_else(|| needed.to_vec(), |given| given.0.clone());
+    let client = connect(builder.clone(), asked(&[PAIRING.to_owned()])).await?;
+    let result = match command {
+        Devices::List => {
+            let list = client.devices().list().await?;
+            (to_json(&list)?, table(&list))
+        }
+        Devices::Approve { request_id } => {
+            let list = client.devices().list().await?;
+            client.close().await;
+            // 2026.9.6 lets nobody grant what they do not hold.
+            let mut needed = vec![PAIRING.to_owned()];
+            if let Some(request) = list
+                .pending
+                .iter()
+                .find(|one| one.request_id == *request_id)
+            {
+                needed.extend(
+                    request
+                        .scopes
+                        .iter()
+                        .filter(|scope| *scope != PAIRING)
+                        .cloned(),
+                );
+            }
+            let client = connect(builder, asked(&needed)).await?;
+            let approved = client.devices().approve(request_id).await?;
+            client.close().await;
+            let text = format!(
+                "Approved {} ({})",
+                plain(&approved.device.device_id),
+                plain(&approved.request_id)
+            );
+            return Ok((to_json(&approved)?, text));
+        }
+        Devices::Reject { request_id } => {
+            let rejected = client.devices().reject(request_id).await?;
+            let text = format!("Rejected {}", plain(&rejected.request_id));
+            (to_json(&rejected)?, text)
+        }
+        Devices::Remove { device_id } => {
+            let removed = client.devices().remove(device_id).await?;
+            let text = format!("Removed {}", plain(&removed.device_id));
+            (to_json(&removed)?, text)
+        }
+    };
+    client.close().await;
+    Ok(result)
+}
+
+async fn connect(builder: ConfigBuilder, scopes: Vec<String>) -> Result<Client, Failure> {
+    let config = builder.scopes(scopes).build().map_err(Error::from)?;
+    let client = Client::start(config);
+    match tokio::time::timeout(PATIENCE, client.ready()).await {
+        Ok(Ok(_)) => Ok(client),
+        Ok(Err(error)) => Err(Failure::Call(error)),
+        Err(_) => {
+            let message = match &*client.state().borrow() {
+                openclaw_adapter::ConnectionState::BackingOff { cause, .. } => cause.to_string(),
+                _ => format!("no answer from the gateway within {PATIENCE:?}"),
+            };
+            Err(Failure::Unreachable(message))
+        }
+    }
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(value).map_err(|error| Failure::Unreachable(error.to_string()))
+}
+
+fn table(list: &DeviceList) -> String {
+    let mut lines = vec![format!("Pending ({})", list.pending.len())];
+    for one in &list.pending {
+        lines.push(format!(
+            "  {}  device {}  {}  role {}  scopes [{}]{}{}",
+            plain(&one.request_id),
+            short(&one.device_id),
+            one.display_name
+                .as_deref()
+                .map_or_else(|| "-".to_owned(), plain),
+            one.role.as_deref().map_or_else(|| "-".to_owned(), plain),
+            plain(&one.scopes.join(" ")),
+            one.remote_ip
+                .as_deref()
+                .map_or_else(String::new, |ip| format!("  from {}", plain(ip))),
+            if one.is_repair {
+                "  (asks for more)"
+            } else {
+                ""
+            },
+        ));
+    }
+    lines.push(format!("Paired ({})", list.paired.len()));
+    for one in &list.paired {
+        let name = one
+            .operator_label
+            .as_deref()
+            .or(one.display_name.as_deref());
+        lines.push(format!(
+            "  {}  {}  roles [{}]  scopes [{}]{}",
+            plain(&one.device_id),
+            name.map_or_else(|| "-".to_owned(), plain),
+            plain(&one.roles.join(" ")),
+            plain(&one.scopes.join(" ")),
+            if one.connected == Some(true) {
+                "  connected"
+            } else {
+                ""
+            },
+        ));
+    }
+    lines.join("\n")
+}
+
+fn short(device_id: &str) -> String {
+    plain(device_id).chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_shows_ids_to_copy_and_no_escape_sequences() {
+        let list: DeviceList = serde_json::from_value(json!({
+            "pending":[{"requestId":"r-1","deviceId":"d".repeat(64),"displayName":"a\u{1b}[31mb","role":"operator","scopes":["operator.read"],"ts":1}],
+            "paired":[{"deviceId":"e".repeat(64),"roles":["operator"],"scopes":[],"connected":true}]
+        }))
+        .unwrap();
+        let text = table(&list);
+        assert!(text.contains("Pending (1)") && text.contains("r-1") && text.contains("connected"));
+        assert!(!text.contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,192 @@
+//! What the program prints: one JSON object per line, or lines for a person.
+
+use std::io::{self, Write as _};
+
+use openclaw_adapter::{ConfigError, ConnectionState};
+use serde::Serialize;
+
+/// Where and how results are printed. Logs go to stderr.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+}
+
+/// A line of `connect --json`; the fields stand in this order.
+#[derive(Serialize)]
+#[serde(
+    tag = "state",
+    rename_all = "snake_case",
+    rename_all_fields = "camelCase"
+)]
+enum Line<'a> {
+    Connecting {
+        attempt: u32,
+    },
+    AwaitingApproval {
+        request_id: Option<&'a str>,
+        device_id: &'a str,
+        reason: &'a str,
+        approve_command: String,
+        requested_role: &'a str,
+        requested_scopes: &'a [String],
+        approved_roles: Option<&'a [String]>,
+        approved_scopes: Option<&'a [String]>,
+    },
+    BackingOff {
+        attempt: u32,
+        delay_ms: u64,
+        cause: String,
+    },
+    Ready {
+        protocol: u32,
+        server_version: &'a str,
+        conn_id: &'a str,
+        scopes: &'a [String],
+        auth_method: Option<&'a str>,
+    },
+    Stopped {
+        kind: &'a str,
+        message: &'a str,
+        fix: &'a str,
+    },
+}
+
+impl Output {
+    /// Prints `value` with `--json`, `text` without.
+    pub(crate) fn print(
+        self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> io::Result<()> {
+        let line = if self.json {
+            serde_json::to_string(value)?
+        } else {
+            text()
+        };
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{line}")?;
+        stdout.flush()
+    }
+
+    /// Says that the program ends for a reason that no state tells.
+    pub(crate) fn stopped(self, kind: &str, message: &str, fix: &str) -> io::Result<()> {
+        if self.json {
+            self.print(&Line::Stopped { kind, message, fix }, String::new)?;
+        }
+        let mut stderr = io::stderr().lock();
+        if fix.is_empty() {
+            writeln!(stderr, "openclaw-adapter: {message}")
+        } else {
+            writeln!(stderr, "openclaw-adapter: {message}\n{fix}")
+        }
+    }
+
+    /// Says that the configuration is not usable.
+    pub(crate) fn config(self, error: &ConfigError) -> io::Result<()> {
+        let fix = error.fix().unwrap_or_default();
+        self.stopped("config", &error.to_string(), &fix)
+    }
+
+    pub(crate) fn state(self, state: &ConnectionState) -> io::Result<()> {
+        let text = || state_text(state);
+        match state {
+            ConnectionState::Connecting { attempt } => {
+                self.print(&Line::Connecting { attempt: *attempt }, text)
+            }
+            ConnectionState::AwaitingApproval { pairing, .. } => self.print(
+                &Line::AwaitingApproval {
+                    request_id: pairing.request_id.as_deref(),
+                    device_id: pairing.device_id.as_str(),
+                    reason: pairing.reason.as_str(),
+                    approve_command: pairing.approve_command(),
+                    requested_role: &pairing.requested_role,
+                    requested_scopes: &pairing.requested_scopes,
+                    approved_roles: pairing.approved_roles.as_deref(),
+                    approved_scopes: pairing.approved_scopes.as_deref(),
+                },
+                text,
+            ),
+            ConnectionState::BackingOff {
+                attempt,
+                delay,
+                cause,
+                ..
+            } => self.print(
+                &Line::BackingOff {
+                    attempt: *attempt,
+                    delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                    cause: cause.to_string(),
+                },
+                text,
+            ),
+            ConnectionState::Ready { hello } => self.print(
+                &Line::Ready {
+                    protocol: hello.protocol,
+                    server_version: &hello.server_version,
+                    conn_id: &hello.conn_id,
+                    scopes: &hello.scopes,
+                    auth_method: hello.auth_method.as_deref(),
+                },
+                text,
+            ),
+            ConnectionState::Stopped { reason } => self.print(
+                &Line::Stopped {
+                    kind: reason.kind(),
+                    message: &reason.to_string(),
+                    fix: &reason.fix(),
+                },
+                text,
+            ),
+            // A state of a later version of the library.
+            _ => Ok(()),
+        }
+    }
+}
+
+fn state_text(state: &ConnectionState) -> String {
+    match state {
+        ConnectionState::Connecting { attempt: 1 } => "connecting".to_owned(),
+        ConnectionState::Connecting { attempt } => format!("connecting, attempt {attempt}"),
+        ConnectionState::AwaitingApproval { pairing, .. } => format!(
+            "waiting for approval ({}): device {} asks for role {} with scopes [{}]{}\n  run on the gateway's host: {}",
+            pairing.reason,
+            pairing.device_id.short(),
+            pairing.requested_role,
+            pairing.requested_scopes.join(" "),
+            pairing
+                .approved_scopes
+                .as_ref()
+                .map_or_else(String::new, |scopes| format!(
+                    ", approved so far [{}]",
+                    scopes.join(" ")
+                )),
+            pairing.approve_command(),
+        ),
+        ConnectionState::BackingOff { delay, cause, .. } => {
+            format!("{cause}; trying again in {:.1} s", delay.as_secs_f64())
+        }
+        ConnectionState::Ready { hello } => format!(
+            "ready: gateway {} (protocol {}), connection {}, scopes [{}]",
+            hello.server_version,
+            hello.protocol,
+            hello.conn_id,
+            hello.scopes.join(" ")
+        ),
+        ConnectionState::Stopped { reason } => format!("stopped: {reason}\n  {}", reason.fix()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Text of the gateway in a line for a person: nothing in it may move the cursor.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars()
+        .map(|character| {
+            if character.is_control() || ('\u{200b}'..='\u{206f}').contains(&character) {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
+        .take(200)
+        .collect()
+}

@@ -1,0 +1,49 @@
+//! From arguments and environment to a configuration, and signals to an end.
+
+use openclaw_adapter::{Config, ConfigBuilder, ConfigError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::args::Global;
+use crate::exit::Exit;
+
+/// The environment, and the arguments on top of it.
+pub(crate) fn builder(global: &Global) -> Result<ConfigBuilder, ConfigError> {
+    let mut builder = Config::from_env()?;
+    if let Some(url) = &global.url {
+        builder = builder.url(url);
+    }
+    if let Some(dir) = &global.state_dir {
+        builder = builder.state_dir(dir);
+    }
+    if let Some(scopes) = &global.scopes {
+        builder = builder.scopes(scopes.0.iter().cloned());
+    }
+    for (name, value) in &global.header {
+        builder = builder.header(name, value);
+    }
+    Ok(builder)
+}
+
+/// SIGINT and SIGTERM.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the first of them. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
+    }
+}

@@ -1,0 +1,517 @@
+//! Collecting a configuration, and checking it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use super::error::ConfigError;
+use super::{
+    Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, TokenSource, WhenDown,
+    read_token_file,
+};
+use crate::credentials::Secret;
+use crate::endpoint::Endpoint;
+use crate::pairing::{PairingPolicy, PairingRequired};
+use crate::protocol::connect::Profile;
+use crate::retry::RetryPolicy;
+use crate::secret::Token;
+use crate::state::ConnectionState;
+use crate::store::{FileStore, IdentityStore, InlineStore, StoreError};
+#[cfg(feature = "tls")]
+use crate::tls::TlsFingerprint;
+use crate::transport::{Connector, TcpConnector};
+
+#[derive(Clone, Debug)]
+pub(super) enum Given {
+    Nothing,
+    Token(Token, String),
+    TokenFile(PathBuf, String),
+    Password(Token, String),
+}
+
+/// Collects a configuration; [`build`](Self::build) checks it.
+///
+/// ```
+/// use openclaw_adapter::{Config, MemoryStore, Token};
+///
+/// let config = Config::builder()
+///     .url("ws://gateway:18789")
+///     .token(Token::new("a-token-from-the-gateway")?)
+///     .display_name("billing-backend")
+///     .store(MemoryStore::new())
+///     .build()?;
+/// assert_eq!(config.endpoint().host(), "gateway");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ConfigBuilder {
+    url: String,
+    given: Given,
+    conflict: Option<(String, String)>,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) identity: Option<Zeroizing<String>>,
+    store: Option<Arc<dyn IdentityStore>>,
+    display_name: String,
+    platform: String,
+    device_family: Option<String>,
+    version: String,
+    role: String,
+    scopes: Vec<String>,
+    caps: Vec<String>,
+    pairing: PairingPolicy,
+    retry: RetryPolicy,
+    fallback: DeviceTokenFallback,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    when_down: WhenDown,
+    command_capacity: usize,
+    max_message: usize,
+    headers: Vec<(String, Zeroizing<String>)>,
+    pub(super) allow_insecure: bool,
+    pub(super) fingerprint: Option<String>,
+    root_certificates: Vec<PathBuf>,
+    connector: Arc<dyn Connector>,
+    on_state: Option<StateHook>,
+    on_pairing: Option<PairingHook>,
+    seed: Option<u64>,
+}
+
+impl fmt::Debug for ConfigBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigBuilder").finish_non_exhaustive()
+    }
+}
+
+impl Default for ConfigBuilder {
+    fn default() -> Self {
+        Self {
+            url: DEFAULT_URL.to_owned(),
+            given: Given::Nothing,
+            conflict: None,
+            state_dir: None,
+            identity: None,
+            store: None,
+            display_name: "backend-adapter".to_owned(),
+            platform: "backend".to_owned(),
+            device_family: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            role: "operator".to_owned(),
+            scopes: vec!["operator.read".to_owned(), "operator.write".to_owned()],
+            caps: Vec::new(),
+            pairing: PairingPolicy::default(),
+            retry: RetryPolicy::default(),
+            fallback: DeviceTokenFallback::default(),
+            connect_timeout: Duration::from_secs(15),
+            request_timeout: Duration::from_secs(30),
+            when_down: WhenDown::default(),
+            command_capacity: 256,
+            max_message: 32 * 1024 * 1024,
+            headers: Vec::new(),
+            allow_insecure: false,
+            fingerprint: None,
+            root_certificates: Vec::new(),
+            connector: Arc::new(TcpConnector),
+            on_state: None,
+            on_pairing: None,
+            seed: None,
+        }
+    }
+}
+
+impl ConfigBuilder {
+    pub(super) fn give(mut self, given: Given) -> Self {
+        if let (Some(first), Some(second)) = (self.given.origin(), given.origin()) {
+            self.conflict = Some((first.to_owned(), second.to_owned()));
+        }
+        self.given = given;
+        self
+    }
+
+    /// The gateway's address: `ws://host:port` or `wss://host:port`.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = url.into();
+        self
+    }
+
+    /// The gateway's shared token; replaces whatever was given before.
+    pub fn token(mut self, token: Token) -> Self {
+        self.conflict = None;
+        self.given = Given::Token(token, "the token in the backend's configuration".to_owned());
+        self
+    }
+
+    /// A file that holds the shared token, read when the client starts and again when the gateway
+    /// refuses it; replaces whatever was given before.
+    pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let origin = path.display().to_string();
+        self.conflict = None;
+        self.given = Given::TokenFile(path, origin);
+        self
+    }
+
+    /// The password of a gateway in password mode; replaces whatever was given before.
+    pub fn password(mut self, password: Token) -> Self {
+        self.conflict = None;
+        self.given = Given::Password(
+            password,
+            "the password in the backend's configuration".to_owned(),
+        );
+        self
+    }
+
+    /// The directory for the device identity and its tokens. It has to survive the container: a
+    /// new identity means a new approval.
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// A store of your own for the device identity and its tokens; goes before a directory.
+    pub fn store(mut self, store: impl IdentityStore) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// The name that `openclaw devices list` shows; `backend-adapter` unless set.
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
+        self.display_name = name.into();
+        self
+    }
+
+    /// The platform that the device reports; `backend` unless set. Keep it for the life of the
+    /// identity: 2026.9.6 asks for approval again when it changes.
+    pub fn platform(mut self, platform: impl Into<String>) -> Self {
+        self.platform = platform.into();
+        self
+    }
+
+    /// The device family that the device reports; none unless set. Pinned like the platform.
+    pub fn device_family(mut self, family: impl Into<String>) -> Self {
+        self.device_family = Some(family.into());
+        self
+    }
+
+    /// The backend's own version, as the gateway logs it; this crate's version unless set.
+    pub fn client_version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// The role to ask for; `operator` unless set.
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.role = role.into();
+        self
+    }
+
+    /// The scopes to ask for; `operator.read` and `operator.write` unless set. More than were
+    /// approved need another approval.
+    pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The capabilities to announce, such as `tool-events`; none unless set.
+    pub fn capabilities<S: Into<String>>(mut self, caps: impl IntoIterator<Item = S>) -> Self {
+        self.caps = caps.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What to do until a person approves; waits for ever unless set.
+    pub fn pairing(mut self, policy: PairingPolicy) -> Self {
+        self.pairing = policy;
+        self
+    }
+
+    /// How the delays between attempts grow.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Whether this device's own token may serve when the shared one is refused.
+    pub fn device_token_fallback(mut self, fallback: DeviceTokenFallback) -> Self {
+        self.fallback = fallback;
+        self
+    }
+
+    /// The limit for a whole attempt, from the first packet to hello-ok; 15 s unless set.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The deadline of a call that sets none of its own; 30 s unless set.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// What to do with calls while there is no connection.
+    pub fn when_down(mut self, when_down: WhenDown) -> Self {
+        self.when_down = when_down;
+        self
+    }
+
+    /// How many calls may wait to be written; 256 unless set, at least 1. Further callers wait
+    /// under their own deadline.
+    pub fn command_capacity(mut self, capacity: usize) -> Self {
+        self.command_capacity = capacity.max(1);
+        self
+    }
+
+    /// The largest message that is read, in bytes; 32 MiB unless set. Gateways announce 25 MiB.
+    pub fn max_message(mut self, bytes: usize) -> Self {
+        self.max_message = bytes.max(64 * 1024);
+        self
+    }
+
+    /// An extra header on the upgrade request, for a proxy in front of the gateway. Its value
+    /// counts as a secret.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers
+            .push((name.into(), Zeroizing::new(value.into())));
+        self
+    }
+
+    /// Allows `ws://` to any host. The token then crosses the network in the clear.
+    pub fn allow_insecure_ws(mut self, allow: bool) -> Self {
+        self.allow_insecure = allow;
+        self
+    }
+
+    /// The SHA-256 fingerprint of the gateway's certificate, in hexadecimal, with or without
+    /// colons. With it the certificate is compared and no authority is asked; only with `wss://`.
+    pub fn tls_fingerprint(mut self, fingerprint: impl Into<String>) -> Self {
+        self.fingerprint = Some(fingerprint.into());
+        self
+    }
+
+    /// A PEM file with certificates of authorities to trust besides the system's.
+    pub fn root_certificates(mut self, pem: impl Into<PathBuf>) -> Self {
+        self.root_certificates.push(pem.into());
+        self
+    }
+
+    /// Opens streams in another way than TCP.
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.connector = Arc::new(connector);
+        self
+    }
+
+    /// Called with every state, in order and without gaps, from the client's own task: it must not
+    /// block. [`Client::state`](crate::Client::state) is enough to know the present one.
+    pub fn on_state(mut self, hook: impl Fn(&ConnectionState) + Send + Sync + 'static) -> Self {
+        self.on_state = Some(Arc::new(hook));
+        self
+    }
+
+    /// Called once per request id that waits for approval, from the client's own task: it must not
+    /// block.
+    pub fn on_pairing(mut self, hook: impl Fn(&PairingRequired) + Send + Sync + 'static) -> Self {
+        self.on_pairing = Some(Arc::new(hook));
+        self
+    }
+
+    /// Seeds the jitter, to repeat a test. Unset, each client has a seed of its own.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Where the identity will be kept, without the rest of the checks: what a tool needs that only
+    /// looks at the identity.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Store`] if no directory is set and the system names none.
+    pub fn build_store(&self) -> Result<Arc<dyn IdentityStore>, ConfigError> {
+        if let Some(store) = &self.store {
+            return Ok(Arc::clone(store));
+        }
+        if let Some(identity) = &self.identity {
+            let store = InlineStore::new(identity)
+                .map_err(|error| ConfigError::InlineIdentity(Arc::new(error)))?;
+            // Device tokens have a place only where the backend names one: the default directory
+            // may well be on a read-only disk here.
+            return Ok(match &self.state_dir {
+                Some(dir) => Arc::new(store.with_dir(dir)),
+                None => Arc::new(store),
+            });
+        }
+        Ok(Arc::new(FileStore::new(self.state_directory()?)))
+    }
+
+    /// The directory for the device identity, whether or not another store is set: the one that was
+    /// given, or `openclaw-adapter` in the user's data directory.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Store`] if no directory is set and the system names none.
+    pub fn state_directory(&self) -> Result<PathBuf, ConfigError> {
+        match &self.state_dir {
+            Some(dir) => Ok(dir.clone()),
+            None => FileStore::default_dir().map_err(store_error),
+        }
+    }
+
+    /// Checks everything that can be checked without dialling. Reads the token's file, if there is
+    /// one, so call it where blocking for a moment is fine.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says what is wrong and what to set.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let store = self.build_store()?;
+        let endpoint = Endpoint::parse(&self.url).map_err(ConfigError::Url)?;
+        endpoint
+            .check_plaintext(self.allow_insecure)
+            .map_err(ConfigError::Url)?;
+        if let Some((first, second)) = self.conflict {
+            return Err(ConfigError::Conflict { first, second });
+        }
+        let (secret, source) = match self.given {
+            Given::Nothing => return Err(ConfigError::NoToken),
+            Given::Token(token, origin) => {
+                (Secret::Token(token), TokenSource { origin, file: None })
+            }
+            Given::TokenFile(path, origin) => (
+                Secret::Token(read_token_file(&path)?),
+                TokenSource {
+                    origin,
+                    file: Some(path),
+                },
+            ),
+            Given::Password(password, origin) => (
+                Secret::Password(password),
+                TokenSource { origin, file: None },
+            ),
+        };
+        let headers = parse_headers(self.headers)?;
+        #[cfg(feature = "tls")]
+        let tls = tls_config(
+            &endpoint,
+            self.fingerprint.as_deref(),
+            &self.root_certificates,
+        )?;
+        #[cfg(not(feature = "tls"))]
+        if endpoint.is_tls() || self.fingerprint.is_some() {
+            return Err(ConfigError::NoTls);
+        }
+        // The certificate of a `wss://` endpoint is always verified or pinned.
+        let may_fall_back = self.fallback == DeviceTokenFallback::TrustedEndpoint
+            && endpoint.is_trusted_for_device_token(endpoint.is_tls());
+        Ok(Config {
+            endpoint,
+            secret,
+            source,
+            store,
+            profile: Arc::new(Profile {
+                client_id: "gateway-client".to_owned(),
+                mode: "backend".to_owned(),
+                display_name: self.display_name,
+                version: self.version,
+                platform: self.platform,
+                device_family: self.device_family,
+                role: self.role,
+                scopes: self.scopes,
+                caps: self.caps,
+            }),
+            pairing: self.pairing,
+            retry: self.retry,
+            may_fall_back,
+            connect_timeout: self.connect_timeout,
+            request_timeout: self.request_timeout,
+            when_down: self.when_down,
+            command_capacity: self.command_capacity,
+            max_message: self.max_message,
+            headers,
+            connector: self.connector,
+            on_state: self.on_state,
+            on_pairing: self.on_pairing,
+            seed: self.seed,
+            #[cfg(feature = "tls")]
+            tls,
+        })
+    }
+}
+
+impl Given {
+    fn origin(&self) -> Option<&str> {
+        match self {
+            Self::Nothing => None,
+            Self::Token(_, origin) | Self::TokenFile(_, origin) | Self::Password(_, origin) => {
+                Some(origin)
+            }
+        }
+    }
+}
+
+#[cfg(feature = "tls")]
+fn tls_config(
+    endpoint: &Endpoint,
+    fingerprint: Option<&str>,
+    roots: &[PathBuf],
+) -> Result<Option<Arc<rustls::ClientConfig>>, ConfigError> {
+    let pin = fingerprint
+        .map(TlsFingerprint::parse)
+        .transpose()
+        .map_err(|error| ConfigError::Tls(Arc::new(error)))?;
+    if !endpoint.is_tls() {
+        // A pin that is not checked would be a promise that nobody keeps.
+        return if pin.is_some() {
+            Err(ConfigError::PinWithoutTls)
+        } else {
+            Ok(None)
+        };
+    }
+    let mut extra = Vec::new();
+    for path in roots {
+        let pem = std::fs::read(path).map_err(|error| ConfigError::RootCertificates {
+            path: path.clone(),
+            problem: Arc::new(error),
+        })?;
+        extra.extend(pem);
+        extra.push(b'\n');
+    }
+    let extra = (!extra.is_empty()).then_some(&*extra);
+    crate::tls::client_config(pin.as_ref(), extra)
+        .map(Some)
+        .map_err(|error| ConfigError::Tls(Arc::new(error)))
+}
+
+/// Headers that the upgrade itself needs, and `Origin`, which no backend has: 2026.9.6 refuses it.
+const RESERVED: &[&str] = &[
+    "connection",
+    "content-length",
+    "host",
+    "origin",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn parse_headers(given: Vec<(String, Zeroizing<String>)>) -> Result<HeaderMap, ConfigError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
+        let parsed = HeaderName::try_from(name.as_str()).ok().filter(|parsed| {
+            !RESERVED.contains(&parsed.as_str()) && !parsed.as_str().starts_with("sec-websocket-")
+        });
+        let Some(parsed) = parsed else {
+            return Err(ConfigError::Header { name });
+        };
+        let mut value =
+            HeaderValue::try_from(value.as_str()).map_err(|_| ConfigError::Header { name })?;
+        value.set_sensitive(true);
+        headers.append(parsed, value);
+    }
+    Ok(headers)
+}
+
+fn store_error(error: StoreError) -> ConfigError {
+    ConfigError::Store(Arc::new(error))
+}

@@ -1,0 +1,299 @@
+//! What can go wrong, in types that a backend can match on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::ConfigError;
+use crate::pairing::PairingRequired;
+use crate::protocol::GatewayError;
+use crate::refusal::{Refusal, UpgradeRefusal};
+use crate::store::StoreError;
+use crate::text::printable;
+
+/// Everything that a call, or waiting for a connection, can end with.
+///
+/// `Display` says what happened and never repeats its source; no variant carries a token, a key or
+/// a signature.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration is not usable; nothing was dialled.
+    #[error("the configuration is not usable")]
+    Config(#[source] Arc<ConfigError>),
+    /// The device identity or the state directory is not usable.
+    #[error("the device identity is not usable")]
+    Identity(#[source] Arc<StoreError>),
+    /// The network, TLS or the WebSocket failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// A person has to approve this device first.
+    #[error("pairing required: {0}")]
+    PairingRequired(Arc<PairingRequired>),
+    /// The gateway refused the connection.
+    #[error("the gateway refused the connection: {0}")]
+    Refused(Arc<Refusal>),
+    /// Something refused the WebSocket upgrade.
+    #[error("{0}")]
+    UpgradeRefused(Arc<UpgradeRefusal>),
+    /// The gateway answered a call with an error.
+    #[error("{method} was refused: {error}")]
+    Call {
+        /// The method that was called.
+        method: Arc<str>,
+        /// What the gateway said.
+        error: Arc<GatewayError>,
+    },
+    /// No answer in time.
+    #[error("{method} was not answered within {after:?} ({delivery})")]
+    Timeout {
+        /// The method that was called.
+        method: Arc<str>,
+        /// The deadline that passed.
+        after: Duration,
+        /// Whether the gateway may have acted on the call.
+        delivery: Delivery,
+    },
+    /// The connection ended before the answer came, or there was none to send on.
+    #[error("{method}: the connection was lost ({delivery})")]
+    Disconnected {
+        /// The method that was called.
+        method: Arc<str>,
+        /// Whether the gateway may have acted on the call.
+        delivery: Delivery,
+    },
+    /// The call is larger than the gateway reads. It was not sent, and the connection stays.
+    #[error("{method} is {size} bytes, and the gateway reads at most {limit}")]
+    TooLarge {
+        /// The method that was called.
+        method: Arc<str>,
+        /// The size of the frame in bytes.
+        size: usize,
+        /// The gateway's limit in bytes.
+        limit: usize,
+    },
+    /// The gateway's generation has no such method. Nothing was sent.
+    #[error("{method} does not exist on this gateway (protocol {protocol})")]
+    Unsupported {
+        /// The method that was called.
+        method: Arc<str>,
+        /// The protocol of the connection.
+        protocol: u32,
+    },
+    /// The parameters or the answer could not be converted.
+    #[error("{method}: {what}")]
+    Data {
+        /// The method that was called.
+        method: Arc<str>,
+        /// Which side of the conversion failed, and where.
+        what: Arc<str>,
+    },
+    /// The client was closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+/// Whether a call that was not answered may have had an effect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// The call never left this process: it is safe to make it again.
+    NotSent,
+    /// The call was written: the gateway may or may not have acted on it.
+    Unknown,
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSent => "it was not sent",
+            Self::Unknown => "it was sent, and may have taken effect",
+        })
+    }
+}
+
+/// What a caller does after an error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// The same again is safe and may succeed.
+    Retry,
+    /// The same again, but not before this long.
+    RetryAfter(Duration),
+    /// A person has to approve the device.
+    AwaitApproval,
+    /// The token or password has to be changed.
+    FixCredentials,
+    /// The configuration, identity or call has to be changed.
+    FixConfiguration,
+    /// Ask the gateway what became of the call before making it again.
+    CheckOutcome,
+    /// Nothing helps.
+    None,
+}
+
+impl Error {
+    /// What to do next.
+    #[must_use]
+    pub fn recovery(&self) -> Recovery {
+        match self {
+            Self::Config(_) | Self::Identity(_) | Self::TooLarge { .. } | Self::Data { .. } => {
+                Recovery::FixConfiguration
+            }
+            Self::Transport(_) => Recovery::Retry,
+            Self::PairingRequired(_) => Recovery::AwaitApproval,
+            Self::Refused(refusal) if refusal.kind.is_credentials() => Recovery::FixCredentials,
+            Self::Refused(refusal) => refusal
+                .error
+                .retry_after()
+                .map_or(Recovery::FixConfiguration, Recovery::RetryAfter),
+            Self::UpgradeRefused(refusal) if refusal.is_transient() => refusal
+                .retry_after
+                .map_or(Recovery::Retry, Recovery::RetryAfter),
+            Self::UpgradeRefused(_) => Recovery::FixConfiguration,
+            Self::Call { error, .. } => match (error.retryable, error.retry_after()) {
+                (_, Some(after)) => Recovery::RetryAfter(after),
+                (Some(true), None) => Recovery::Retry,
+                _ if error.missing_scope().is_some() => Recovery::FixConfiguration,
+                _ => Recovery::None,
+            },
+            Self::Timeout { delivery, .. } | Self::Disconnected { delivery, .. } => {
+                match delivery {
+                    Delivery::NotSent => Recovery::Retry,
+                    Delivery::Unknown => Recovery::CheckOutcome,
+                }
+            }
+            Self::Unsupported { .. } | Self::Closed => Recovery::None,
+        }
+    }
+
+    /// Whether the same call may simply be made again: it had no effect, and may succeed.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.recovery(), Recovery::Retry | Recovery::RetryAfter(_))
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(Arc::new(error))
+    }
+}
+
+/// The network, TLS or the WebSocket failed; opaque, so that the crates below can change.
+///
+/// Its `Display` says all there is to say, with the words of the system or of the crate below; it
+/// has no source that would say them again.
+#[derive(Clone, Debug)]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    what: Arc<str>,
+}
+
+/// What failed, roughly in the order in which a connection is made.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// The host name has no address.
+    Resolve,
+    /// TCP: refused, unreachable, reset.
+    Connect,
+    /// TLS: the certificate or the pin does not fit, or the other side speaks no TLS.
+    Tls,
+    /// The HTTP upgrade failed in another way than a plain refusal.
+    Upgrade,
+    /// No answer within the time for the whole handshake.
+    HandshakeTimeout,
+    /// The gateway broke the protocol in the handshake.
+    Handshake,
+    /// The gateway closed the connection.
+    Closed,
+    /// The connection broke without a close.
+    Broken,
+    /// Nothing came for twice the tick interval.
+    Silent,
+    /// The gateway said that it shuts down or restarts.
+    Restarting,
+    /// The gateway says that it is starting, draining or limiting this address.
+    Unavailable,
+}
+
+impl TransportError {
+    pub(crate) fn new(kind: TransportErrorKind, what: impl Into<Arc<str>>) -> Self {
+        Self {
+            kind,
+            what: what.into(),
+        }
+    }
+
+    /// The gateway closed with this code.
+    pub(crate) fn closed(close: &CloseInfo) -> Self {
+        let kind = match close.code {
+            1012 => TransportErrorKind::Restarting,
+            1013 => TransportErrorKind::Unavailable,
+            1006 => TransportErrorKind::Broken,
+            _ => TransportErrorKind::Closed,
+        };
+        Self::new(kind, close.to_string())
+    }
+
+    /// What failed.
+    #[must_use]
+    pub const fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for TransportError {}
+
+/// How a connection was closed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct CloseInfo {
+    /// 1006 if the connection broke without a close frame.
+    pub(crate) code: u16,
+    pub(crate) reason: String,
+}
+
+impl CloseInfo {
+    pub(crate) const fn broken() -> Self {
+        Self {
+            code: 1006,
+            reason: String::new(),
+        }
+    }
+
+    /// What the code means, for every code that gateways of both generations send.
+    const fn meaning(&self) -> &'static str {
+        match self.code {
+            1000 => "the gateway ended the connection",
+            1001 => "the gateway went away",
+            1002 => "the gateway speaks another protocol",
+            1005 => "the gateway closed without a code",
+            1006 => "the connection broke",
+            1008 => "the gateway does not allow this connection",
+            1009 => "a message was too large for the gateway",
+            1011 => "the gateway failed inside",
+            1012 => "the gateway restarts",
+            1013 => "the gateway is not ready yet",
+            4000 => "a time limit of the connection passed",
+            4001 => "the gateway ended this device's session",
+            _ => "the connection was closed",
+        }
+    }
+}
+
+impl fmt::Display for CloseInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (close {}", self.meaning(), self.code)?;
+        if !self.reason.is_empty() {
+            write!(f, ", \"{}\"", printable(&self.reason))?;
+        }
+        f.write_str(")")
+    }
+}

@@ -1,0 +1,328 @@
+//! One handshake: challenge in, `connect` out, answer in. No I/O.
+
+use serde_json::value::RawValue;
+
+use crate::identity::DeviceIdentity;
+use crate::protocol::connect::{
+    AuthParams, Challenge, ClientInfo, ConnectParams, DeviceProof, MAX_PROTOCOL, MIN_PROTOCOL,
+    Profile, signed_text,
+};
+use crate::protocol::frame::{self, FrameFault, Incoming};
+use crate::protocol::{GatewayError, Hello};
+use crate::secret::Token;
+use crate::store::SignatureVersion;
+
+/// What one attempt logs in with.
+#[derive(Clone, Debug)]
+pub(crate) enum Auth {
+    /// The gateway's shared token.
+    Shared(Token),
+    /// The gateway's password.
+    Password(Token),
+    /// This device's own token.
+    Device(Token),
+}
+
+/// Everything that one attempt offers.
+#[derive(Debug)]
+pub(crate) struct Offer<'a> {
+    pub(crate) identity: &'a DeviceIdentity,
+    pub(crate) profile: &'a Profile,
+    pub(crate) auth: &'a Auth,
+    pub(crate) signature: SignatureVersion,
+}
+
+/// What a frame leads to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Nothing to do: the frame is not part of the handshake.
+    Wait,
+    /// Send this text.
+    Send(zeroize::Zeroizing<String>),
+    /// The gateway let us in.
+    Accepted(Box<Hello>),
+    /// The gateway refused, and closes by itself.
+    Refused(Box<GatewayError>),
+}
+
+/// The gateway broke the protocol before letting us in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum HandshakeFault {
+    #[error("the gateway sent something that is not JSON")]
+    NotJson,
+    #[error("the gateway sent something that is not a frame")]
+    NotAFrame,
+    #[error("the challenge has no nonce or no time")]
+    BadChallenge,
+    #[error("a second challenge came on one connection")]
+    SecondChallenge,
+    #[error("the answer to connect is not a hello-ok that this version can read")]
+    BadHello,
+    #[error("the connect request could not be written as JSON")]
+    Encode,
+}
+
+/// The state of one handshake.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    id: String,
+    /// Whether the challenge was one of the 2026.9 generation, once it is there.
+    challenged: Option<bool>,
+}
+
+impl Handshake {
+    /// `id` is the request id of `connect`; it has to be unlike any other on this connection.
+    pub(crate) const fn new(id: String) -> Self {
+        Self {
+            id,
+            challenged: None,
+        }
+    }
+
+    /// Whether the gateway has sent its challenge.
+    pub(crate) const fn is_challenged(&self) -> bool {
+        self.challenged.is_some()
+    }
+
+    /// Whether the challenge came from the 2026.9 generation: it names capabilities, the one of
+    /// 2026.2.9 does not (measured on both).
+    pub(crate) fn is_new_generation(&self) -> bool {
+        self.challenged == Some(true)
+    }
+
+    /// Takes one text frame. Nothing is sent before the challenge.
+    pub(crate) fn on_text(
+        &mut self,
+        text: &str,
+        offer: &Offer<'_>,
+    ) -> Result<Step, HandshakeFault> {
+        match frame::parse(text) {
+            Ok(Incoming::Event(event)) if event.name == "connect.challenge" => {
+                if self.challenged.is_some() {
+                    return Err(HandshakeFault::SecondChallenge);
+                }
+                let challenge: Challenge = event
+                    .payload
+                    .and_then(|raw| serde_json::from_str(raw.get()).ok())
+                    .filter(|challenge: &Challenge| !challenge.nonce.trim().is_empty())
+                    .ok_or(HandshakeFault::BadChallenge)?;
+                let is_new = challenge.capabilities.is_some();
+                self.challenged = Some(is_new);
+                self.connect(&challenge, is_new, offer).map(Step::Send)
+            }
+            Ok(Incoming::Response(response))
+                if self.challenged.is_some() && response.id.as_deref() == Some(&*self.id) =>
+            {
+                if response.ok {
+                    let payload = response.payload.map_or("", RawValue::get);
+                    return Hello::parse(payload, offer.profile)
+                        .map(|hello| Step::Accepted(Box::new(hello)))
+                        .map_err(|_| HandshakeFault::BadHello);
+                }
+                Ok(Step::Refused(Box::new(response.error.unwrap_or_else(
+                    || GatewayError::from_words("the gateway refused without saying why"),
+                ))))
+            }
+            // Other events and answers to ids that are not ours: some gateways send presence early.
+            Ok(Incoming::Event(_) | Incoming::Response(_) | Incoming::Other) => Ok(Step::Wait),
+            Err(FrameFault::NotJson) => Err(HandshakeFault::NotJson),
+            Err(FrameFault::NotAFrame) => Err(HandshakeFault::NotAFrame),
+        }
+    }
+
+    fn connect(
+        &self,
+        challenge: &Challenge,
+        is_new: bool,
+        offer: &Offer<'_>,
+    ) -> Result<zeroize::Zeroizing<String>, HandshakeFault> {
+        let profile = offer.profile;
+        // The one value from which both the sent and the signed token are taken.
+        let auth = match offer.auth {
+            Auth::Password(password) => AuthParams {
+                password: Some(password.expose_secret()),
+                ..AuthParams::default()
+            },
+            // In its own field the new generation says precisely what is wrong with it; the old
+            // one knows only `token`, and takes a device token there.
+            Auth::Device(token) if is_new => AuthParams {
+                device_token: Some(token.expose_secret()),
+                ..AuthParams::default()
+            },
+            Auth::Shared(token) | Auth::Device(token) => AuthParams {
+                token: Some(token.expose_secret()),
+                ..AuthParams::default()
+            },
+        };
+        let device_id = offer.identity.id().as_ref();
+        let text = signed_text(
+            offer.signature,
+            device_id,
+            profile,
+            challenge,
+            auth.signed_token(),
+        );
+        let params = ConnectParams {
+            min_protocol: MIN_PROTOCOL,
+            max_protocol: MAX_PROTOCOL,
+            client: ClientInfo {
+                id: &profile.client_id,
+                display_name: &profile.display_name,
+                version: &profile.version,
+                platform: &profile.platform,
+                device_family: profile.device_family.as_deref(),
+                mode: &profile.mode,
+            },
+            caps: &profile.caps,
+            role: &profile.role,
+            scopes: &profile.scopes,
+            device: DeviceProof {
+                id: device_id,
+                public_key: offer.identity.public_key_base64url(),
+                signature: offer.identity.sign(&text),
+                signed_at: challenge.ts,
+                nonce: &challenge.nonce,
+            },
+            auth: Some(auth),
+            user_agent: concat!("openclaw-adapter/", env!("CARGO_PKG_VERSION")),
+        };
+        frame::request(&self.id, "connect", Some(&params))
+            .map(zeroize::Zeroizing::new)
+            .map_err(|_| HandshakeFault::Encode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::protocol::connect::tests::profile;
+
+    struct Bench {
+        identity: DeviceIdentity,
+        profile: Profile,
+        auth: Auth,
+    }
+
+    impl Bench {
+        fn new(auth: Auth) -> Self {
+            Self {
+                identity: DeviceIdentity::generate(0).unwrap(),
+                profile: profile(),
+                auth,
+            }
+        }
+
+        fn offer(&self) -> Offer<'_> {
+            Offer {
+                identity: &self.identity,
+                profile: &self.profile,
+                auth: &self.auth,
+                signature: SignatureVersion::V3,
+            }
+        }
+
+        fn sent(&self, challenge: &Value) -> Value {
+            let mut handshake = Handshake::new("1".into());
+            let frame = json!({"type":"event","event":"connect.challenge","payload":challenge});
+            match handshake.on_text(&frame.to_string(), &self.offer()) {
+                Ok(Step::Send(text)) => serde_json::from_str(&text).unwrap(),
+                other => panic!("expected a connect, got {other:?}"),
+            }
+        }
+    }
+
+    fn token(value: &str) -> Token {
+        Token::new(value).unwrap()
+    }
+
+    fn new_challenge() -> Value {
+        json!({"nonce":"n","ts":1_795_375_154_446_u64,"capabilities":["model-catalog-snapshot"]})
+    }
+
+    #[test]
+    fn the_challenge_is_answered_with_its_own_time_and_nonce() {
+        let bench = Bench::new(Auth::Shared(token("shared-token")));
+        let sent = bench.sent(&new_challenge());
+        assert_eq!(sent["method"], "connect");
+        let params = &sent["params"];
+        assert_eq!(params["minProtocol"], 3);
+        assert_eq!(params["maxProtocol"], 4);
+        assert_eq!(params["device"]["signedAt"], 1_795_375_154_446_u64);
+        assert_eq!(params["device"]["nonce"], "n");
+        assert_eq!(params["auth"], json!({"token":"shared-token"}));
+        assert_eq!(params["client"]["id"], "gateway-client");
+    }
+
+    #[test]
+    fn a_device_token_takes_the_field_that_the_generation_knows() {
+        let bench = Bench::new(Auth::Device(token("device-token")));
+        assert_eq!(
+            bench.sent(&new_challenge())["params"]["auth"],
+            json!({"deviceToken":"device-token"})
+        );
+        assert_eq!(
+            bench.sent(&json!({"nonce":"n","ts":1}))["params"]["auth"],
+            json!({"token":"device-token"})
+        );
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_challenge_and_nothing_twice() {
+        let bench = Bench::new(Auth::Shared(token("shared-token")));
+        let mut handshake = Handshake::new("1".into());
+        let early = json!({"type":"res","id":"1","ok":true,"payload":{"protocol":4,"server":{}}});
+        assert!(matches!(
+            handshake.on_text(&early.to_string(), &bench.offer()),
+            Ok(Step::Wait)
+        ));
+        let challenge =
+            json!({"type":"event","event":"connect.challenge","payload":new_challenge()})
+                .to_string();
+        assert!(matches!(
+            handshake.on_text(&challenge, &bench.offer()),
+            Ok(Step::Send(_))
+        ));
+        assert_eq!(
+            handshake.on_text(&challenge, &bench.offer()).unwrap_err(),
+            HandshakeFault::SecondChallenge
+        );
+    }
+
+    #[test]
+    fn a_challenge_without_nonce_or_time_is_a_fault() {
+        let bench = Bench::new(Auth::Shared(token("shared-token")));
+        for payload in [
+            json!({"ts":1}),
+            json!({"nonce":" ","ts":1}),
+            json!({"nonce":"n"}),
+            json!(null),
+        ] {
+            let frame = json!({"type":"event","event":"connect.challenge","payload":payload});
+            assert_eq!(
+                Handshake::new("1".into())
+                    .on_text(&frame.to_string(), &bench.offer())
+                    .unwrap_err(),
+                HandshakeFault::BadChallenge
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_handed_on_whole() {
+        let bench = Bench::new(Auth::Shared(token("shared-token")));
+        let mut handshake = Handshake::new("1".into());
+        let challenge =
+            json!({"type":"event","event":"connect.challenge","payload":new_challenge()});
+        handshake
+            .on_text(&challenge.to_string(), &bench.offer())
+            .unwrap();
+        let refusal = json!({"type":"res","id":"1","ok":false,"error":{"code":"NOT_PAIRED","message":"pairing required","details":{"requestId":"r"}}});
+        let Ok(Step::Refused(error)) = handshake.on_text(&refusal.to_string(), &bench.offer())
+        else {
+            panic!("not refused");
+        };
+        assert_eq!(error.detail("requestId"), Some("r"));
+    }
+}

@@ -1,0 +1,199 @@
+//! `DeviceIdentity`: the Ed25519 key a gateway knows this backend by.
+
+mod format;
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+/// The id of a device: the SHA-256 of its raw public key in lower-case hex, 64 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceId(String);
+
+impl DeviceId {
+    /// Takes an id as text.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::NotADeviceId`] unless it is 64 lower-case hex digits.
+    pub fn parse(text: &str) -> Result<Self, IdentityError> {
+        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() == 64 && text.bytes().all(hex) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdentityError::NotADeviceId)
+        }
+    }
+
+    fn of(key: &VerifyingKey) -> Self {
+        Self(to_hex(&Sha256::digest(key.as_bytes())))
+    }
+
+    /// The first twelve characters, enough to recognise a device in a log line.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+
+    /// The whole id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for DeviceId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
+/// A device's key pair and its id.
+///
+/// `Debug` shows the id only; the private key is wiped on drop.
+#[derive(Clone)]
+pub struct DeviceIdentity {
+    key: SigningKey,
+    id: DeviceId,
+    created_at_ms: u64,
+}
+
+impl DeviceIdentity {
+    /// Makes a new identity from the system's random numbers. `created_at_ms` is milliseconds
+    /// since 1970; it is kept for people and has no other use.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Randomness`] if the system has none to give.
+    pub fn generate(created_at_ms: u64) -> Result<Self, IdentityError> {
+        let mut seed = Zeroizing::new([0_u8; 32]);
+        getrandom::fill(seed.as_mut_slice()).map_err(|_| IdentityError::Randomness)?;
+        Ok(Self::from_seed(&seed, created_at_ms))
+    }
+
+    fn from_seed(seed: &[u8; 32], created_at_ms: u64) -> Self {
+        let key = SigningKey::from_bytes(seed);
+        let id = DeviceId::of(&key.verifying_key());
+        Self {
+            key,
+            id,
+            created_at_ms,
+        }
+    }
+
+    /// Reads an identity from the text of OpenClaw's `identity/device.json`, version 1.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError`] if the text is damaged, of another version, or if its key, public key and
+    /// id do not belong together. OpenClaw 2026.2.9 silently writes a right id over a wrong one;
+    /// here it is an error, because it means that the file was put together from two.
+    pub fn from_json(text: &str) -> Result<Self, IdentityError> {
+        format::read(text)
+    }
+
+    /// The text of `identity/device.json` as OpenClaw writes it (two spaces, a final newline).
+    /// It holds the private key.
+    #[must_use]
+    pub fn to_json(&self) -> Zeroizing<String> {
+        format::write(self)
+    }
+
+    /// The id the gateway's operator sees.
+    #[must_use]
+    pub const fn id(&self) -> &DeviceId {
+        &self.id
+    }
+
+    /// The raw public key in base64url without padding, as `connect` sends it.
+    #[must_use]
+    pub fn public_key_base64url(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.key.verifying_key().as_bytes())
+    }
+
+    /// When it was made, in milliseconds since 1970; 0 if the file did not say.
+    #[must_use]
+    pub const fn created_at_ms(&self) -> u64 {
+        self.created_at_ms
+    }
+
+    /// Signs `payload` and gives the signature in base64url without padding.
+    #[must_use]
+    pub fn sign(&self, payload: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.key.sign(payload.as_bytes()).to_bytes())
+    }
+}
+
+impl fmt::Debug for DeviceIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceIdentity")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an identity could not be read or made. Never holds any text of the file but its ids and
+/// its version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// Not JSON, or a field is missing or of another type.
+    #[error("not a device identity: damaged at line {line}, column {column}")]
+    Damaged {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// JSON, but not of version 1.
+    #[error("the device identity is of version {found}, only version 1 is known")]
+    Version {
+        /// The number found, or `none`.
+        found: String,
+    },
+    /// The private key is not an Ed25519 key in PKCS#8 PEM.
+    #[error("the private key of the device identity is not an Ed25519 key in PKCS#8 PEM")]
+    PrivateKey,
+    /// The public key is not an Ed25519 key in SPKI PEM.
+    #[error("the public key of the device identity is not an Ed25519 key in SPKI PEM")]
+    PublicKey,
+    /// The public key is of another private key.
+    #[error("the public and the private key of the device identity do not belong together")]
+    KeysDiffer,
+    /// The id is of another key.
+    #[error("the device identity says id {stated}, but its key has id {}", derived.short())]
+    IdDiffers {
+        /// The first twelve characters of the id in the file.
+        stated: String,
+        /// The id of the key.
+        derived: DeviceId,
+    },
+    /// Not 64 lower-case hex digits.
+    #[error("a device id is 64 lower-case hex digits")]
+    NotADeviceId,
+    /// The system has no random numbers.
+    #[error("the system gave no random numbers for a new device key")]
+    Randomness,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,491 @@
+//! The decisions of a client's life: what an attempt's end, or a connection's end, leads to.
+//!
+//! No I/O, no clock, no random source of its own. The supervisor carries out what is decided here.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::credentials::{AfterRefusal, Credentials, Secret, Used};
+use crate::error::{CloseInfo, Error, TransportError, TransportErrorKind};
+use crate::handshake::Auth;
+use crate::identity::DeviceId;
+use crate::pairing::{PairingPolicy, PairingRequired, PairingWait, WaitStep, covers};
+use crate::protocol::connect::Profile;
+use crate::protocol::{GatewayError, Hello};
+use crate::refusal::{FixHints, Refusal, RefusalKind, UpgradeRefusal};
+use crate::retry::{Retry, RetryPolicy};
+use crate::secret::Token;
+use crate::state::StopReason;
+use crate::store::{DeviceToken, SignatureVersion};
+
+/// A connection has to last this long before the back-off starts over.
+pub(crate) const STABLE: Duration = Duration::from_secs(30);
+/// The wait when the gateway says that it limits this address, but not for how long. 2026.9.6
+/// leaves the time out when a device identity was sent; its lockout lasts five minutes.
+const RATE_LIMITED: Duration = Duration::from_secs(60);
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Let in.
+    Accepted(Box<Hello>),
+    /// The gateway answered `connect` with an error.
+    Refused {
+        error: Box<GatewayError>,
+        /// Whether the challenge was one of the 2026.9 generation.
+        new_generation: bool,
+    },
+    /// HTTP said no.
+    UpgradeRefused(UpgradeRefusal),
+    /// Closed before an answer.
+    Closed(CloseInfo),
+    /// TCP, TLS, the upgrade or the time limit.
+    Failed(TransportError),
+}
+
+/// How a connection that was good came to its end.
+#[derive(Debug)]
+pub(crate) enum Loss {
+    /// `shutdown` was announced, or close 1012.
+    Restart(TransportError),
+    /// Close 4001: removed, rotated, revoked, or the shared token changed.
+    SessionEnded(TransportError),
+    /// Anything else.
+    Broken(TransportError),
+}
+
+impl Loss {
+    /// Reads a close after hello-ok.
+    pub(crate) fn of_close(close: &CloseInfo, announced_restart: bool) -> Self {
+        let error = TransportError::closed(close);
+        match close.code {
+            1012 => Self::Restart(error),
+            4001 => Self::SessionEnded(error),
+            _ if announced_restart => Self::Restart(error),
+            _ => Self::Broken(error),
+        }
+    }
+
+    pub(crate) const fn error(&self) -> &TransportError {
+        match self {
+            Self::Restart(error) | Self::SessionEnded(error) | Self::Broken(error) => error,
+        }
+    }
+}
+
+/// What happens next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// The connection is good.
+    Ready(Arc<Hello>),
+    /// Try again at once, with something changed.
+    Again,
+    /// Read the token's file again; then [`Lifecycle::token_read`].
+    ReadToken,
+    /// Wait, then try again.
+    BackOff { delay: Duration, cause: Arc<Error> },
+    /// Wait for the operator, and ask again after `delay`.
+    Await {
+        pairing: Arc<PairingRequired>,
+        since: Instant,
+        delay: Duration,
+        announce: bool,
+    },
+    /// Nothing more to try.
+    Stop(StopReason),
+}
+
+/// What has to be written down, in this order, before the next step.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// The gateway takes only this signature.
+    RememberSignature(SignatureVersion),
+    /// Keep this device token.
+    StoreToken(DeviceToken),
+    /// This device token is void.
+    ForgetToken(DeviceToken),
+    /// The device token had to serve: the configured token is stale. Told once.
+    WarnStaleSecret,
+}
+
+/// What of the configuration the decisions depend on.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) pairing: PairingPolicy,
+    pub(crate) retry: RetryPolicy,
+    /// Whether this device's token may go to this endpoint when the shared one is refused.
+    pub(crate) may_fall_back: bool,
+    /// Where the token comes from, for advice.
+    pub(crate) token_origin: String,
+    /// Whether the token can be read again.
+    pub(crate) token_is_file: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Lifecycle {
+    rules: Rules,
+    device_id: DeviceId,
+    credentials: Credentials,
+    used: Used,
+    signature: SignatureVersion,
+    other_signature_tried: bool,
+    /// The refusal that waits for the token's file to be read.
+    refused: Option<Refusal>,
+    warned_stale: bool,
+    retry: Retry,
+    wait: PairingWait,
+    attempt: u32,
+    rate_limited: u32,
+    last_session_end: Option<Instant>,
+    rng: fastrand::Rng,
+    effects: Vec<Effect>,
+}
+
+impl Lifecycle {
+    pub(crate) fn new(
+        rules: Rules,
+        device_id: DeviceId,
+        secret: Secret,
+        now: Instant,
+        seed: u64,
+    ) -> Self {
+        let credentials = Credentials::new(
+            secret,
+            rules.profile.role.clone(),
+            rules.profile.scopes.clone(),
+            rules.may_fall_back,
+        );
+        let retry = Retry::new(rules.retry.clone(), now);
+        Self {
+            rules,
+            device_id,
+            credentials,
+            used: Used::Secret,
+            signature: SignatureVersion::V3,
+            other_signature_tried: false,
+            refused: None,
+            warned_stale: false,
+            retry,
+            wait: PairingWait::default(),
+            attempt: 0,
+            rate_limited: 0,
+            last_session_end: None,
+            rng: fastrand::Rng::with_seed(seed),
+            effects: Vec::new(),
+        }
+    }
+
+    /// What the store knows of this gateway, read before each attempt: another process that shares
+    /// the identity may have been given a newer token.
+    pub(crate) fn remember(
+        &mut self,
+        signature: Option<SignatureVersion>,
+        device: Option<DeviceToken>,
+    ) {
+        if let Some(signature) = signature
+            && !self.other_signature_tried
+        {
+            self.signature = signature;
+        }
+        self.credentials.set_device(device);
+    }
+
+    /// A new attempt: its number, and what it offers.
+    pub(crate) fn begin(&mut self) -> (Auth, SignatureVersion) {
+        let (used, auth) = self.credentials.choose();
+        self.used = used;
+        (auth, self.signature)
+    }
+
+    /// Counts the attempt that starts now, from 1 since the last connection.
+    pub(crate) const fn count_attempt(&mut self) -> u32 {
+        self.attempt = self.attempt.saturating_add(1);
+        self.attempt
+    }
+
+    /// What to write down; empty after the call.
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(crate) const fn is_waiting_for_approval(&self) -> bool {
+        self.wait.since().is_some()
+    }
+
+    /// How many delays were handed out since the back-off last started over.
+    pub(crate) const fn failures(&self) -> u32 {
+        self.retry.count()
+    }
+
+    /// An attempt has ended.
+    pub(crate) fn attempt_ended(&mut self, now: Instant, now_ms: u64, outcome: Outcome) -> Next {
+        match outcome {
+            Outcome::Accepted(hello) => self.accepted(*hello, now_ms),
+            Outcome::Refused {
+                error,
+                new_generation,
+            } => self.refused(now, *error, new_generation),
+            Outcome::UpgradeRefused(refusal) if refusal.is_transient() => {
+                let hint = refusal.retry_after;
+                self.back_off(Error::UpgradeRefused(Arc::new(refusal)), hint)
+            }
+            Outcome::UpgradeRefused(refusal) => {
+                Next::Stop(StopReason::UpgradeRefused(Arc::new(refusal)))
+            }
+            Outcome::Closed(close) => self.closed_early(now, &close),
+            Outcome::Failed(error) => self.back_off(Error::Transport(error), None),
+        }
+    }
+
+    fn accepted(&mut self, hello: Hello, now_ms: u64) -> Next {
+        self.credentials.accepted(self.used);
+        self.wait.reset();
+        self.attempt = 0;
+        self.rate_limited = 0;
+        self.signature_passed();
+        if self.used == Used::Secret {
+            self.warned_stale = false;
+        } else if !std::mem::replace(&mut self.warned_stale, true) {
+            self.effects.push(Effect::WarnStaleSecret);
+        }
+        if let Some(token) = &hello.device_token {
+            let token = DeviceToken::new(
+                token.clone(),
+                hello.role.clone(),
+                self.token_scopes(&hello),
+                now_ms,
+            );
+            let is_known = self.credentials.device().is_some_and(|held| {
+                held.token() == token.token() && held.scopes() == token.scopes()
+            });
+            if !is_known {
+                self.credentials.set_device(Some(token.clone()));
+                self.effects.push(Effect::StoreToken(token));
+            }
+        }
+        Next::Ready(Arc::new(hello))
+    }
+
+    /// The scopes of the token in a hello. 2026.9.6 tells those of the connection, which may be
+    /// fewer than the token's: a token that we know already keeps the scopes it came with.
+    fn token_scopes(&self, hello: &Hello) -> Vec<String> {
+        match self.credentials.device() {
+            Some(held)
+                if Some(held.token()) == hello.device_token.as_ref()
+                    && covers(held.scopes(), &hello.scopes) =>
+            {
+                held.scopes().to_vec()
+            }
+            _ => hello.scopes.clone(),
+        }
+    }
+
+    fn refused(&mut self, now: Instant, error: GatewayError, new_generation: bool) -> Next {
+        let kind = RefusalKind::of(&error);
+        match (kind, self.used) {
+            (RefusalKind::PairingRequired, _) => self.pairing_required(now, &error),
+            (RefusalKind::Unavailable, _) => {
+                let hint = error.retry_after();
+                let cause = TransportError::new(TransportErrorKind::Unavailable, error.to_string());
+                match hint {
+                    // The gateway knows when it will be up; its word is better than our guess.
+                    Some(hint) => Next::BackOff {
+                        delay: hint + hint.mul_f64(0.2 * self.rng.f64()),
+                        cause: Arc::new(Error::Transport(cause)),
+                    },
+                    None => self.back_off(Error::Transport(cause), None),
+                }
+            }
+            (RefusalKind::RateLimited, _) => self.rate_limited(error),
+            (RefusalKind::SignatureInvalid, _) if !self.other_signature_tried => {
+                self.other_signature_tried = true;
+                self.signature = match self.signature {
+                    SignatureVersion::V3 => SignatureVersion::V2,
+                    SignatureVersion::V2 => SignatureVersion::V3,
+                };
+                Next::Again
+            }
+            (RefusalKind::DeviceTokenMismatch | RefusalKind::TokenMismatch, Used::Device) => {
+                // 2026.2.9 has one text for a void token and for one too narrow; ours is only
+                // offered when it covers what is asked, so here it is void.
+                let is_void = kind == RefusalKind::DeviceTokenMismatch || !new_generation;
+                let (next, dropped) = self.credentials.device_refused(is_void);
+                self.effects.extend(dropped.map(Effect::ForgetToken));
+                self.credential_refused(next, kind, error)
+            }
+            (RefusalKind::ScopeMismatch, Used::Device) => {
+                let (next, _) = self.credentials.device_refused(false);
+                self.credential_refused(next, kind, error)
+            }
+            (kind, Used::Secret) if kind.is_credentials() => {
+                let next = self.credentials.secret_refused();
+                self.credential_refused(next, kind, error)
+            }
+            _ => self.stop(kind, error),
+        }
+    }
+
+    fn credential_refused(
+        &mut self,
+        next: AfterRefusal,
+        kind: RefusalKind,
+        error: GatewayError,
+    ) -> Next {
+        let refusal = self.refusal(kind, error);
+        if self.rules.token_is_file && self.used == Used::Secret {
+            // The file may hold another token by now; that comes before any second choice.
+            self.refused = Some(refusal);
+            return Next::ReadToken;
+        }
+        after_refusal(next, refusal)
+    }
+
+    /// The token's file was read, after [`Next::ReadToken`]. `None`: it could not be.
+    pub(crate) fn token_read(&mut self, token: Option<Token>) -> Next {
+        if let Some(token) = token
+            && !self.credentials.secret().is_token(&token)
+        {
+            self.refused = None;
+            self.credentials.replace_secret(Secret::Token(token));
+            return Next::Again;
+        }
+        // The refusal was counted when it came; asking again says the same.
+        let next = self.credentials.secret_refused();
+        match self.refused.take() {
+            Some(refusal) => after_refusal(next, refusal),
+            None => Next::Again,
+        }
+    }
+
+    fn rate_limited(&mut self, error: GatewayError) -> Next {
+        self.rate_limited = self.rate_limited.saturating_add(1);
+        let hint = error
+            .retry_after()
+            .unwrap_or_else(|| (RATE_LIMITED * self.rate_limited).min(Duration::from_secs(300)));
+        let refusal = self.refusal(RefusalKind::RateLimited, error);
+        self.back_off(Error::Refused(Arc::new(refusal)), Some(hint))
+    }
+
+    /// The gateway has verified the signature: one that was a second try is worth remembering.
+    fn signature_passed(&mut self) {
+        if std::mem::take(&mut self.other_signature_tried) {
+            self.effects.push(Effect::RememberSignature(self.signature));
+        }
+    }
+
+    fn pairing_required(&mut self, now: Instant, error: &GatewayError) -> Next {
+        self.signature_passed();
+        let pairing = PairingRequired::from_error(
+            error,
+            &self.device_id,
+            &self.rules.profile,
+            self.credentials.device(),
+        );
+        // Being asked to wait is not a failure: the connection works.
+        self.retry.reset();
+        let pairing = Arc::new(pairing);
+        let step = self.wait.next(now, self.rules.pairing, &mut self.rng);
+        match step {
+            WaitStep::GiveUp => {
+                self.wait.reset();
+                Next::Stop(StopReason::PairingNotApproved(pairing))
+            }
+            WaitStep::Ask(delay) => Next::Await {
+                announce: self.wait.announce(pairing.request_id.as_deref()),
+                since: self.wait.since().unwrap_or(now),
+                pairing,
+                delay,
+            },
+        }
+    }
+
+    /// Closed without an answer to `connect`. The error frame comes before the close on every
+    /// recorded refusal, so this is a gateway on its way up or down, or a broken one.
+    fn closed_early(&mut self, now: Instant, close: &CloseInfo) -> Next {
+        let said = GatewayError::from_words(&close.reason);
+        match close.code {
+            1002 => self.stop(RefusalKind::ProtocolMismatch, said),
+            1008 if RefusalKind::from_words(&close.reason)
+                .is_some_and(|kind| kind != RefusalKind::Unavailable) =>
+            {
+                self.refused(now, said, false)
+            }
+            _ => self.back_off(Error::Transport(TransportError::closed(close)), None),
+        }
+    }
+
+    /// A good connection has ended.
+    pub(crate) fn connection_lost(&mut self, now: Instant, lived: Duration, loss: Loss) -> Next {
+        if lived >= STABLE {
+            self.retry.reset();
+        }
+        match loss {
+            Loss::SessionEnded(error) => {
+                // One reconnect tells which it was: removed, rotated, revoked, or another shared
+                // token. A gateway that ends every session gets the back-off like any other.
+                let flapping = self
+                    .last_session_end
+                    .replace(now)
+                    .is_some_and(|last| now.saturating_duration_since(last) < STABLE);
+                if flapping {
+                    self.back_off(Error::Transport(error), None)
+                } else {
+                    Next::Again
+                }
+            }
+            Loss::Restart(error) | Loss::Broken(error) => {
+                self.back_off(Error::Transport(error), None)
+            }
+        }
+    }
+
+    /// Another token was given by the backend itself.
+    pub(crate) fn set_token(&mut self, token: Token) {
+        self.refused = None;
+        self.rate_limited = 0;
+        self.credentials.replace_secret(Secret::Token(token));
+    }
+
+    /// Whether `token` is another one than the one in hand.
+    pub(crate) fn is_new_token(&self, token: &Token) -> bool {
+        !self.credentials.secret().is_token(token)
+    }
+
+    /// Somebody asked for an attempt now.
+    pub(crate) fn hurry(&mut self) {
+        self.credentials.try_all_again();
+        self.wait.hurry();
+    }
+
+    fn back_off(&mut self, cause: Error, hint: Option<Duration>) -> Next {
+        Next::BackOff {
+            delay: self.retry.next(&mut self.rng, hint),
+            cause: Arc::new(cause),
+        }
+    }
+
+    fn stop(&self, kind: RefusalKind, error: GatewayError) -> Next {
+        Next::Stop(StopReason::Refused(Arc::new(self.refusal(kind, error))))
+    }
+
+    fn refusal(&self, kind: RefusalKind, error: GatewayError) -> Refusal {
+        Refusal {
+            kind,
+            fix: kind.fix(&FixHints {
+                token_origin: &self.rules.token_origin,
+            }),
+            error,
+        }
+    }
+}
+
+fn after_refusal(next: AfterRefusal, refusal: Refusal) -> Next {
+    match next {
+        AfterRefusal::TryOther => Next::Again,
+        AfterRefusal::GiveUp => Next::Stop(StopReason::Refused(Arc::new(refusal))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! The envelope: one flat object per frame, its payload left unparsed for whoever wants it.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::error::GatewayError;
+
+/// A frame from the gateway.
+#[derive(Debug)]
+pub(crate) enum Incoming<'a> {
+    /// `{"type":"res", id, ok, payload?, error?}`. A failed agent run carries both payload and error.
+    Response(Response<'a>),
+    /// `{"type":"event", event, payload?}`.
+    Event(Event<'a>),
+    /// A frame of a type that this version does not know: ignored.
+    Other,
+}
+
+#[derive(Debug)]
+pub(crate) struct Response<'a> {
+    /// `None` when the id is not a string; ours always are, so such an answer belongs to nobody.
+    pub(crate) id: Option<Cow<'a, str>>,
+    pub(crate) ok: bool,
+    pub(crate) payload: Option<&'a RawValue>,
+    pub(crate) error: Option<GatewayError>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Event<'a> {
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) payload: Option<&'a RawValue>,
+}
+
+/// The frame was not what the protocol allows. The frame's own text is not kept: it may hold secrets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum FrameFault {
+    NotJson,
+    NotAFrame,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(default)]
+    ok: Option<bool>,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    event: Option<Cow<'a, str>>,
+}
+
+/// Reads the envelope of one text frame.
+pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| {
+        if error.is_data() {
+            FrameFault::NotAFrame
+        } else {
+            FrameFault::NotJson
+        }
+    })?;
+    match (&*envelope.kind, envelope.event, envelope.ok) {
+        ("res", _, Some(ok)) => Ok(Incoming::Response(Response {
+            id: envelope
+                .id
+                .and_then(|raw| serde_json::from_str::<Text<'_>>(raw.get()).ok())
+                .map(|text| text.0),
+            ok,
+            payload: envelope.payload,
+            // Any JSON makes an error, so this fails on none that parsed as part of the frame.
+            error: envelope
+                .error
+                .and_then(|raw| serde_json::from_str(raw.get()).ok()),
+        })),
+        ("event", Some(name), _) => Ok(Incoming::Event(Event {
+            name,
+            payload: envelope.payload,
+        })),
+        ("res" | "event", _, _) => Err(FrameFault::NotAFrame),
+        _ => Ok(Incoming::Other),
+    }
+}
+
+/// A string that borrows from the input where it has no escapes.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Serialize)]
+struct Request<'a, P> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: &'a str,
+    method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<P>,
+}
+
+/// The text of a request frame. Gateways of both generations refuse any other top-level property.
+pub(crate) fn request(
+    id: &str,
+    method: &str,
+    params: Option<impl Serialize>,
+) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Request {
+        kind: "req",
+        id,
+        method,
+        params,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_may_carry_payload_and_error_at_once() {
+        let text = r#"{"type":"res","id":"k","ok":false,"payload":{"runId":"k"},"error":{"code":"UNAVAILABLE","message":"no"}}"#;
+        let Ok(Incoming::Response(response)) = parse(text) else {
+            panic!("not a response");
+        };
+        assert_eq!(response.id.as_deref(), Some("k"));
+        assert!(!response.ok);
+        assert_eq!(
+            response.payload.map(RawValue::get),
+            Some(r#"{"runId":"k"}"#)
+        );
+        assert_eq!(response.error.unwrap().code, "UNAVAILABLE");
+    }
+
+    #[test]
+    fn an_answer_to_a_numeric_id_is_nobodys() {
+        let Ok(Incoming::Response(response)) = parse(r#"{"type":"res","id":7,"ok":true}"#) else {
+            panic!("not a response");
+        };
+        assert_eq!(response.id, None);
+    }
+
+    #[test]
+    fn unknown_fields_types_and_error_shapes_do_no_harm() {
+        assert!(matches!(
+            parse(r#"{"type":"event","event":"x","seq":-1,"recipientProfileId":"p"}"#),
+            Ok(Incoming::Event(_))
+        ));
+        assert!(matches!(
+            parse(r#"{"type":"hint","x":1}"#),
+            Ok(Incoming::Other)
+        ));
+        assert!(matches!(
+            parse(r#"{"type":"res","id":"1","ok":false,"error":"boom"}"#),
+            Ok(Incoming::Response(Response { error: Some(_), .. }))
+        ));
+    }
+
+    #[test]
+    fn what_is_not_a_frame_is_told_from_what_is_not_json() {
+        assert_eq!(parse("garbage").unwrap_err(), FrameFault::NotJson);
+        assert_eq!(parse("[1,2]").unwrap_err(), FrameFault::NotAFrame);
+        assert_eq!(parse(r#"{"a":1}"#).unwrap_err(), FrameFault::NotAFrame);
+        assert_eq!(
+            parse(r#"{"type":"res","id":"1"}"#).unwrap_err(),
+            FrameFault::NotAFrame
+        );
+    }
+
+    #[test]
+    fn deep_nesting_does_not_crash_the_reader_nor_whoever_reads_the_payload() {
+        let deep = format!(
+            r#"{{"type":"event","event":"x","payload":{}{}}}"#,
+            "[".repeat(200_000),
+            "]".repeat(200_000)
+        );
+        let Ok(Incoming::Event(event)) = parse(&deep) else {
+            panic!("not an event");
+        };
+        let payload = event.payload.unwrap().get();
+        assert!(serde_json::from_str::<serde_json::Value>(payload).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in ".*") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What goes over the wire, as data: no socket, no clock, no task.
+//!
+//! Frames are JSON objects. What we send is strict, because a gateway refuses properties that it
+//! does not know; what we read is lenient, because gateways add fields, events and codes in every
+//! release (2026.9.6 sends fields that its own published schema forbids).
+
+pub(crate) mod connect;
+pub(crate) mod error;
+pub(crate) mod frame;
+
+pub use connect::{Hello, Policy};
+pub use error::GatewayError;

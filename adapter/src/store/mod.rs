@@ -1,0 +1,219 @@
+//! Where a device's identity and its tokens are kept between starts.
+//!
+//! [`FileStore`] is the usual one, [`InlineStore`] is for containers that get their identity from
+//! the environment, [`MemoryStore`] for tests. Others implement [`IdentityStore`] and run
+//! [`conformance::check`].
+
+pub mod conformance;
+mod dir;
+mod error;
+mod file;
+mod inline;
+mod memory;
+mod permissions;
+mod step;
+mod tokens;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub use error::{StoreError, StoreErrorKind};
+pub use file::FileStore;
+pub use inline::InlineStore;
+pub use memory::MemoryStore;
+
+use crate::endpoint::GatewayKey;
+use crate::identity::{DeviceId, DeviceIdentity, IdentityError};
+use crate::secret::Token;
+
+/// Keeps one device identity, and what it has learned of each gateway.
+///
+/// The methods are synchronous and may wait for a disk or a lock: the adapter calls them on a
+/// thread that may block, and another caller should do the same. Several threads may use one
+/// store, and several processes one place.
+pub trait IdentityStore: fmt::Debug + Send + Sync + 'static {
+    /// The stored identity; if there is none, the one that `create` makes, once it is stored.
+    ///
+    /// What it returns is what is stored, whoever made it: of two callers that find nothing, both
+    /// get the same identity. A stored identity is never replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if there is an identity that cannot be used, or none can be stored.
+    fn load_or_create(
+        &self,
+        create: &mut dyn FnMut() -> Result<DeviceIdentity, IdentityError>,
+    ) -> Result<DeviceIdentity, StoreError>;
+
+    /// The stored identity, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if there is one that cannot be used.
+    fn load(&self) -> Result<Option<DeviceIdentity>, StoreError>;
+
+    /// What is known of `gateway` for `device`: empty if nothing is, or if it is of another device.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it cannot be read.
+    fn gateway(&self, gateway: &GatewayKey, device: &DeviceId) -> Result<GatewayMemo, StoreError>;
+
+    /// Keeps `token` as the one of its role on `gateway`, instead of an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it could not be stored; then the earlier one is still there.
+    fn put_token(
+        &self,
+        gateway: &GatewayKey,
+        device: &DeviceId,
+        token: &DeviceToken,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets the token of `role` if it is still `token`, and says whether it was: another
+    /// process may have put a newer one in its place.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the change could not be stored; then the token is still there.
+    fn remove_token(
+        &self,
+        gateway: &GatewayKey,
+        device: &DeviceId,
+        role: &str,
+        token: &Token,
+    ) -> Result<bool, StoreError>;
+
+    /// Remembers which device signature `gateway` accepts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it could not be stored.
+    fn put_signature(
+        &self,
+        gateway: &GatewayKey,
+        device: &DeviceId,
+        version: SignatureVersion,
+    ) -> Result<(), StoreError>;
+
+    /// Where it keeps things, for messages to people: a path, `memory`, the name of a variable.
+    fn location(&self) -> String;
+}
+
+/// The form of the text a device signs.
+///
+/// Measured: 2026.9.6 takes both, 2026.2.9 takes only version 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignatureVersion {
+    /// Without platform and device family.
+    V2,
+    /// With platform and device family.
+    V3,
+}
+
+/// A token that a gateway gave to this device for one role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceToken {
+    role: String,
+    scopes: Vec<String>,
+    token: Token,
+    updated_at_ms: u64,
+}
+
+impl DeviceToken {
+    /// `updated_at_ms` is when the gateway gave it, in milliseconds since 1970.
+    #[must_use]
+    pub fn new(
+        token: Token,
+        role: impl Into<String>,
+        scopes: Vec<String>,
+        updated_at_ms: u64,
+    ) -> Self {
+        Self {
+            role: role.into(),
+            scopes,
+            token,
+            updated_at_ms,
+        }
+    }
+
+    /// The token.
+    #[must_use]
+    pub const fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// The role it is good for, for example `operator`.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// The scopes that were approved with it.
+    #[must_use]
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// When the gateway gave it, in milliseconds since 1970.
+    #[must_use]
+    pub const fn updated_at_ms(&self) -> u64 {
+        self.updated_at_ms
+    }
+}
+
+/// What a device remembers of one gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewayMemo {
+    signature: Option<SignatureVersion>,
+    tokens: BTreeMap<String, DeviceToken>,
+}
+
+impl GatewayMemo {
+    /// Which signature it accepts, if that is known.
+    #[must_use]
+    pub const fn signature(&self) -> Option<SignatureVersion> {
+        self.signature
+    }
+
+    /// The token for `role`.
+    #[must_use]
+    pub fn token(&self, role: &str) -> Option<&DeviceToken> {
+        self.tokens.get(role)
+    }
+
+    /// All tokens, by role.
+    #[must_use]
+    pub const fn tokens(&self) -> &BTreeMap<String, DeviceToken> {
+        &self.tokens
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.signature.is_none() && self.tokens.is_empty()
+    }
+
+    /// Sets the accepted signature.
+    pub const fn set_signature(&mut self, version: SignatureVersion) {
+        self.signature = Some(version);
+    }
+
+    /// Takes a token in place of an earlier one of its role.
+    pub fn put(&mut self, token: DeviceToken) {
+        self.tokens.insert(token.role.clone(), token);
+    }
+
+    /// Removes the token of `role` if it is `token`, and says whether it was.
+    pub fn remove(&mut self, role: &str, token: &Token) -> bool {
+        let same = self
+            .tokens
+            .get(role)
+            .is_some_and(|stored| stored.token == *token);
+        if same {
+            self.tokens.remove(role);
+        }
+        same
+    }
+}

@@ -1,0 +1,440 @@
+//! The one task of a client: it carries out what [`Lifecycle`] decides.
+//!
+//! At most one socket exists at any time, because only this task opens one and it holds it in the
+//! phase it is in.
+
+mod attempt;
+mod blocking;
+mod ready;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, sleep_until};
+use tracing::{debug, info, warn};
+
+use self::blocking::Disk;
+use crate::call::Call;
+use crate::config::Config;
+use crate::error::Error;
+use crate::identity::DeviceIdentity;
+use crate::lifecycle::{Effect, Lifecycle, Next, Rules};
+use crate::protocol::Hello;
+use crate::secret::Token;
+use crate::state::{ConnectionState, StopReason};
+use crate::transport::{Dialer, Socket};
+
+/// The log target of what the state tells as well, so that whoever shows the state can leave it out.
+const STATE: &str = "openclaw_adapter::state";
+/// How often a token file is looked at while the client is stopped for its token.
+const TOKEN_FILE_POLL: Duration = Duration::from_secs(1);
+
+/// What a handle asks of the task, besides calls. Never in a queue behind calls.
+#[derive(Debug)]
+pub(crate) enum Control {
+    Close,
+    RetryNow,
+    SetToken(Token),
+    /// The caller of this call has gone.
+    Forget(String),
+}
+
+/// What a control message means for whoever waits.
+#[derive(Debug, Eq, PartialEq)]
+enum Asked {
+    Nothing,
+    Hurry,
+    Close,
+}
+
+/// Where the client is.
+#[derive(Debug)]
+enum Phase {
+    Connect,
+    Wait {
+        until: Instant,
+    },
+    Ready {
+        socket: Box<Socket>,
+        hello: Arc<Hello>,
+    },
+    Stopped {
+        reason: StopReason,
+    },
+}
+
+/// The ends that the task holds.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) control: mpsc::UnboundedReceiver<Control>,
+    pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) state: watch::Sender<ConnectionState>,
+}
+
+/// Runs a client until it is closed.
+pub(crate) async fn run(config: Config, mut ends: Ends) {
+    let disk = Disk::new(&config);
+    // The identity comes first: without it there is nothing to say to a gateway.
+    let identity = loop {
+        match disk.identity().await {
+            Ok(identity) => break identity,
+            Err(error) => {
+                let reason = StopReason::Identity(Arc::new(error));
+                publish(
+                    &config,
+                    &ends.state,
+                    ConnectionState::Stopped {
+                        reason: reason.clone(),
+                    },
+                );
+                warn!(
+                    kind = reason.kind(),
+                    fix = reason.fix(),
+                    "stopped: {reason}"
+                );
+                if !wait_for_a_word(&mut ends, &reason).await {
+                    finish(&config, ends).await;
+                    return;
+                }
+            }
+        }
+    };
+    Supervisor::new(config, disk, identity, ends).run().await;
+}
+
+/// Stopped before there was an identity: `false` when the client is to be closed.
+async fn wait_for_a_word(ends: &mut Ends, reason: &StopReason) -> bool {
+    loop {
+        tokio::select! {
+            control = ends.control.recv() => match control {
+                None | Some(Control::Close) => return false,
+                Some(Control::RetryNow | Control::SetToken(_)) => return true,
+                Some(Control::Forget(_)) => {}
+            },
+            Some(call) = ends.calls.recv() => call.fail(reason.to_error()),
+        }
+    }
+}
+
+/// The client is closed: whoever still waits is told, and the state is the last one.
+async fn finish(config: &Config, mut ends: Ends) {
+    ends.calls.close();
+    while let Some(call) = ends.calls.recv().await {
+        call.fail(Error::Closed);
+    }
+    publish(
+        config,
+        &ends.state,
+        ConnectionState::Stopped {
+            reason: StopReason::Closed,
+        },
+    );
+}
+
+fn publish(config: &Config, sender: &watch::Sender<ConnectionState>, state: ConnectionState) {
+    if let Some(hook) = &config.on_state {
+        hook(&state);
+    }
+    sender.send_replace(state);
+}
+
+struct Supervisor {
+    config: Config,
+    dialer: Dialer,
+    disk: Disk,
+    identity: DeviceIdentity,
+    life: Lifecycle,
+    ends: Ends,
+    /// The last complaint, so that the same one is not logged every few seconds.
+    complaint: String,
+}
+
+impl Supervisor {
+    fn new(config: Config, disk: Disk, identity: DeviceIdentity, ends: Ends) -> Self {
+        let rules = Rules {
+            profile: Arc::clone(&config.profile),
+            pairing: config.pairing,
+            retry: config.retry.clone(),
+            may_fall_back: config.may_fall_back,
+            token_origin: config.source.origin.clone(),
+            token_is_file: config.source.file.is_some(),
+        };
+        let life = Lifecycle::new(
+            rules,
+            identity.id().clone(),
+            config.secret.clone(),
+            now(),
+            config.seed.unwrap_or_else(|| fastrand::u64(..)),
+        );
+        let dialer = Dialer {
+            endpoint: config.endpoint.clone(),
+            connector: Arc::clone(&config.connector),
+            headers: config.headers.clone(),
+            max_message: config.max_message,
+            #[cfg(feature = "tls")]
+            tls: config.tls.clone(),
+        };
+        Self {
+            config,
+            dialer,
+            disk,
+            identity,
+            life,
+            ends,
+            complaint: String::new(),
+        }
+    }
+
+    async fn run(mut self) {
+        let mut phase = Phase::Connect;
+        loop {
+            let next = match phase {
+                Phase::Connect => self.connect().await,
+                Phase::Wait { until } => self.wait(until).await,
+                Phase::Ready { socket, hello } => self.serve(*socket, hello).await,
+                Phase::Stopped { reason } => self.stopped(reason).await,
+            };
+            match next {
+                Some(next) => phase = next,
+                None => break,
+            }
+        }
+        info!(target: STATE, "closed");
+        finish(&self.config, self.ends).await;
+    }
+
+    /// One attempt. `None` when the client is to be closed.
+    async fn connect(&mut self) -> Option<Phase> {
+        let memo = self.disk.memo().await;
+        self.life.remember(memo.signature, memo.device);
+        let number = self.life.count_attempt();
+        // Asking again while a person is awaited is no news.
+        let waiting = self.life.is_waiting_for_approval()
+            && matches!(
+                *self.ends.state.borrow(),
+                ConnectionState::AwaitingApproval { .. }
+            );
+        if !waiting {
+            debug!(target: STATE, attempt = number, endpoint = %self.config.endpoint, "connecting");
+            self.publish(ConnectionState::Connecting { attempt: number });
+        }
+        let (auth, signature) = self.life.begin();
+        let attempt = attempt::run(
+            self.dialer.clone(),
+            self.identity.clone(),
+            Arc::clone(&self.config.profile),
+            auth,
+            signature,
+            self.config.connect_timeout,
+        );
+        tokio::pin!(attempt);
+        let (socket, outcome) = loop {
+            tokio::select! {
+                biased;
+                control = self.ends.control.recv() => {
+                    // A hurry during an attempt is answered by the attempt itself.
+                    if self.heed(control) == Asked::Close {
+                        return None;
+                    }
+                }
+                ended = &mut attempt => break ended,
+            }
+        };
+        let next = self.life.attempt_ended(now(), now_ms(), outcome);
+        self.write_down().await;
+        self.follow(next, socket).await
+    }
+
+    /// Turns a decision into the next phase.
+    async fn follow(&mut self, mut next: Next, socket: Option<Socket>) -> Option<Phase> {
+        if matches!(next, Next::ReadToken) {
+            let token = self.disk.token().await;
+            next = self.life.token_read(token);
+        }
+        Some(match next {
+            Next::Ready(hello) => match socket {
+                Some(socket) => self.welcome(socket, hello),
+                // An accepted attempt always brings its socket.
+                None => Phase::Connect,
+            },
+            Next::Again | Next::ReadToken => Phase::Connect,
+            Next::BackOff { delay, cause } => self.back_off(delay, cause),
+            Next::Await {
+                pairing,
+                since,
+                delay,
+                announce,
+            } => {
+                if announce {
+                    warn!(
+                        target: STATE,
+                        device_id = %pairing.device_id,
+                        request_id = pairing.request_id.as_deref().unwrap_or("unknown"),
+                        reason = %pairing.reason,
+                        role = %pairing.requested_role,
+                        requested_scopes = %pairing.requested_scopes.join(" "),
+                        approved_scopes = %pairing.approved_scopes.as_deref().map_or_else(|| "unknown".to_owned(), |scopes| scopes.join(" ")),
+                        "waiting for approval: {} — run on the gateway's host: {}",
+                        pairing,
+                        pairing.approve_command(),
+                    );
+                    if let Some(hook) = &self.config.on_pairing {
+                        hook(&pairing);
+                    }
+                }
+                let is_waiting = matches!(
+                    *self.ends.state.borrow(),
+                    ConnectionState::AwaitingApproval { .. }
+                );
+                if announce || !is_waiting {
+                    self.publish(ConnectionState::AwaitingApproval { pairing, since });
+                }
+                Phase::Wait {
+                    until: now() + delay,
+                }
+            }
+            Next::Stop(reason) => Phase::Stopped { reason },
+        })
+    }
+
+    fn welcome(&mut self, socket: Socket, hello: Arc<Hello>) -> Phase {
+        info!(
+            target: STATE,
+            conn_id = %hello.conn_id,
+            protocol = hello.protocol,
+            server_version = %hello.server_version,
+            device_id = %self.identity.id().short(),
+            "ready"
+        );
+        self.complaint.clear();
+        self.publish(ConnectionState::Ready {
+            hello: Arc::clone(&hello),
+        });
+        Phase::Ready {
+            socket: Box::new(socket),
+            hello,
+        }
+    }
+
+    fn back_off(&mut self, delay: Duration, cause: Arc<Error>) -> Phase {
+        let complaint = cause.to_string();
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        if self.complaint == complaint {
+            debug!(target: STATE, delay_ms, "still trying: {complaint}");
+        } else {
+            warn!(target: STATE, delay_ms, "trying again: {complaint}");
+            self.complaint = complaint;
+        }
+        let retry_at = now() + delay;
+        self.publish(ConnectionState::BackingOff {
+            attempt: self.life.failures().max(1),
+            delay,
+            retry_at,
+            cause,
+        });
+        Phase::Wait { until: retry_at }
+    }
+
+    /// Waits for the next attempt. `None` when the client is to be closed.
+    async fn wait(&mut self, until: Instant) -> Option<Phase> {
+        let timer = sleep_until(until.into());
+        tokio::pin!(timer);
+        loop {
+            tokio::select! {
+                biased;
+                control = self.ends.control.recv() => match self.heed(control) {
+                    Asked::Close => return None,
+                    Asked::Hurry => return Some(Phase::Connect),
+                    Asked::Nothing => {}
+                },
+                () = &mut timer => return Some(Phase::Connect),
+            }
+        }
+    }
+
+    /// Stopped: calls fail with the reason, until somebody says otherwise.
+    async fn stopped(&mut self, reason: StopReason) -> Option<Phase> {
+        warn!(
+            kind = reason.kind(),
+            fix = reason.fix(),
+            "stopped: {reason}"
+        );
+        self.complaint.clear();
+        self.publish(ConnectionState::Stopped {
+            reason: reason.clone(),
+        });
+        let watches_file = reason.is_credentials() && self.config.source.file.is_some();
+        loop {
+            tokio::select! {
+                control = self.ends.control.recv() => match self.heed(control) {
+                    Asked::Close => return None,
+                    Asked::Hurry => return Some(Phase::Connect),
+                    Asked::Nothing => {}
+                },
+                Some(call) = self.ends.calls.recv() => call.fail(reason.to_error()),
+                () = sleep(TOKEN_FILE_POLL), if watches_file => {
+                    if let Some(token) = self.disk.token().await
+                        && self.life.is_new_token(&token)
+                    {
+                        info!(origin = %self.config.source.origin, "the token has changed");
+                        self.life.set_token(token);
+                        return Some(Phase::Connect);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what a handle asks for, outside a connection.
+    fn heed(&mut self, control: Option<Control>) -> Asked {
+        match control {
+            None | Some(Control::Close) => Asked::Close,
+            Some(Control::RetryNow) => {
+                self.life.hurry();
+                Asked::Hurry
+            }
+            Some(Control::SetToken(token)) => {
+                self.life.set_token(token);
+                Asked::Hurry
+            }
+            Some(Control::Forget(_)) => Asked::Nothing,
+        }
+    }
+
+    async fn write_down(&mut self) {
+        for effect in self.life.take_effects() {
+            if matches!(effect, Effect::WarnStaleSecret) {
+                warn!(
+                    "{} is stale: the gateway refused it, and this device's own token had to serve; \
+                     set it to gateway.auth.token of the gateway's openclaw.json",
+                    self.config.source.origin
+                );
+            } else if let Err(error) = self.disk.write(effect).await {
+                // What is in memory goes on serving; only the next start will miss it.
+                warn!(
+                    fix = error.fix(),
+                    "a device token could not be saved: {error}"
+                );
+            }
+        }
+    }
+
+    fn publish(&self, state: ConnectionState) {
+        publish(&self.config, &self.ends.state, state);
+    }
+}
+
+/// The runtime's clock, which a test can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Wall time for the records of the store; nothing is decided by it.
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}

@@ -1,0 +1,83 @@
+//! One attempt: dial, wait for the challenge, answer it, read the verdict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::error::{TransportError, TransportErrorKind};
+use crate::handshake::{Auth, Handshake, Offer, Step};
+use crate::identity::DeviceIdentity;
+use crate::lifecycle::Outcome;
+use crate::protocol::connect::Profile;
+use crate::store::SignatureVersion;
+use crate::transport::{DialError, Dialer, Inbound, Socket};
+
+/// Runs one attempt to its end, or to its time limit. The socket comes back only if the gateway
+/// let us in; otherwise it is closed by dropping it.
+pub(super) async fn run(
+    dialer: Dialer,
+    identity: DeviceIdentity,
+    profile: Arc<Profile>,
+    auth: Auth,
+    signature: SignatureVersion,
+    limit: Duration,
+) -> (Option<Socket>, Outcome) {
+    let mut handshake = Handshake::new(uuid::Uuid::new_v4().to_string());
+    let mut socket = None;
+    let steps = async {
+        let socket = socket.insert(dialer.dial().await?);
+        let offer = Offer {
+            identity: &identity,
+            profile: &profile,
+            auth: &auth,
+            signature,
+        };
+        Ok::<_, DialError>(shake_hands(socket, &mut handshake, &offer).await)
+    };
+    let outcome = match timeout(limit, steps).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(DialError::Refused(refusal))) => Outcome::UpgradeRefused(refusal),
+        Ok(Err(DialError::Failed(error))) => Outcome::Failed(error),
+        Err(_) => Outcome::Failed(TransportError::new(
+            TransportErrorKind::HandshakeTimeout,
+            match (&socket, handshake.is_challenged()) {
+                (None, _) => format!("no connection within {limit:?}"),
+                (Some(_), false) => format!("no challenge from the gateway within {limit:?}"),
+                (Some(_), true) => format!("no answer to connect within {limit:?}"),
+            },
+        )),
+    };
+    match outcome {
+        Outcome::Accepted(_) => (socket, outcome),
+        _ => (None, outcome),
+    }
+}
+
+async fn shake_hands(socket: &mut Socket, handshake: &mut Handshake, offer: &Offer<'_>) -> Outcome {
+    loop {
+        let text = match socket.next().await {
+            Inbound::Text(text) => text,
+            Inbound::Other => continue,
+            Inbound::Closed(close) => return Outcome::Closed(close),
+        };
+        match handshake.on_text(&text, offer) {
+            Ok(Step::Wait) => {}
+            // The socket owns the text from here; the copy in the handshake is wiped.
+            Ok(Step::Send(text)) => socket.queue(String::clone(&text)),
+            Ok(Step::Accepted(hello)) => return Outcome::Accepted(hello),
+            Ok(Step::Refused(error)) => {
+                return Outcome::Refused {
+                    error,
+                    new_generation: handshake.is_new_generation(),
+                };
+            }
+            Err(fault) => {
+                return Outcome::Failed(TransportError::new(
+                    TransportErrorKind::Handshake,
+                    fault.to_string(),
+                ));
+            }
+        }
+    }
+}

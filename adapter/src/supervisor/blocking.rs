@@ -1,0 +1,171 @@
+//! The disk, from a task that must not block: each access runs on a blocking thread.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::task::spawn_blocking;
+use tracing::{debug, warn};
+
+use crate::config::{Config, read_token_file};
+use crate::endpoint::GatewayKey;
+use crate::identity::{DeviceId, DeviceIdentity};
+use crate::lifecycle::Effect;
+use crate::secret::Token;
+use crate::store::{DeviceToken, IdentityStore, SignatureVersion, StoreError};
+
+/// The store and the token's file, for one gateway.
+#[derive(Debug)]
+pub(super) struct Disk {
+    store: Arc<dyn IdentityStore>,
+    gateway: GatewayKey,
+    role: String,
+    token_file: Option<PathBuf>,
+    device: std::sync::OnceLock<DeviceId>,
+    /// What was last read or written: what serves when the disk does not.
+    memo: std::sync::Mutex<Memo>,
+}
+
+/// What the store knows of this gateway.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memo {
+    pub(super) signature: Option<SignatureVersion>,
+    pub(super) device: Option<DeviceToken>,
+}
+
+impl Disk {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            store: Arc::clone(&config.store),
+            gateway: config.endpoint.key(),
+            role: config.profile.role.clone(),
+            token_file: config.source.file.clone(),
+            device: std::sync::OnceLock::new(),
+            memo: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Loads the identity, or makes it if there is none, and checks that the tokens beside it can
+    /// be read.
+    pub(super) async fn identity(&self) -> Result<DeviceIdentity, StoreError> {
+        let store = Arc::clone(&self.store);
+        let gateway = self.gateway.clone();
+        let (identity, memo) = blocking(move || {
+            let identity = store.load_or_create(&mut || DeviceIdentity::generate(now_ms()))?;
+            let memo = store.gateway(&gateway, identity.id())?;
+            Ok((identity, memo))
+        })
+        .await?;
+        self.keep(Memo {
+            signature: memo.signature(),
+            device: memo.token(&self.role).cloned(),
+        });
+        // Set once: an identity does not change under a running client.
+        let _ = self.device.set(identity.id().clone());
+        Ok(identity)
+    }
+
+    /// What the store knows now; what was known last if it cannot be read.
+    pub(super) async fn memo(&self) -> Memo {
+        let Some(device) = self.device.get().cloned() else {
+            return Memo::default();
+        };
+        let store = Arc::clone(&self.store);
+        let gateway = self.gateway.clone();
+        match blocking(move || store.gateway(&gateway, &device)).await {
+            Ok(memo) => {
+                let held = self.last();
+                // A token that could not be saved is better than none.
+                let memo = Memo {
+                    signature: memo.signature().or(held.signature),
+                    device: memo.token(&self.role).cloned().or(held.device),
+                };
+                self.keep(memo.clone());
+                memo
+            }
+            Err(error) => {
+                debug!("the stored tokens cannot be read: {error}");
+                self.last()
+            }
+        }
+    }
+
+    /// Writes down what was decided.
+    pub(super) async fn write(&self, effect: Effect) -> Result<(), StoreError> {
+        let Some(device) = self.device.get().cloned() else {
+            return Ok(());
+        };
+        let mut memo = self.last();
+        match &effect {
+            Effect::RememberSignature(version) => memo.signature = Some(*version),
+            Effect::StoreToken(token) => memo.device = Some(token.clone()),
+            Effect::ForgetToken(_) => memo.device = None,
+            Effect::WarnStaleSecret => {}
+        }
+        self.keep(memo);
+        let store = Arc::clone(&self.store);
+        let gateway = self.gateway.clone();
+        blocking(move || match effect {
+            Effect::RememberSignature(version) => store.put_signature(&gateway, &device, version),
+            Effect::StoreToken(token) => store.put_token(&gateway, &device, &token),
+            Effect::ForgetToken(token) => store
+                .remove_token(&gateway, &device, token.role(), token.token())
+                .map(|_| ()),
+            Effect::WarnStaleSecret => Ok(()),
+        })
+        .await
+    }
+
+    /// Reads the token's file; `None` if there is none, or it holds no token.
+    pub(super) async fn token(&self) -> Option<Token> {
+        let path = self.token_file.clone()?;
+        match spawn_blocking(move || read_token_file(&path)).await {
+            Ok(Ok(token)) => Some(token),
+            Ok(Err(error)) => {
+                debug!("{error}");
+                None
+            }
+            Err(error) => {
+                warn!("reading the token file failed: {error}");
+                None
+            }
+        }
+    }
+
+    fn last(&self) -> Memo {
+        self.memo
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    fn keep(&self, memo: Memo) {
+        *self
+            .memo
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = memo;
+    }
+}
+
+/// Runs `work` on a blocking thread. A store that panics takes its own call down, not the client:
+/// the panic is carried on, as if the store had been called in place.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down cancels blocking work; this task goes with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}

@@ -1,0 +1,109 @@
+//! A connection in use: frames in, calls out, until it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep_until;
+use tracing::{debug, info};
+
+use super::{Control, Phase, Supervisor, now};
+use crate::call::Call;
+use crate::config::WhenDown;
+use crate::error::{Error, TransportError, TransportErrorKind};
+use crate::lifecycle::Loss;
+use crate::protocol::Hello;
+use crate::session::{Output, Session};
+use crate::transport::{Inbound, Socket};
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// Serves one connection. `None` when the client is to be closed.
+    pub(super) async fn serve(&mut self, mut socket: Socket, hello: Arc<Hello>) -> Option<Phase> {
+        let since = now();
+        let mut session: Session<Call> = Session::new(&hello.policy, since);
+        let loss = loop {
+            let dead_at = session.dead_at();
+            let has_room = socket.has_room();
+            tokio::select! {
+                control = self.ends.control.recv() => match control {
+                    Some(Control::Forget(id)) => session.forget(&id),
+                    // The connection is good; the new token is for the next one.
+                    Some(Control::SetToken(token)) => self.life.set_token(token),
+                    Some(Control::RetryNow) => {}
+                    None | Some(Control::Close) => {
+                        for call in session.end() {
+                            call.fail(Error::Closed);
+                        }
+                        socket.close(GOODBYE).await;
+                        return None;
+                    }
+                },
+                inbound = socket.next() => match inbound {
+                    Inbound::Text(text) => hear(&mut session, &text),
+                    Inbound::Other => session.alive(now()),
+                    Inbound::Closed(close) => {
+                        break Loss::of_close(&close, session.is_shutdown_announced());
+                    }
+                },
+                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, call),
+                () = sleep_until(dead_at.into()) => {
+                    let silence = hello.policy.tick_interval * 2;
+                    break Loss::Broken(TransportError::new(
+                        TransportErrorKind::Silent,
+                        format!("nothing came from the gateway for {silence:?}"),
+                    ));
+                }
+            }
+        };
+        drop(socket);
+        for call in session.end() {
+            call.disconnected();
+        }
+        if self.config.when_down == WhenDown::Fail {
+            while let Ok(call) = self.ends.calls.try_recv() {
+                call.disconnected();
+            }
+        }
+        let lived = now().saturating_duration_since(since);
+        info!(
+            target: super::STATE,
+            conn_id = %hello.conn_id,
+            lived_ms = u64::try_from(lived.as_millis()).unwrap_or(u64::MAX),
+            "the connection ended: {}",
+            loss.error()
+        );
+        let next = self.life.connection_lost(now(), lived, loss);
+        self.follow(next, None).await
+    }
+}
+
+fn hear(session: &mut Session<Call>, text: &str) {
+    match session.on_text(now(), text) {
+        Output::Answered { caller, answer } => caller.answer(answer),
+        Output::Shutdown { back_in } => {
+            debug!(?back_in, "the gateway says that it goes down");
+        }
+        Output::Stray => debug!("an answer that nobody waits for"),
+        Output::Nothing => {}
+    }
+}
+
+fn send(session: &mut Session<Call>, socket: &mut Socket, mut call: Call) {
+    let size = call.frame.len();
+    let limit = session.max_payload();
+    if size > limit {
+        let method = Arc::clone(&call.method);
+        call.fail(Error::TooLarge {
+            method,
+            size,
+            limit,
+        });
+        return;
+    }
+    if let Some(frame) = call.take_frame() {
+        session.begin(call.id.clone(), call);
+        socket.queue(frame);
+    }
+}

@@ -1,0 +1,429 @@
+//! From an address to a socket that carries text frames: TCP, TLS, the HTTP upgrade.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use futures_util::{Sink as _, Stream as _};
+use http::{HeaderMap, HeaderValue, Response, header};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+
+use crate::endpoint::Endpoint;
+use crate::error::{CloseInfo, TransportError, TransportErrorKind};
+use crate::refusal::UpgradeRefusal;
+use crate::text::printable;
+
+/// A byte stream to a gateway.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+/// What [`Connector::connect`] returns.
+pub type Connecting<'a> =
+    Pin<Box<dyn Future<Output = io::Result<Box<dyn Connection>>> + Send + 'a>>;
+
+/// Opens the byte stream below TLS and WebSocket.
+///
+/// The default opens TCP. Another one can go through a proxy, or stay in memory for a test on
+/// virtual time.
+pub trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// Opens a stream to `host` (a name, or an address without brackets) and `port`.
+    ///
+    /// Dropping the future has to abandon the attempt: it runs under the limit for the whole
+    /// handshake.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`io::ErrorKind::NotFound`] if the name has no address, of any other kind if the
+    /// address cannot be reached.
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
+}
+
+/// Plain TCP, all addresses of a name tried in turn.
+#[derive(Debug)]
+pub(crate) struct TcpConnector;
+
+impl Connector for TcpConnector {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
+        Box::pin(async move {
+            let mut addresses = tokio::net::lookup_host((host, port))
+                .await
+                .map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?
+                .peekable();
+            if addresses.peek().is_none() {
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "the name has no address",
+                ));
+            }
+            let stream = tokio::net::TcpStream::connect(&*addresses.collect::<Vec<_>>()).await?;
+            // Frames are small and each one waits for an answer.
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as Box<dyn Connection>)
+        })
+    }
+}
+
+/// How to reach one gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialer {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) headers: HeaderMap,
+    /// The largest message that is read, in bytes.
+    pub(crate) max_message: usize,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// Why there is no socket.
+#[derive(Debug)]
+pub(crate) enum DialError {
+    Refused(UpgradeRefusal),
+    Failed(TransportError),
+}
+
+impl From<TransportError> for DialError {
+    fn from(error: TransportError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Dialer {
+    /// Opens a socket, ready for frames.
+    pub(crate) async fn dial(&self) -> Result<Socket, DialError> {
+        let host = self.endpoint.host();
+        let port = self.endpoint.port();
+        let stream = self.connector.connect(host, port).await.map_err(|error| {
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound => TransportErrorKind::Resolve,
+                _ => TransportErrorKind::Connect,
+            };
+            TransportError::new(
+                kind,
+                format!("cannot connect to {host} port {port}: {error}"),
+            )
+        })?;
+        let stream = self.secure(stream).await?;
+        let mut request = self
+            .endpoint
+            .uri()
+            .into_client_request()
+            .map_err(upgrade_error)?;
+        for (name, value) in &self.headers {
+            request.headers_mut().append(name, value.clone());
+        }
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(self.max_message))
+            .max_frame_size(Some(self.max_message));
+        match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
+            Ok((stream, _)) => Ok(Socket::new(stream)),
+            Err(WsError::Http(response)) => Err(DialError::Refused(read_refusal(&response))),
+            Err(error) => Err(DialError::Failed(upgrade_error(error))),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    async fn secure(
+        &self,
+        stream: Box<dyn Connection>,
+    ) -> Result<Box<dyn Connection>, TransportError> {
+        let Some(config) = &self.tls else {
+            return Ok(stream);
+        };
+        let host = self.endpoint.host();
+        let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(|_| {
+            TransportError::new(
+                TransportErrorKind::Tls,
+                format!("{host} cannot be a TLS server name"),
+            )
+        })?;
+        let stream = tokio_rustls::TlsConnector::from(Arc::clone(config))
+            .connect(name, stream)
+            .await
+            .map_err(|error| {
+                let what = match crate::tls::CertificateRefusal::of(&error) {
+                    Some(refusal) => {
+                        format!("TLS with {host} failed: {refusal}; {}", refusal.fix())
+                    }
+                    None => format!("TLS with {host} failed: {error}"),
+                };
+                TransportError::new(TransportErrorKind::Tls, what)
+            })?;
+        Ok(Box::new(stream))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_async, reason = "the same shape as with TLS")]
+    async fn secure(
+        &self,
+        stream: Box<dyn Connection>,
+    ) -> Result<Box<dyn Connection>, TransportError> {
+        Ok(stream)
+    }
+}
+
+fn upgrade_error(error: WsError) -> TransportError {
+    TransportError::new(
+        TransportErrorKind::Upgrade,
+        format!("the WebSocket upgrade failed: {error}"),
+    )
+}
+
+/// Reads an HTTP answer that is not an upgrade.
+fn read_refusal(response: &Response<Option<Vec<u8>>>) -> UpgradeRefusal {
+    let text = |name| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    UpgradeRefusal {
+        status: response.status().as_u16(),
+        message: response
+            .body()
+            .as_deref()
+            .map_or_else(String::new, read_body),
+        // The query may hold a ticket of whoever redirects.
+        location: text(header::LOCATION)
+            .map(|location| printable(location.split(['?', '#']).next().unwrap_or_default())),
+        retry_after: text(header::RETRY_AFTER)
+            .and_then(|value| retry_after(value, SystemTime::now())),
+    }
+}
+
+/// `Retry-After`: seconds or a date, at most a day.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let wait = match value.trim().parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(value.trim())
+            .ok()?
+            .duration_since(now)
+            .unwrap_or_default(),
+    };
+    Some(wait.min(Duration::from_secs(86_400)))
+}
+
+/// The words of an error page: the message of a JSON error, the title of an HTML page, or the text.
+fn read_body(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body.get(..4096).unwrap_or(body));
+    let message = serde_json::from_str::<serde_json::Value>(&text)
+        .ok()
+        .and_then(|value| {
+            let error = value.get("error").unwrap_or(&value);
+            let message = error.get("message").or(Some(error))?;
+            message.as_str().map(ToOwned::to_owned)
+        })
+        .or_else(|| between(&text, "<title>", "</title>"))
+        .unwrap_or_else(|| {
+            if text.trim_start().starts_with('<') {
+                "an HTML page".to_owned()
+            } else {
+                text.into_owned()
+            }
+        });
+    printable(message.trim())
+}
+
+fn between(text: &str, start: &str, end: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let from = lower.find(start)? + start.len();
+    let to = from + lower.get(from..)?.find(end)?;
+    text.get(from..to).map(ToOwned::to_owned)
+}
+
+/// What arrives on a socket.
+#[derive(Debug)]
+pub(crate) enum Inbound {
+    Text(Utf8Bytes),
+    /// A ping, a pong, or a binary message, which gateways do not send: a sign of life.
+    Other,
+    /// The gateway closed, or the connection broke (1006).
+    Closed(CloseInfo),
+}
+
+/// How many frames may wait to be written before no more calls are taken.
+const MAX_QUEUED: usize = 64;
+
+/// A WebSocket that is read and written by one task, neither waiting for the other.
+pub(crate) struct Socket {
+    stream: WebSocketStream<Box<dyn Connection>>,
+    queue: VecDeque<Message>,
+    unflushed: bool,
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("queued", &self.queue.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Socket {
+    fn new(stream: WebSocketStream<Box<dyn Connection>>) -> Self {
+        Self {
+            stream,
+            queue: VecDeque::new(),
+            unflushed: false,
+        }
+    }
+
+    /// Puts a text frame into the queue; [`next`](Self::next) writes it.
+    pub(crate) fn queue(&mut self, text: String) {
+        self.queue.push_back(Message::text(text));
+    }
+
+    /// Whether the queue has room: a gateway that stops reading must not fill our memory.
+    pub(crate) fn has_room(&self) -> bool {
+        self.queue.len() < MAX_QUEUED
+    }
+
+    /// Writes what is queued and waits for the next thing to arrive.
+    ///
+    /// Cancel safe: nothing read or queued is lost when the future is dropped.
+    pub(crate) async fn next(&mut self) -> Inbound {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
+        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+            // The gateway's close frame, if there is one, says more than a failed write.
+            if let Poll::Ready(Some(Ok(Message::Close(frame)))) =
+                Pin::new(&mut self.stream).poll_next(cx)
+            {
+                return Poll::Ready(Inbound::Closed(close_info(frame)));
+            }
+            return Poll::Ready(Inbound::Closed(broken(&error)));
+        }
+        match Pin::new(&mut self.stream).poll_next(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(None) => Poll::Ready(Inbound::Closed(CloseInfo::broken())),
+            Poll::Ready(Some(Ok(Message::Text(text)))) => Poll::Ready(Inbound::Text(text)),
+            Poll::Ready(Some(Ok(Message::Close(frame)))) => {
+                Poll::Ready(Inbound::Closed(close_info(frame)))
+            }
+            Poll::Ready(Some(Ok(Message::Ping(_)))) => {
+                // The answer was put into the stream's buffer by the read.
+                self.unflushed = true;
+                cx.waker().wake_by_ref();
+                Poll::Ready(Inbound::Other)
+            }
+            Poll::Ready(Some(Ok(Message::Pong(_) | Message::Binary(_) | Message::Frame(_)))) => {
+                Poll::Ready(Inbound::Other)
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Inbound::Closed(broken(&error))),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WsError>> {
+        while !self.queue.is_empty() {
+            match Pin::new(&mut self.stream).poll_ready(cx) {
+                Poll::Ready(Ok(())) => {
+                    if let Some(message) = self.queue.pop_front() {
+                        Pin::new(&mut self.stream).start_send(message)?;
+                        self.unflushed = true;
+                    }
+                }
+                other => return other,
+            }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                other => return other,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Says goodbye and waits at most `patience` for the gateway to do the same.
+    pub(crate) async fn close(mut self, patience: Duration) {
+        self.queue.push_back(Message::Close(Some(CloseFrame {
+            code: CloseCode::Normal,
+            reason: Utf8Bytes::default(),
+        })));
+        // Whether the gateway answers or not, the socket is dropped here.
+        let _ = tokio::time::timeout(patience, async {
+            while !matches!(self.next().await, Inbound::Closed(_)) {}
+        })
+        .await;
+    }
+}
+
+fn close_info(frame: Option<CloseFrame>) -> CloseInfo {
+    frame.map_or_else(
+        || CloseInfo {
+            code: 1005,
+            reason: String::new(),
+        },
+        |frame| CloseInfo {
+            code: frame.code.into(),
+            reason: frame.reason.as_str().to_owned(),
+        },
+    )
+}
+
+/// A connection that ended without a close frame. The words say why, where there is more to say
+/// than that it ended.
+fn broken(error: &WsError) -> CloseInfo {
+    let reason = match error {
+        WsError::ConnectionClosed
+        | WsError::AlreadyClosed
+        | WsError::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing,
+        ) => String::new(),
+        other => other.to_string(),
+    };
+    CloseInfo { code: 1006, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_takes_seconds_and_dates_and_has_a_limit() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(retry_after("7", now), Some(Duration::from_secs(7)));
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:49:47 GMT", now),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(
+            retry_after("99999999999", now),
+            Some(Duration::from_secs(86_400))
+        );
+        assert_eq!(retry_after("soon", now), None);
+    }
+
+    #[test]
+    fn a_body_says_one_line_whatever_it_is() {
+        assert_eq!(
+            read_body(br#"{"error":{"message":"Proxy client attribution is required."}}"#),
+            "Proxy client attribution is required."
+        );
+        assert_eq!(read_body(br#"{"error":"no"}"#), "no");
+        assert_eq!(
+            read_body(b"<html><head><TITLE>502 Bad\nGateway</title>"),
+            "502 Bad Gateway"
+        );
+        assert_eq!(read_body(b"<!doctype html><p>x"), "an HTML page");
+        assert_eq!(
+            read_body(b"Too many unauthenticated sockets\n"),
+            "Too many unauthenticated sockets"
+        );
+        assert!(!read_body(b"\x1b[2J\xff").contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,516 @@
+//! A client's life on virtual time, against a peer played by hand.
+
+use std::time::Duration;
+
+use openclaw_adapter::{
+    Client, Config, ConfigBuilder, ConnectionState, Delivery, Error, MemoryStore, PairingPolicy,
+    Recovery, Token, TransportErrorKind, WhenDown,
+};
+use openclaw_tests::peer::{Link, Peer, wire};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn builder() -> (ConfigBuilder, Peer) {
+    let (wire, peer) = wire();
+    let builder = Config::builder()
+        .url("ws://127.0.0.1:1")
+        .token(Token::new("shared-token-0123").unwrap())
+        .store(MemoryStore::new())
+        .seed(7)
+        .connector(wire);
+    (builder, peer)
+}
+
+fn start() -> (Client, Peer) {
+    let (builder, peer) = builder();
+    (Client::start(builder.build().unwrap()), peer)
+}
+
+async fn ready() -> (Client, Peer, Link) {
+    let (client, mut peer) = start();
+    let link = peer.welcome().await;
+    client.ready().await.unwrap();
+    (client, peer, link)
+}
+
+async fn until(client: &Client, wanted: impl Fn(&ConnectionState) -> bool) -> ConnectionState {
+    let mut state = client.state();
+    let found = tokio::time::timeout(3600 * SECOND, state.wait_for(|state| wanted(state)));
+    found.await.expect("never").expect("ended").clone()
+}
+
+fn cause(state: &ConnectionState) -> TransportErrorKind {
+    match state {
+        ConnectionState::BackingOff { cause, .. } => match &**cause {
+            Error::Transport(error) => error.kind(),
+            other => panic!("another cause: {other}"),
+        },
+        other => panic!("not backing off: {other:?}"),
+    }
+}
+
+const fn is_backing_off(state: &ConnectionState) -> bool {
+    matches!(state, ConnectionState::BackingOff { .. })
+}
+
+fn pairing(id: &str) -> Value {
+    json!({"code":"NOT_PAIRED","message":"pairing required: device is not approved yet",
+        "details":{"code":"PAIRING_REQUIRED","reason":"not-paired","requestId":id}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn starting_never_blocks_and_nothing_is_sent_before_the_challenge() {
+    let (_client, mut peer) = start();
+    let mut link = peer.accept().await;
+    let early = tokio::time::timeout(5 * SECOND, link.next()).await;
+    assert!(early.is_err(), "sent {early:?}");
+    link.challenge().await;
+    assert_eq!(link.request().await["method"], "connect");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_says_nothing_is_given_up_after_fifteen_seconds() {
+    let (client, mut peer) = start();
+    let began = Instant::now();
+    let _link = peer.accept().await;
+    let state = until(&client, is_backing_off).await;
+    assert_eq!(cause(&state), TransportErrorKind::HandshakeTimeout);
+    assert_eq!(began.elapsed().as_secs(), 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_black_hole_is_given_up_after_fifteen_seconds() {
+    let (client, mut peer) = start();
+    let began = Instant::now();
+    let _stream = peer.dialled().await;
+    until(&client, is_backing_off).await;
+    assert_eq!(began.elapsed().as_secs(), 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_for_two_ticks_ends_a_connection_and_any_frame_is_life() {
+    let (client, mut peer, mut link) = ready().await;
+    tokio::time::sleep(50 * SECOND).await;
+    link.text("not even a frame").await;
+    let began = Instant::now();
+    let state = until(&client, is_backing_off).await;
+    assert_eq!(cause(&state), TransportErrorKind::Silent);
+    assert_eq!(began.elapsed().as_secs(), 60);
+    let _link = peer.welcome().await;
+    client.ready().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_is_taken_up_after_a_short_wait() {
+    let (client, mut peer, mut link) = ready().await;
+    link.event(
+        "shutdown",
+        json!({"reason":"gateway restarting","restartExpectedMs":1500}),
+    )
+    .await;
+    link.close(1012, "service restart").await;
+    let state = until(&client, is_backing_off).await;
+    assert_eq!(cause(&state), TransportErrorKind::Restarting);
+    let began = Instant::now();
+    let _link = peer.welcome().await;
+    assert!(began.elapsed() <= Duration::from_millis(750));
+    client.ready().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_ended_is_taken_up_at_once() {
+    let (client, mut peer, link) = ready().await;
+    let began = Instant::now();
+    link.close(4001, "device removed").await;
+    let (mut link, request) = peer.connect().await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    link.refuse(&request, pairing("again")).await;
+    let state = until(&client, |state| {
+        matches!(state, ConnectionState::AwaitingApproval { .. })
+    })
+    .await;
+    let ConnectionState::AwaitingApproval { pairing, .. } = state else {
+        unreachable!()
+    };
+    assert_eq!(pairing.request_id.as_deref(), Some("again"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_approval_asks_with_the_same_words_and_tells_each_request_once() {
+    let (builder, mut peer) = builder();
+    let (told, mut announced) = tokio::sync::mpsc::unbounded_channel();
+    let config = builder.on_pairing(move |pairing| {
+        told.send(pairing.request_id.clone().unwrap()).unwrap();
+    });
+    let client = Client::start(config.build().unwrap());
+    let mut asked = Vec::new();
+    for id in ["a", "a", "a", "b", "b"] {
+        let (mut link, mut request) = peer.connect().await;
+        link.refuse(&request, pairing(id)).await;
+        let params = request["params"].as_object_mut().unwrap();
+        let device = params["device"].as_object_mut().unwrap();
+        device.remove("signature");
+        asked.push(request["params"].take());
+    }
+    assert!(
+        asked.iter().all(|params| *params == asked[0]),
+        "frozen while pending"
+    );
+    let began = Instant::now();
+    let _link = peer.welcome().await;
+    assert!(
+        began.elapsed() <= 2 * SECOND,
+        "approved: ready within about two seconds"
+    );
+    client.ready().await.unwrap();
+    assert_eq!(announced.recv().await.as_deref(), Some("a"));
+    assert_eq!(announced.recv().await.as_deref(), Some("b"));
+    assert!(announced.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_state_stays_while_the_same_approval_is_awaited() {
+    let (client, mut peer) = start();
+    let (mut link, request) = peer.connect().await;
+    link.refuse(&request, pairing("a")).await;
+    until(&client, |state| {
+        matches!(state, ConnectionState::AwaitingApproval { .. })
+    })
+    .await;
+    let mut state = client.state();
+    state.mark_unchanged();
+    for _ in 0..20 {
+        let (mut link, request) = peer.connect().await;
+        link.refuse(&request, pairing("a")).await;
+    }
+    assert!(!state.has_changed().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limited_wait_ends_with_what_was_to_be_approved() {
+    let (builder, mut peer) = builder();
+    let limited = builder.pairing(PairingPolicy::WaitUpTo(10 * SECOND));
+    let client = Client::start(limited.build().unwrap());
+    let began = Instant::now();
+    let refusing = async {
+        loop {
+            let (mut link, request) = peer.connect().await;
+            link.refuse(&request, pairing("a")).await;
+        }
+    };
+    let error = tokio::select! {
+        error = client.ready() => error.unwrap_err(),
+        () = refusing => unreachable!(),
+    };
+    assert!(
+        matches!(&error, Error::PairingRequired(pairing) if pairing.approve_command().ends_with(" a"))
+    );
+    assert_eq!(error.recovery(), Recovery::AwaitApproval);
+    assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_now_ends_a_wait() {
+    let (client, mut peer) = start();
+    for _ in 0..8 {
+        drop(peer.dialled().await);
+    }
+    until(
+        &client,
+        |state| matches!(state, ConnectionState::BackingOff { delay, .. } if *delay > 10 * SECOND),
+    )
+    .await;
+    let began = Instant::now();
+    client.retry_now();
+    let _link = peer.welcome().await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    client.ready().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_token_is_tried_once_and_a_new_one_at_once() {
+    let (client, mut peer) = start();
+    let (mut link, request) = peer.connect().await;
+    let mismatch = json!({"code":"INVALID_REQUEST","message":"unauthorized: gateway token mismatch (provide gateway auth token)",
+        "details":{"code":"AUTH_TOKEN_MISMATCH","canRetryWithDeviceToken":true}});
+    link.refuse(&request, mismatch).await;
+    let error = client.ready().await.unwrap_err();
+    assert_eq!(error.recovery(), Recovery::FixCredentials);
+    tokio::time::sleep(600 * SECOND).await;
+    assert!(!peer.is_dialled(), "no attempt after a terminal verdict");
+
+    client.set_token(Token::new("right-token-0123").unwrap());
+    let (mut link, request) = peer.connect().await;
+    assert_eq!(request["params"]["auth"]["token"], "right-token-0123");
+    link.answer(&request, openclaw_tests::peer::hello()).await;
+    until(&client, ConnectionState::is_ready).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_accepting_and_dropping_gateway_is_not_hammered() {
+    let (client, mut peer) = start();
+    let began = Instant::now();
+    let mut attempts = 0;
+    while began.elapsed() < 600 * SECOND {
+        peer.welcome().await.close(1000, "").await;
+        attempts += 1;
+    }
+    // Without the rule that a connection has to last, it would be one attempt per half second.
+    assert!(
+        (20..=60).contains(&attempts),
+        "{attempts} attempts in ten minutes"
+    );
+    client.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_written_and_lost_is_unknown_and_is_not_repeated() {
+    let (client, mut peer, mut link) = ready().await;
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.call_raw("chat.send", json!({})).await }
+    });
+    assert_eq!(link.request().await["method"], "chat.send");
+    drop(link);
+    let error = call.await.unwrap().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Disconnected {
+                delivery: Delivery::Unknown,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(error.recovery(), Recovery::CheckOutcome);
+    let mut link = peer.welcome().await;
+    let repeated = tokio::time::timeout(20 * SECOND, link.next()).await;
+    assert!(repeated.is_err(), "sent again: {repeated:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_for_the_connection_up_to_its_deadline() {
+    let (client, mut peer) = start();
+    let began = Instant::now();
+    let error = client
+        .call_raw_within("health", json!({}), 3 * SECOND)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Timeout {
+                delivery: Delivery::NotSent,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(began.elapsed().as_secs(), 3);
+
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.call_raw("health", json!({})).await }
+    });
+    let mut link = peer.welcome().await;
+    let request = link.request().await;
+    assert_eq!(
+        request["method"], "health",
+        "the call that timed out is not sent"
+    );
+    link.answer(&request, json!({"ok":true})).await;
+    assert_eq!(call.await.unwrap().unwrap(), json!({"ok":true}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_fail_at_once_when_they_are_told_to() {
+    let (builder, _peer) = builder();
+    let client = Client::start(builder.when_down(WhenDown::Fail).build().unwrap());
+    let began = Instant::now();
+    let error = client.call_raw("health", json!({})).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Disconnected {
+                delivery: Delivery::NotSent,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.is_retryable());
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_not_answered_times_out_as_unknown() {
+    let (client, _peer, mut link) = ready().await;
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move {
+            client
+                .call_raw_within("agent.wait", json!({}), 5 * SECOND)
+                .await
+        }
+    });
+    let request = link.request().await;
+    let error = call.await.unwrap().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Timeout {
+                delivery: Delivery::Unknown,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    // The late answer is nobody's, and the connection goes on.
+    link.answer(&request, json!({})).await;
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.call_raw("health", json!({})).await }
+    });
+    let request = link.request().await;
+    link.answer(&request, json!(1)).await;
+    assert_eq!(call.await.unwrap().unwrap(), json!(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_larger_than_the_gateway_reads_is_not_sent_and_the_connection_stays() {
+    let (client, mut peer) = start();
+    let (mut link, request) = peer.connect().await;
+    let mut hello = openclaw_tests::peer::hello();
+    hello["policy"]["maxPayload"] = json!(2000);
+    link.answer(&request, hello).await;
+    client.ready().await.unwrap();
+    let error = client
+        .call_raw("chat.send", json!({"message":"x".repeat(3000)}))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::TooLarge { limit: 2000, size, .. } if size > 3000),
+        "{error}"
+    );
+    let small = tokio::spawn({
+        let client = client.clone();
+        async move { client.call_raw("health", json!({})).await }
+    });
+    let request = link.request().await;
+    assert_eq!(request["method"], "health");
+    link.answer(&request, Value::Null).await;
+    assert_eq!(small.await.unwrap().unwrap(), Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_stops_reading_does_not_stop_us_from_hearing_it() {
+    let (client, _peer, mut link) = ready().await;
+    let calls: Vec<_> = (0..400)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                client
+                    .call_raw_within(
+                        "chat.send",
+                        json!({"message":"x".repeat(4000)}),
+                        100 * SECOND,
+                    )
+                    .await
+            })
+        })
+        .collect();
+    // Far more than the stream holds is waiting to be written; events still arrive.
+    tokio::time::sleep(SECOND).await;
+    for _ in 0..3 {
+        link.event("tick", json!({"ts":1})).await;
+        tokio::time::sleep(40 * SECOND).await;
+        assert!(client.state().borrow().is_ready());
+    }
+    for call in calls {
+        assert!(matches!(call.await.unwrap(), Err(Error::Timeout { .. })));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_says_goodbye_and_answers_every_caller() {
+    let (client, peer, mut link) = ready().await;
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.call_raw("health", json!({})).await }
+    });
+    link.request().await;
+    let gateway = tokio::spawn(async move { link.next().await });
+    client.close().await;
+    assert!(matches!(call.await.unwrap(), Err(Error::Closed)));
+    assert_eq!(gateway.await.unwrap(), None);
+    assert!(matches!(client.ready().await, Err(Error::Closed)));
+    assert!(matches!(
+        client.call_raw("health", json!({})).await,
+        Err(Error::Closed)
+    ));
+    client.close().await;
+    tokio::time::sleep(60 * SECOND).await;
+    assert!(!peer.is_dialled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_does_not_wait_for_a_gateway_that_is_gone() {
+    let (client, _peer, _link) = ready().await;
+    let began = Instant::now();
+    client.close().await;
+    assert!(began.elapsed() <= 2 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_takes_the_connection_with_it() {
+    let (client, _peer, mut link) = ready().await;
+    let state = client.state();
+    let second = client.clone();
+    drop(client);
+    assert!(tokio::time::timeout(SECOND, link.next()).await.is_err());
+    drop(second);
+    assert_eq!(link.next().await, None);
+    drop(link);
+    let mut state = state;
+    while state.changed().await.is_ok() {}
+    assert!(state.borrow().is_stopped());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hello_twice_another_challenge_and_strange_frames_change_nothing() {
+    let (client, _peer, mut link) = ready().await;
+    link.challenge().await;
+    link.frame(
+        json!({"type":"res","id":"nobody","ok":true,"payload":openclaw_tests::peer::hello()}),
+    )
+    .await;
+    link.text("[1,2]").await;
+    link.frame(json!({"type":"hint"})).await;
+    link.frame(json!({"type":"res","id":7,"ok":true})).await;
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.call_raw("health", json!({})).await }
+    });
+    let request = link.request().await;
+    assert_eq!(request["method"], "health");
+    link.answer(&request, json!("fine")).await;
+    assert_eq!(call.await.unwrap().unwrap(), json!("fine"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_as_large_as_a_gateway_may_send_arrives() {
+    let (client, _peer, mut link) = ready().await;
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.call_raw("chat.history", json!({})).await }
+    });
+    let request = link.request().await;
+    // Above the 16 MiB at which the WebSocket library stops by default; gateways announce 25 MiB.
+    let text = "x".repeat(20 * 1024 * 1024);
+    link.answer(&request, json!({"text":text})).await;
+    let answer = call.await.unwrap().unwrap();
+    assert_eq!(answer["text"].as_str().unwrap().len(), text.len());
+}

@@ -1,0 +1,283 @@
+//! What holds on real gateways holds on the mock of the same edition, seen by the same program.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use openclaw_mock_gateway::{Direction, Edition, MockGateway, ReloadMode};
+use openclaw_tests::scenarios::{
+    ALL, Gateway, Outcome, Paired, Pending, Place, Reply, Scenario, Secrets, Side, adapter_program,
+    run,
+};
+
+/// How long 2026.9.6 tells its clients that it is starting; measured 0.5 to 2 s.
+const STARTING: Duration = Duration::from_secs(1);
+
+/// How long to wait for the backend's next question.
+const ASKS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Frames that a failure shows.
+const SHOWN: usize = 40;
+
+/// A mock in process and an operator who needs no CLI.
+struct Mock {
+    gateway: MockGateway,
+    up: AtomicBool,
+}
+
+impl Mock {
+    async fn start(edition: Edition, scenario: &Scenario) -> Self {
+        let starting = match edition {
+            Edition::V2026_9_6 if scenario.name == "gateway-starting" => STARTING,
+            _ => Duration::ZERO,
+        };
+        let gateway = MockGateway::builder()
+            .edition(edition)
+            .reload(ReloadMode::AsTheEdition)
+            .startup_delay(starting)
+            .start()
+            .await;
+        Self {
+            gateway,
+            up: AtomicBool::new(true),
+        }
+    }
+}
+
+impl Gateway for Mock {
+    fn version(&self) -> &str {
+        self.gateway.edition().version()
+    }
+
+    fn place(&self, side: Side) -> Place {
+        Place {
+            url: match side {
+                Side::Remote => self.gateway.url(),
+                Side::Local => self.gateway.local_url(),
+            },
+            prefix: Vec::new(),
+            headers: Vec::new(),
+        }
+    }
+
+    fn token(&self) -> String {
+        self.gateway.token_on_disk()
+    }
+
+    fn can_remove(&self) -> bool {
+        self.gateway.edition() == Edition::V2026_9_6
+    }
+
+    fn start(&self) -> Reply<'_, ()> {
+        Box::pin(async {
+            self.gateway.start_again().await?;
+            self.up.store(true, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    fn ended(&self) -> Reply<'_, String> {
+        // It lives in this process and does not end by itself.
+        Box::pin(std::future::pending())
+    }
+
+    fn stop(&self) -> Reply<'_, ()> {
+        Box::pin(async {
+            self.gateway.stop().await;
+            self.up.store(false, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    fn kill(&self) -> Reply<'_, ()> {
+        Box::pin(async {
+            self.gateway.kill();
+            self.up.store(false, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    fn pending(&self) -> Reply<'_, Vec<Pending>> {
+        Box::pin(async {
+            let rows = self.gateway.pending().into_iter().map(|row| Pending {
+                request_id: row.request_id,
+                device_id: row.device_id,
+                display_name: row.display_name,
+                platform: row.platform,
+                scopes: row.scopes,
+            });
+            Ok(rows.collect())
+        })
+    }
+
+    fn paired(&self) -> Reply<'_, Vec<Paired>> {
+        Box::pin(async {
+            let rows = self.gateway.paired().into_iter().map(|row| Paired {
+                device_id: row.device_id,
+                scopes: row.scopes,
+            });
+            Ok(rows.collect())
+        })
+    }
+
+    fn approve<'a>(&'a self, request_id: &'a str) -> Reply<'a, Instant> {
+        Box::pin(async move {
+            self.gateway.approve(request_id)?;
+            Ok(Instant::now())
+        })
+    }
+
+    fn reject<'a>(&'a self, request_id: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move { Ok(self.gateway.reject(request_id)?) })
+    }
+
+    fn remove<'a>(&'a self, device_id: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move { Ok(self.gateway.remove(device_id)?) })
+    }
+
+    fn rotate<'a>(&'a self, device_id: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move { Ok(self.gateway.rotate(device_id, "operator", None)?) })
+    }
+
+    fn revoke<'a>(&'a self, device_id: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move { Ok(self.gateway.revoke_operator(device_id)?) })
+    }
+
+    fn edit_token<'a>(&'a self, token: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move { Ok(self.gateway.set_token_on_disk(token)?) })
+    }
+
+    fn pass_time(&self, time: Duration) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.gateway.advance_clock(time);
+            // The connect under way may have been judged before; the one after it is judged now,
+            // and done with when another one comes.
+            let seen = self.gateway.connects();
+            self.gateway
+                .wait_for(|now| now.connects >= seen + 2, ASKS_WITHIN)
+                .await
+                .context("the backend asks again")?;
+            Ok(())
+        })
+    }
+
+    fn refused_credentials(&self) -> Reply<'_, usize> {
+        Box::pin(async {
+            let refused = self.gateway.frames().into_iter().filter(|frame| {
+                frame.direction == Direction::Out
+                    && frame.json["error"]["message"]
+                        .as_str()
+                        .is_some_and(|message| message.starts_with("unauthorized"))
+            });
+            Ok(refused.count())
+        })
+    }
+
+    fn log_tail(&self) -> String {
+        let frames = self.gateway.frames();
+        let mut tail = String::new();
+        for frame in frames.iter().skip(frames.len().saturating_sub(SHOWN)) {
+            let arrow = if frame.direction == Direction::In {
+                "<-"
+            } else {
+                "->"
+            };
+            let text: String = frame.json.to_string().chars().take(240).collect();
+            // Writing to a String cannot fail.
+            let _ = writeln!(tail, "    {} {arrow} {text}", frame.connection);
+        }
+        tail
+    }
+}
+
+/// Plays one scenario on a mock of its own.
+async fn holds(edition: Edition, name: &str) -> anyhow::Result<()> {
+    let scenario = ALL
+        .iter()
+        .find(|scenario| scenario.name == name)
+        .with_context(|| format!("there is no scenario {name}"))?;
+    let program = adapter_program()?;
+    let gateway: Arc<dyn Gateway> = Arc::new(Mock::start(edition, scenario).await);
+    match run(scenario, &gateway, &program, &Secrets::default())
+        .await
+        .outcome
+    {
+        Outcome::Passed(_) => Ok(()),
+        Outcome::Failed(why) => bail!("{}: {why}", scenario.row),
+        Outcome::Skipped(_) => {
+            // Both sides agree on what this edition cannot show.
+            anyhow::ensure!(
+                name == "device-removed" && edition == Edition::V2026_2_9,
+                "{name} was skipped"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// How long an approval takes is a fact about real gateways and their CLI; on the mock it would only
+/// repeat, twenty times, what the scenario `approval` shows once.
+const MEASURED_ONLY: &str = "approval-latency";
+
+macro_rules! scenarios {
+    ($($test:ident: $name:literal,)+) => {
+        const PLAYED: &[&str] = &[$($name),+];
+
+        mod edition_2026_2_9 {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() -> anyhow::Result<()> {
+                    super::holds(super::Edition::V2026_2_9, $name).await
+                }
+            )+
+        }
+
+        mod edition_2026_9_6 {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() -> anyhow::Result<()> {
+                    super::holds(super::Edition::V2026_9_6, $name).await
+                }
+            )+
+        }
+    };
+}
+
+scenarios! {
+    a_new_remote_backend_waits_for_the_request_the_operator_sees: "first-start",
+    an_approved_backend_is_ready_by_itself_and_keeps_its_device_token: "approval",
+    a_request_nobody_approves_for_five_minutes_is_still_approvable: "nobody-approves",
+    a_rejected_backend_asks_anew: "rejected",
+    a_restarted_backend_needs_no_approval: "backend-restart",
+    two_connections_with_one_identity_are_both_live: "two-connections",
+    a_gateway_stopped_and_started_gets_its_backend_back: "gateway-sigterm",
+    a_gateway_killed_and_started_gets_its_backend_back: "gateway-sigkill",
+    a_backend_waits_for_a_gateway_that_is_starting: "gateway-starting",
+    a_wrong_token_stops_a_device_never_approved: "wrong-token-new-device",
+    an_approved_device_comes_in_by_its_own_token: "wrong-token-approved-device",
+    a_rewritten_token_file_is_enough: "token-file",
+    a_backend_without_a_token_does_not_dial: "no-token",
+    a_changed_shared_token_does_not_lock_an_approved_device_out: "shared-token-changes",
+    a_removed_device_asks_for_approval_again: "device-removed",
+    a_rotated_or_revoked_token_is_replaced: "token-rotated-revoked",
+    more_scopes_than_approved_are_asked_for: "more-scopes",
+    a_lost_state_directory_means_a_new_identity: "state-deleted",
+    the_gateways_own_loopback_needs_no_approval: "own-loopback",
+    either_signature_version_is_enough: "signature-version",
+}
+
+#[test]
+fn every_scenario_is_played_on_the_mock_or_left_out_by_name() {
+    let missing: Vec<&str> = ALL
+        .iter()
+        .map(|scenario| scenario.name)
+        .filter(|name| !PLAYED.contains(name) && *name != MEASURED_ONLY)
+        .collect();
+    assert!(missing.is_empty(), "not played on the mock: {missing:?}");
+}

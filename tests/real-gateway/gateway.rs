@@ -1,0 +1,360 @@
+//! A real gateway with a state directory of its own, and the CLI beside it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use openclaw_tests::scenarios::{Gateway, Paired, Pending, Place, Reply, Secrets, Side};
+
+use crate::cli::{self, Cli};
+use crate::install::Install;
+use crate::lane::Candidate;
+use crate::net::Hosts;
+use crate::process::{self, Group};
+use crate::version::Version;
+
+/// How long a gateway may take until it listens, caches cold and the machine busy.
+const LISTENING: Duration = Duration::from_secs(240);
+
+/// How long it may take to end after SIGTERM.
+const ENDING: Duration = Duration::from_secs(60);
+
+/// How often the port is looked at while a gateway starts.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The address of a remote client in the eyes of a gateway that only sees loopback.
+const FORWARDED: &str = "X-Forwarded-For: 203.0.113.9";
+
+/// Lines and characters of the log that a failure report shows.
+const TAIL: (usize, usize) = (25, 240);
+
+/// How a gateway tells remote clients from its own.
+#[derive(Debug)]
+pub(crate) enum Ground {
+    /// By a host of their own.
+    Hosts(Hosts),
+    /// By a header, as a proxy in front of it would set one; everybody is on loopback.
+    Header,
+}
+
+impl Ground {
+    /// What to put before a command that is to run on the gateway's host.
+    fn at_gateway(&self) -> Vec<OsString> {
+        match self {
+            Self::Hosts(hosts) => hosts.at_gateway(),
+            Self::Header => Vec::new(),
+        }
+    }
+}
+
+/// One gateway; ended when dropped.
+#[derive(Debug)]
+pub(crate) struct RealGateway {
+    version: Version,
+    install: Install,
+    port: u16,
+    cli: Cli,
+    can_remove: bool,
+    secrets: Secrets,
+    token: Mutex<String>,
+    running: Mutex<Option<Group>>,
+    // In this order: the directory goes last, after what writes into it.
+    ground: Ground,
+    dir: TempDir,
+}
+
+impl RealGateway {
+    /// Makes a state directory and starts the gateway in it.
+    pub(crate) async fn launch(
+        candidate: &Candidate,
+        ground: Ground,
+        secrets: &Secrets,
+    ) -> anyhow::Result<Self> {
+        let Candidate {
+            version,
+            install,
+            can_remove,
+        } = candidate;
+        let dir = tempfile::Builder::new()
+            .prefix("openclaw-real-gateway-")
+            .tempdir()?;
+        for name in ["home", "state"] {
+            std::fs::create_dir(dir.path().join(name))?;
+        }
+        // Free here as well, so that it is not ours if the gateway's host should not be its own.
+        let port = free_port()?;
+        let prefix = ground.at_gateway();
+        let token = secrets.new_token()?;
+        let config = config(version, &ground, port, &token, dir.path());
+        std::fs::write(dir.path().join("openclaw.json"), config.to_string())?;
+        let cli = Cli::new(prefix, install, &dir.path().join("cli"), port)?;
+        cli.configure(&token)?;
+        let gateway = Self {
+            version: version.clone(),
+            install: install.clone(),
+            port,
+            cli,
+            can_remove: *can_remove,
+            secrets: secrets.clone(),
+            token: Mutex::new(token),
+            running: Mutex::new(None),
+            ground,
+            dir,
+        };
+        gateway.start().await?;
+        Ok(gateway)
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Group>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("gateway.out")
+    }
+
+    fn log(&self) -> String {
+        let bytes = std::fs::read(self.log_path()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    async fn begin(&self) -> anyhow::Result<()> {
+        ensure!(!self.is_up(), "the gateway runs already");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())?;
+        let mut command = cli::command(&self.ground.at_gateway(), &self.install, self.dir.path())?;
+        command
+            .args(["gateway", "run", "--port", &self.port.to_string()])
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let group = Group::start(command)?;
+        let (id, end) = (group.id(), group.end());
+        *self.running() = Some(group);
+
+        let deadline = Instant::now() + LISTENING;
+        while !self.listens(id).await {
+            if let Some(how) = end.borrow().clone() {
+                bail!(
+                    "the gateway ended while starting ({how})\n{}",
+                    self.log_tail()
+                );
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the gateway does not listen after {LISTENING:?}\n{}",
+                self.log_tail()
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    async fn listens(&self, id: u32) -> bool {
+        match self.ground {
+            Ground::Hosts(_) => process::listens(id, self.port),
+            Ground::Header => tokio::net::TcpStream::connect(("127.0.0.1", self.port))
+                .await
+                .is_ok(),
+        }
+    }
+
+    async fn finish(&self, signal: &str) -> anyhow::Result<()> {
+        let group = self.running().take().context("the gateway does not run")?;
+        group.finish(signal, ENDING).await
+    }
+
+    fn edit(&self, token: &str) -> anyhow::Result<()> {
+        let path = self.dir.path().join("openclaw.json");
+        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+        config["gateway"]["auth"]["token"] = json!(token);
+        self.secrets.add(token);
+        std::fs::write(&path, config.to_string()).context("edit openclaw.json")?;
+        self.cli.configure(token)?;
+        token.clone_into(&mut self.token.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
+}
+
+impl Gateway for RealGateway {
+    fn version(&self) -> &str {
+        self.version.as_str()
+    }
+
+    fn place(&self, side: Side) -> Place {
+        let loopback = format!("ws://127.0.0.1:{}", self.port);
+        match (&self.ground, side) {
+            (Ground::Hosts(hosts), Side::Remote) => Place {
+                url: format!("ws://{}:{}", Hosts::gateway_address(), self.port),
+                prefix: hosts.at_client(),
+                headers: Vec::new(),
+            },
+            (Ground::Hosts(hosts), Side::Local) => Place {
+                url: loopback,
+                prefix: hosts.at_gateway(),
+                headers: Vec::new(),
+            },
+            (Ground::Header, Side::Remote) => Place {
+                url: loopback,
+                prefix: Vec::new(),
+                headers: vec![FORWARDED.to_owned()],
+            },
+            (Ground::Header, Side::Local) => Place {
+                url: loopback,
+                prefix: Vec::new(),
+                headers: Vec::new(),
+            },
+        }
+    }
+
+    fn token(&self) -> String {
+        self.token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn can_remove(&self) -> bool {
+        self.can_remove
+    }
+
+    fn start(&self) -> Reply<'_, ()> {
+        Box::pin(self.begin())
+    }
+
+    fn is_up(&self) -> bool {
+        self.running()
+            .as_ref()
+            .is_some_and(|group| group.how_it_ended().is_none())
+    }
+
+    fn ended(&self) -> Reply<'_, String> {
+        let end = self.running().as_ref().map(Group::end);
+        Box::pin(async move {
+            let mut end = end.context("the gateway does not run")?;
+            let how = end.wait_for(Option::is_some).await?.clone();
+            how.context("the gateway has ended")
+        })
+    }
+
+    fn stop(&self) -> Reply<'_, ()> {
+        Box::pin(self.finish("TERM"))
+    }
+
+    fn kill(&self) -> Reply<'_, ()> {
+        Box::pin(self.finish("KILL"))
+    }
+
+    fn pending(&self) -> Reply<'_, Vec<Pending>> {
+        Box::pin(async { Ok(self.cli.devices().await?.pending) })
+    }
+
+    fn paired(&self) -> Reply<'_, Vec<Paired>> {
+        Box::pin(async { Ok(self.cli.devices().await?.paired) })
+    }
+
+    fn approve<'a>(&'a self, request_id: &'a str) -> Reply<'a, Instant> {
+        Box::pin(self.cli.approve(request_id))
+    }
+
+    fn reject<'a>(&'a self, request_id: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move { self.cli.verb(&["devices", "reject", request_id]).await })
+    }
+
+    fn remove<'a>(&'a self, device_id: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move { self.cli.verb(&["devices", "remove", device_id]).await })
+    }
+
+    fn rotate<'a>(&'a self, device_id: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let words = [
+                "devices", "rotate", "--device", device_id, "--role", "operator",
+            ];
+            self.cli.verb(&words).await
+        })
+    }
+
+    fn revoke<'a>(&'a self, device_id: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let words = [
+                "devices", "revoke", "--device", device_id, "--role", "operator",
+            ];
+            self.cli.verb(&words).await
+        })
+    }
+
+    fn edit_token<'a>(&'a self, token: &'a str) -> Reply<'a, ()> {
+        Box::pin(async move { self.edit(token) })
+    }
+
+    fn pass_time(&self, time: Duration) -> Reply<'_, ()> {
+        Box::pin(async move {
+            tokio::time::sleep(time).await;
+            Ok(())
+        })
+    }
+
+    fn refused_credentials(&self) -> Reply<'_, usize> {
+        // Both generations log one such line for every connect they refuse for its credentials.
+        Box::pin(async { Ok(self.log().matches("unauthorized conn=").count()) })
+    }
+
+    fn log_tail(&self) -> String {
+        let (lines, characters) = TAIL;
+        let log = self.log();
+        let all: Vec<&str> = log.lines().collect();
+        let mut tail = String::new();
+        for line in &all[all.len().saturating_sub(lines)..] {
+            tail.push_str("    ");
+            tail.extend(line.chars().take(characters));
+            tail.push('\n');
+        }
+        tail
+    }
+}
+
+/// The smallest configuration that keeps a gateway to itself.
+fn config(version: &Version, ground: &Ground, port: u16, token: &str, dir: &Path) -> Value {
+    let mut gateway = json!({
+        "mode": "local",
+        "port": port,
+        "auth": { "mode": "token", "token": token },
+    });
+    match ground {
+        Ground::Hosts(_) => {
+            gateway["bind"] = json!("lan");
+            if !version.before(2026, 2, 26) {
+                gateway["controlUi"] = json!({ "dangerouslyAllowHostHeaderOriginFallback": true });
+            }
+        }
+        Ground::Header => {
+            gateway["bind"] = json!("loopback");
+            // Older versions take any forwarded client for a remote one, and a trusted proxy's for
+            // a local one.
+            if !version.before(2026, 8, 0) {
+                gateway["trustedProxies"] = json!(["127.0.0.1"]);
+            }
+        }
+    }
+    let mut config = json!({
+        "gateway": gateway,
+        "update": { "checkOnStart": false },
+        "logging": { "file": dir.join("gateway.log") },
+    });
+    if !version.before(2026, 9, 0) {
+        config["models"] = json!({ "catalogRefresh": { "enabled": false } });
+    }
+    config
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    Ok(listener.local_addr()?.port())
+}
