@@ -154,17 +154,17 @@ impl fmt::Debug for Config {
 
 /// Reads a token from a file: one line, white space around it ignored.
 pub(crate) fn read_token_file(path: &Path) -> Result<Token, ConfigError> {
-    let unreadable = |source: std::io::Error| ConfigError::TokenFile {
+    let unreadable = |error: std::io::Error| ConfigError::TokenFile {
         path: path.to_owned(),
-        source: Arc::new(source),
+        problem: Arc::new(error),
     };
     let mut text = Zeroizing::new(String::new());
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_TOKEN_FILE).read_to_string(&mut text))
         .map_err(unreadable)?;
-    Token::new(text.as_str()).map_err(|source| ConfigError::Token {
+    Token::new(text.as_str()).map_err(|problem| ConfigError::Token {
         origin: path.display().to_string(),
-        source,
+        problem,
     })
 }
 

@@ -181,11 +181,13 @@ impl From<ConfigError> for Error {
 }
 
 /// The network, TLS or the WebSocket failed; opaque, so that the crates below can change.
-#[derive(Clone)]
+///
+/// Its `Display` says all there is to say, with the words of the system or of the crate below; it
+/// has no source that would say them again.
+#[derive(Clone, Debug)]
 pub struct TransportError {
     kind: TransportErrorKind,
     what: Arc<str>,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// What failed, roughly in the order in which a connection is made.
@@ -221,19 +223,6 @@ impl TransportError {
         Self {
             kind,
             what: what.into(),
-            source: None,
-        }
-    }
-
-    pub(crate) fn with_source(
-        kind: TransportErrorKind,
-        what: impl Into<Arc<str>>,
-        source: impl std::error::Error + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            kind,
-            what: what.into(),
-            source: Some(Arc::new(source)),
         }
     }
 
@@ -261,22 +250,7 @@ impl fmt::Display for TransportError {
     }
 }
 
-impl fmt::Debug for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TransportError")
-            .field("kind", &self.kind)
-            .field("what", &self.what)
-            .finish_non_exhaustive()
-    }
-}
-
-impl std::error::Error for TransportError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source
-            .as_ref()
-            .map(|source| &**source as &(dyn std::error::Error + 'static))
-    }
-}
+impl std::error::Error for TransportError {}
 
 /// How a connection was closed.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -120,13 +120,7 @@ impl Handshake {
                         .map_err(|_| HandshakeFault::BadHello);
                 }
                 Ok(Step::Refused(Box::new(response.error.unwrap_or_else(
-                    || GatewayError {
-                        code: String::new(),
-                        message: "the gateway refused without saying why".to_owned(),
-                        details: None,
-                        retryable: None,
-                        retry_after_ms: None,
-                    },
+                    || GatewayError::from_words("the gateway refused without saying why"),
                 ))))
             }
             // Other events and answers to ids that are not ours: some gateways send presence early.

@@ -287,11 +287,7 @@ impl Lifecycle {
             (RefusalKind::PairingRequired, _) => self.pairing_required(now, &error),
             (RefusalKind::Unavailable, _) => {
                 let hint = error.retry_after();
-                let cause = TransportError::with_source(
-                    TransportErrorKind::Unavailable,
-                    error.to_string(),
-                    error,
-                );
+                let cause = TransportError::new(TransportErrorKind::Unavailable, error.to_string());
                 match hint {
                     // The gateway knows when it will be up; its word is better than our guess.
                     Some(hint) => Next::BackOff {
@@ -407,13 +403,7 @@ impl Lifecycle {
     /// Closed without an answer to `connect`. The error frame comes before the close on every
     /// recorded refusal, so this is a gateway on its way up or down, or a broken one.
     fn closed_early(&mut self, now: Instant, close: &CloseInfo) -> Next {
-        let said = GatewayError {
-            code: String::new(),
-            message: close.reason.clone(),
-            details: None,
-            retryable: None,
-            retry_after_ms: None,
-        };
+        let said = GatewayError::from_words(&close.reason);
         match close.code {
             1002 => self.stop(RefusalKind::ProtocolMismatch, said),
             1008 if RefusalKind::from_words(&close.reason)

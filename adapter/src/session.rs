@@ -98,12 +98,8 @@ impl<C> Session<C> {
                 let answer = if response.ok {
                     Answer::Ok(response.payload.map(ToOwned::to_owned))
                 } else {
-                    Answer::Refused(Box::new(response.error.unwrap_or_else(|| GatewayError {
-                        code: String::new(),
-                        message: "the gateway refused without saying why".to_owned(),
-                        details: None,
-                        retryable: None,
-                        retry_after_ms: None,
+                    Answer::Refused(Box::new(response.error.unwrap_or_else(|| {
+                        GatewayError::from_words("the gateway refused without saying why")
                     })))
                 };
                 Output::Answered { caller, answer }

@@ -25,6 +25,8 @@ use crate::secret::Token;
 use crate::state::{ConnectionState, StopReason};
 use crate::transport::{Dialer, Socket};
 
+/// The log target of what the state tells as well, so that whoever shows the state can leave it out.
+const STATE: &str = "openclaw_adapter::state";
 /// How often a token file is looked at while the client is stopped for its token.
 const TOKEN_FILE_POLL: Duration = Duration::from_secs(1);
 
@@ -198,7 +200,7 @@ impl Supervisor {
                 None => break,
             }
         }
-        info!("closed");
+        info!(target: STATE, "closed");
         finish(&self.config, self.ends).await;
     }
 
@@ -214,7 +216,7 @@ impl Supervisor {
                 ConnectionState::AwaitingApproval { .. }
             );
         if !waiting {
-            debug!(attempt = number, endpoint = %self.config.endpoint, "connecting");
+            debug!(target: STATE, attempt = number, endpoint = %self.config.endpoint, "connecting");
             self.publish(ConnectionState::Connecting { attempt: number });
         }
         let (auth, signature) = self.life.begin();
@@ -266,6 +268,7 @@ impl Supervisor {
             } => {
                 if announce {
                     warn!(
+                        target: STATE,
                         device_id = %pairing.device_id,
                         request_id = pairing.request_id.as_deref().unwrap_or("unknown"),
                         reason = %pairing.reason,
@@ -297,6 +300,7 @@ impl Supervisor {
 
     fn welcome(&mut self, socket: Socket, hello: Arc<Hello>) -> Phase {
         info!(
+            target: STATE,
             conn_id = %hello.conn_id,
             protocol = hello.protocol,
             server_version = %hello.server_version,
@@ -317,9 +321,9 @@ impl Supervisor {
         let complaint = cause.to_string();
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         if self.complaint == complaint {
-            debug!(delay_ms, "still trying: {complaint}");
+            debug!(target: STATE, delay_ms, "still trying: {complaint}");
         } else {
-            warn!(delay_ms, "trying again: {complaint}");
+            warn!(target: STATE, delay_ms, "trying again: {complaint}");
             self.complaint = complaint;
         }
         let retry_at = now() + delay;

@@ -110,10 +110,9 @@ impl Dialer {
                 io::ErrorKind::NotFound => TransportErrorKind::Resolve,
                 _ => TransportErrorKind::Connect,
             };
-            TransportError::with_source(
+            TransportError::new(
                 kind,
                 format!("cannot connect to {host} port {port}: {error}"),
-                error,
             )
         })?;
         let stream = self.secure(stream).await?;
@@ -144,11 +143,10 @@ impl Dialer {
             return Ok(stream);
         };
         let host = self.endpoint.host();
-        let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(|error| {
-            TransportError::with_source(
+        let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(|_| {
+            TransportError::new(
                 TransportErrorKind::Tls,
                 format!("{host} cannot be a TLS server name"),
-                error,
             )
         })?;
         let stream = tokio_rustls::TlsConnector::from(Arc::clone(config))
@@ -161,7 +159,7 @@ impl Dialer {
                     }
                     None => format!("TLS with {host} failed: {error}"),
                 };
-                TransportError::with_source(TransportErrorKind::Tls, what, error)
+                TransportError::new(TransportErrorKind::Tls, what)
             })?;
         Ok(Box::new(stream))
     }
@@ -177,10 +175,9 @@ impl Dialer {
 }
 
 fn upgrade_error(error: WsError) -> TransportError {
-    TransportError::with_source(
+    TransportError::new(
         TransportErrorKind::Upgrade,
         format!("the WebSocket upgrade failed: {error}"),
-        error,
     )
 }
 

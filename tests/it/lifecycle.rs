@@ -499,3 +499,18 @@ async fn a_hello_twice_another_challenge_and_strange_frames_change_nothing() {
     link.answer(&request, json!("fine")).await;
     assert_eq!(call.await.unwrap().unwrap(), json!("fine"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_as_large_as_a_gateway_may_send_arrives() {
+    let (client, _peer, mut link) = ready().await;
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.call_raw("chat.history", json!({})).await }
+    });
+    let request = link.request().await;
+    // Above the 16 MiB at which the WebSocket library stops by default; gateways announce 25 MiB.
+    let text = "x".repeat(20 * 1024 * 1024);
+    link.answer(&request, json!({"text":text})).await;
+    let answer = call.await.unwrap().unwrap();
+    assert_eq!(answer["text"].as_str().unwrap().len(), text.len());
+}

@@ -7,6 +7,9 @@
 )]
 
 mod conformance;
+mod identity;
 mod lifecycle;
+mod refusals;
+mod tls;
 mod scenarios;
 mod upgrade;

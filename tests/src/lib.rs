@@ -4,3 +4,12 @@
 pub mod conformance;
 pub mod peer;
 pub mod scenarios;
+
+/// The code of the pages that belong to no crate is compiled with the tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../mock-gateway/README.md")]
+    mod mock_gateway {}
+}

@@ -335,8 +335,14 @@ impl ConfigBuilder {
             return Ok(Arc::clone(store));
         }
         if let Some(identity) = &self.identity {
-            let store = InlineStore::new(identity).map_err(store_error)?;
-            return Ok(Arc::new(store));
+            let store = InlineStore::new(identity)
+                .map_err(|error| ConfigError::InlineIdentity(Arc::new(error)))?;
+            // Device tokens have a place only where the backend names one: the default directory
+            // may well be on a read-only disk here.
+            return Ok(match &self.state_dir {
+                Some(dir) => Arc::new(store.with_dir(dir)),
+                None => Arc::new(store),
+            });
         }
         Ok(Arc::new(FileStore::new(self.state_directory()?)))
     }
@@ -466,9 +472,9 @@ fn tls_config(
     }
     let mut extra = Vec::new();
     for path in roots {
-        let pem = std::fs::read(path).map_err(|source| ConfigError::RootCertificates {
+        let pem = std::fs::read(path).map_err(|error| ConfigError::RootCertificates {
             path: path.clone(),
-            source: Arc::new(source),
+            problem: Arc::new(error),
         })?;
         extra.extend(pem);
         extra.push(b'\n');

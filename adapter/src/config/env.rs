@@ -46,9 +46,9 @@ impl ConfigBuilder {
             // Compose files like to pass an empty variable on; with another source it means nothing.
             && !(value.trim().is_empty() && (token_file.is_some() || password.is_some()))
         {
-            let token = Token::new(value).map_err(|source| ConfigError::Token {
+            let token = Token::new(value).map_err(|problem| ConfigError::Token {
                 origin: TOKEN.to_owned(),
-                source,
+                problem,
             })?;
             builder = builder.give(Given::Token(token, TOKEN.to_owned()));
         }
@@ -57,9 +57,9 @@ impl ConfigBuilder {
             builder = builder.give(Given::TokenFile(file, origin));
         }
         if let Some(password) = password {
-            let password = Token::new(password).map_err(|source| ConfigError::Token {
+            let password = Token::new(password).map_err(|problem| ConfigError::Token {
                 origin: PASSWORD.to_owned(),
-                source,
+                problem,
             })?;
             builder = builder.give(Given::Password(password, PASSWORD.to_owned()));
         }

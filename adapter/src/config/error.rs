@@ -10,6 +10,8 @@ use crate::store::StoreError;
 use crate::tls::TlsError;
 
 /// What is wrong with a configuration. Nothing was dialled.
+///
+/// The message says what to change; it has no source that would say the same again.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -19,20 +21,20 @@ pub enum ConfigError {
     )]
     NoToken,
     /// A token or password that cannot be one.
-    #[error("{origin} holds no usable token: {source}")]
+    #[error("{origin} holds no usable token: {problem}")]
     Token {
         /// The variable or file.
         origin: String,
         /// What is wrong with it.
-        source: TokenError,
+        problem: TokenError,
     },
     /// The token's file cannot be read.
-    #[error("the token file {path} cannot be read: {source}", path = path.display())]
+    #[error("the token file {path} cannot be read: {problem}", path = path.display())]
     TokenFile {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: Arc<std::io::Error>,
+        problem: Arc<std::io::Error>,
     },
     /// Two credentials at once.
     #[error("both {first} and {second} are set: set only one of them")]
@@ -44,10 +46,13 @@ pub enum ConfigError {
     },
     /// The gateway's address is not usable.
     #[error("OPENCLAW_GATEWAY_URL: {0}")]
-    Url(#[source] EndpointError),
+    Url(EndpointError),
     /// The device identity has no place.
     #[error("the device identity has no usable place: {0}")]
-    Store(#[source] Arc<StoreError>),
+    Store(Arc<StoreError>),
+    /// The identity that was given inline cannot be used.
+    #[error("OPENCLAW_ADAPTER_DEVICE_IDENTITY: {0}")]
+    InlineIdentity(Arc<StoreError>),
     /// A header that cannot be sent, or that belongs to the upgrade itself.
     #[error("the extra header {name:?} is not allowed, or its value cannot be sent")]
     Header {
@@ -69,14 +74,14 @@ pub enum ConfigError {
     /// TLS cannot be set up.
     #[cfg(feature = "tls")]
     #[error("TLS: {0}")]
-    Tls(#[source] Arc<TlsError>),
+    Tls(Arc<TlsError>),
     /// A file of root certificates cannot be read.
-    #[error("the root certificates {path} cannot be read: {source}", path = path.display())]
+    #[error("the root certificates {path} cannot be read: {problem}", path = path.display())]
     RootCertificates {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: Arc<std::io::Error>,
+        problem: Arc<std::io::Error>,
     },
     /// A certificate pin for an address without TLS.
     #[error(
@@ -86,4 +91,15 @@ pub enum ConfigError {
     /// The crate was built without TLS.
     #[error("wss:// needs the crate's feature `tls`")]
     NoTls,
+}
+
+impl ConfigError {
+    /// The one next thing to do, where the message itself does not say it already.
+    #[must_use]
+    pub fn fix(&self) -> Option<String> {
+        match self {
+            Self::Store(error) | Self::InlineIdentity(error) => Some(error.fix()),
+            _ => None,
+        }
+    }
 }

@@ -12,28 +12,53 @@ use crate::text::printable;
 ///
 /// Measured shape: `{code, message, details?, retryable?, retryAfterMs?}` in both generations;
 /// 2026.2.9 sends `details` only for pairing and protocol refusals.
+///
+/// Read field by field: one of an unexpected type counts as absent and takes nothing else with it.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "Value")]
 #[non_exhaustive]
 pub struct GatewayError {
     /// `INVALID_REQUEST`, `NOT_PAIRED`, `FORBIDDEN`, `UNAVAILABLE` and others; gateways add more.
-    #[serde(default)]
     pub code: String,
     /// The gateway's own words, as they came. [`Display`](fmt::Display) shows them made safe to print.
-    #[serde(default)]
     pub message: String,
     /// Structured facts behind the code, where the gateway gives them.
-    #[serde(default)]
     pub details: Option<Value>,
     /// Whether the gateway says that the same request may succeed later.
-    #[serde(default)]
     pub retryable: Option<bool>,
     /// How long the gateway asks to wait, in milliseconds.
-    #[serde(default)]
     pub retry_after_ms: Option<f64>,
 }
 
+impl From<Value> for GatewayError {
+    fn from(mut wire: Value) -> Self {
+        let text =
+            |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self {
+            code: text(wire.get("code")),
+            message: text(wire.get("message")),
+            retryable: wire.get("retryable").and_then(Value::as_bool),
+            retry_after_ms: wire.get("retryAfterMs").and_then(Value::as_f64),
+            details: wire
+                .get_mut("details")
+                .map(Value::take)
+                .filter(|details| !details.is_null()),
+        }
+    }
+}
+
 impl GatewayError {
+    /// An error that nobody put into a frame: the words of a close reason, or our own.
+    pub(crate) fn from_words(message: impl Into<String>) -> Self {
+        Self {
+            code: String::new(),
+            message: message.into(),
+            details: None,
+            retryable: None,
+            retry_after_ms: None,
+        }
+    }
+
     /// `details.code`, the finer code of the 2026.9 generation.
     #[must_use]
     pub fn detail_code(&self) -> Option<&str> {
@@ -101,6 +126,19 @@ mod tests {
         assert_eq!(new.missing_scope(), Some("operator.pairing"));
         assert_eq!(old.missing_scope(), Some("operator.pairing"));
         assert_eq!(new.detail_code(), Some("MISSING_SCOPE"));
+    }
+
+    #[test]
+    fn a_field_of_an_unexpected_type_takes_nothing_else_with_it() {
+        let error: GatewayError = serde_json::from_str(
+            r#"{"code":"UNAVAILABLE","message":7,"retryAfterMs":"soon","retryable":true,"details":{"code":"X"}}"#,
+        )
+        .unwrap();
+        assert_eq!((&*error.code, &*error.message), ("UNAVAILABLE", ""));
+        assert_eq!((error.retryable, error.retry_after_ms), (Some(true), None));
+        assert_eq!(error.detail_code(), Some("X"));
+        let odd: GatewayError = serde_json::from_str(r#""boom""#).unwrap();
+        assert_eq!(odd, GatewayError::from_words(""));
     }
 
     #[test]

@@ -156,9 +156,10 @@ impl StoreError {
                 "check that the volume of {path} is mounted, or set OPENCLAW_ADAPTER_STATE_DIR to \
                  a directory that this process may create"
             ),
-            StoreErrorKind::PermissionDenied => {
-                format!("give {path} to the user this process runs as: chown -R USER {path}")
-            }
+            StoreErrorKind::PermissionDenied => format!(
+                "give {path} to the user this process runs as (chown -R USER {path}), or set \
+                 OPENCLAW_ADAPTER_STATE_DIR to a directory that it may use"
+            ),
             StoreErrorKind::ReadOnly => format!(
                 "mount {path} writable, set OPENCLAW_ADAPTER_STATE_DIR to a writable directory, \
                  or give the identity in OPENCLAW_ADAPTER_DEVICE_IDENTITY"

@@ -68,6 +68,7 @@ impl Supervisor {
         }
         let lived = now().saturating_duration_since(since);
         info!(
+            target: super::STATE,
             conn_id = %hello.conn_id,
             lived_ms = u64::try_from(lived.as_millis()).unwrap_or(u64::MAX),
             "the connection ended: {}",

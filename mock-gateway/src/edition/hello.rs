@@ -120,9 +120,6 @@ fn hello_new(edition: Edition, context: &HelloContext<'_>) -> Value {
             "capabilities": data["capabilities"],
         },
         "snapshot": snapshot,
-        "pluginSurfaceUrls": {
-            "canvas": format!("http://{}/__openclaw__/cap/{}", context.authority, context.conn_id),
-        },
         "policy": {
             "maxPayload": facts.max_payload,
             "maxBufferedBytes": facts.max_buffered,
@@ -132,6 +129,11 @@ fn hello_new(edition: Edition, context: &HelloContext<'_>) -> Value {
             "hasMultipleSessionSharingIdentities": false,
         },
     });
+    if context.role == "operator" {
+        hello["pluginSurfaceUrls"] = json!({
+            "canvas": format!("http://{}/__openclaw__/cap/{}", context.authority, context.conn_id),
+        });
+    }
     if reads {
         for name in ["controlUiWidgetKinds", "controlUiLinkReaders"] {
             hello[name] = data[name].clone();

@@ -47,6 +47,7 @@ pub(crate) enum AuthReason {
     PasswordMissing,
     PasswordMismatch,
     PasswordNotConfigured,
+    BootstrapTokenInvalid,
     DeviceTokenMismatch,
     ScopeMismatch,
     RateLimited,
@@ -242,6 +243,11 @@ impl AuthReason {
                 "AUTH_PASSWORD_NOT_CONFIGURED",
                 CONFIGURE,
             ),
+            Self::BootstrapTokenInvalid => (
+                "bootstrap_token_invalid",
+                "AUTH_BOOTSTRAP_TOKEN_INVALID",
+                "review_auth_configuration",
+            ),
             Self::DeviceTokenMismatch => (
                 "device_token_mismatch",
                 "AUTH_DEVICE_TOKEN_MISMATCH",
@@ -315,6 +321,11 @@ impl AuthFailure {
             AuthReason::PasswordMismatch => format!("gateway password mismatch ({password_hint})"),
             AuthReason::PasswordNotConfigured => {
                 "gateway password not configured on gateway (set gateway.auth.password)".to_owned()
+            }
+            AuthReason::BootstrapTokenInvalid => {
+                "setup code invalid, expired, revoked, or already used (create a new code; review \
+                 `openclaw devices list`)"
+                    .to_owned()
             }
             AuthReason::DeviceTokenMismatch => {
                 "device token mismatch (rotate/reissue device token)".to_owned()

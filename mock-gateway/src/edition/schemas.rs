@@ -302,6 +302,16 @@ const CHAT_ABORT_NEW: Rule = Rule::Object(&[
 const MODELS_LIST_NEW: Rule =
     Rule::OpenObject(&[opt("view", NON_EMPTY), opt("agentId", NON_EMPTY)] as &[Field]);
 
+const SESSION_OF_KEY: Rule = Rule::OpenObject(&[req("key", NON_EMPTY)]);
+const WAKE: Rule = Rule::OpenObject(&[req("mode", NON_EMPTY), req("text", NON_EMPTY)]);
+const SEND_OLD: Rule = Rule::OpenObject(&[
+    req("to", NON_EMPTY),
+    req("message", NON_EMPTY),
+    req("idempotencyKey", NON_EMPTY),
+]);
+const SEND_NEW: Rule = Rule::OpenObject(&[req("to", NON_EMPTY), req("idempotencyKey", NON_EMPTY)]);
+const CONFIG_SET: Rule = Rule::OpenObject(&[req("raw", NON_EMPTY)]);
+
 /// The schema of connect's parameters.
 pub(crate) const fn connect_params(edition: Edition) -> &'static Rule {
     match edition {
@@ -319,16 +329,12 @@ pub(crate) const fn request_frame(edition: Edition) -> &'static Rule {
 }
 
 /// What is wrong with a call's parameters, in the gateway's words.
-pub(crate) fn params_error(
-    edition: Edition,
-    method: &str,
-    params: Option<&Value>,
-) -> Option<ErrorShape> {
+pub(crate) fn params_error(edition: Edition, method: &str, params: &Value) -> Option<ErrorShape> {
     // Measured on 2026.9.6: methods that change a session look for it before anything else.
-    let targets_session = matches!(method, "chat.send" | "chat.abort");
+    let targets_session = method == "chat.send";
     if matches!(edition, Edition::V2026_9_6)
         && targets_session
-        && params.is_none_or(|params| params.get("sessionKey").is_none())
+        && params.get("sessionKey").is_none()
     {
         let details = json!({"code": "SESSION_MUTATION_TARGET_REQUIRED", "method": method});
         let error = ErrorShape::invalid("session mutation target is unavailable");
@@ -336,7 +342,7 @@ pub(crate) fn params_error(
     }
     let text = complaints(
         method_params(edition, method)?,
-        params,
+        Some(params),
         edition.facts().dialect,
     )?;
     Some(ErrorShape::invalid(format!(
@@ -365,6 +371,11 @@ fn method_params(edition: Edition, method: &str) -> Option<&'static Rule> {
         "chat.abort" if old => &CHAT_ABORT_OLD,
         "chat.abort" => &CHAT_ABORT_NEW,
         "models.list" if old => &EMPTY,
+        "sessions.patch" | "sessions.delete" => &SESSION_OF_KEY,
+        "wake" => &WAKE,
+        "send" if old => &SEND_OLD,
+        "send" => &SEND_NEW,
+        "config.set" => &CONFIG_SET,
         "models.list" => &MODELS_LIST_NEW,
         _ => return None,
     })

@@ -192,6 +192,10 @@ impl PairedDevice {
             if !tokens.is_empty() {
                 members.insert("tokens".into(), tokens.into());
             }
+            // Measured on 2026.2.9, which is the one that does not say who approved.
+            if self.scopes.is_empty() && self.approved_via.is_none() {
+                members.remove("scopes");
+            }
             if let Some(connected) = connected {
                 members.insert("connected".into(), connected.into());
             }

@@ -221,13 +221,12 @@ impl PairingStore {
         known.public_key == ask.public_key
             && known.role == ask.role
             && known.roles.contains(&ask.role)
-            && first_missing(
-                &ask.role,
-                &ask.scopes,
-                &known.scopes,
-                self.facts.scopes_imply,
-            )
-            .is_none()
+            && ask.scopes.iter().all(|scope| {
+                let one = std::slice::from_ref(scope);
+                let imply = self.facts.scopes_imply;
+                known.scopes.contains(scope)
+                    || first_missing(&ask.role, one, &known.scopes, imply).is_none()
+            })
     }
 
     fn keep(&mut self, id: &str, ask: &Ask, is_repair: bool, now: u64) -> PendingRequest {

@@ -18,7 +18,6 @@ pub(crate) struct Request {
     pub(crate) id: Value,
     pub(crate) method: String,
     pub(crate) params: Value,
-    pub(crate) has_params: bool,
 }
 
 /// What becomes of a request.
@@ -28,7 +27,7 @@ pub(crate) enum Outcome {
     Now(Reply, Vec<Closed>),
     /// No built-in answer: a mounted one, or a complaint.
     Unscripted,
-    /// The caller may not call this.
+    /// No client of the caller's role may call this.
     Unauthorized(ErrorShape),
 }
 
@@ -42,7 +41,9 @@ impl From<Reply> for Outcome {
 pub(crate) fn authorize(inner: &Inner, live: &Live, request: &Request) -> Result<(), Outcome> {
     let facts = inner.facts();
     let required = required_scope(inner.edition(), &request.method, &request.params);
+    let open = request.method == "health" && facts.open_health;
     match (required, live.role.as_str()) {
+        _ if open => {}
         (Some(Required::Node), "node") => {}
         (Some(Required::Node), role) => return Err(wrong_role(role)),
         (_, "operator") => {
@@ -50,7 +51,6 @@ pub(crate) fn authorize(inner: &Inner, live: &Live, request: &Request) -> Result
                 Some(Required::Scope(scope)) => scope,
                 _ => "operator.admin",
             };
-            let open = request.method == "health" && facts.open_health;
             let held = &live.scopes;
             let covered = if facts.scopes_imply {
                 operator_covers(scope, held)
@@ -60,8 +60,8 @@ pub(crate) fn authorize(inner: &Inner, live: &Live, request: &Request) -> Result
                     || has("operator.admin")
                     || (scope == "operator.read" && has("operator.write"))
             };
-            if !open && !covered {
-                return Err(Outcome::Unauthorized(missing_scope(inner, scope)));
+            if !covered {
+                return Err(Err(missing_scope(inner, scope)).into());
             }
         }
         (_, role) => return Err(wrong_role(role)),
@@ -70,7 +70,12 @@ pub(crate) fn authorize(inner: &Inner, live: &Live, request: &Request) -> Result
         let text = format!("unknown method: {}", request.method);
         return Err(Err(ErrorShape::invalid(text)).into());
     }
-    let params = request.has_params.then_some(&request.params);
+    let none = json!({});
+    let params = if request.params.is_null() {
+        &none
+    } else {
+        &request.params
+    };
     match params_error(inner.edition(), &request.method, params) {
         Some(error) => Err(Err(error).into()),
         None => Ok(()),

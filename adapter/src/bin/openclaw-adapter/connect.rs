@@ -36,7 +36,7 @@ pub(crate) async fn run(
     {
         Ok(config) => config,
         Err(error) => {
-            output.stopped("config", &error.to_string(), "")?;
+            output.config(&error)?;
             return Ok(Exit::of_config(&error));
         }
     };

@@ -40,7 +40,7 @@ pub(crate) async fn run(
     let dir = match builder.state_directory() {
         Ok(dir) => dir.join("operator"),
         Err(error) => {
-            output.stopped("config", &error.to_string(), "")?;
+            output.config(&error)?;
             return Ok(Exit::of_config(&error));
         }
     };

@@ -32,7 +32,7 @@ impl From<Exit> for ExitCode {
 impl Exit {
     pub(crate) fn of_config(error: &ConfigError) -> Self {
         match error {
-            ConfigError::Store(_) => Self::Identity,
+            ConfigError::Store(_) | ConfigError::InlineIdentity(_) => Self::Identity,
             _ => Self::Usage,
         }
     }

@@ -108,7 +108,7 @@ impl Failure {
     fn report(self, output: Output) -> io::Result<Exit> {
         match self {
             Self::Config(error) => {
-                output.stopped("config", &error.to_string(), "")?;
+                output.config(&error)?;
                 Ok(Exit::of_config(&error))
             }
             Self::Store(error) => {

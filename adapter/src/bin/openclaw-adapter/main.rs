@@ -43,7 +43,7 @@ async fn run(cli: &Cli) -> io::Result<Exit> {
     let builder = match setup::builder(&cli.global) {
         Ok(builder) => builder,
         Err(error) => {
-            output.stopped("config", &error.to_string(), "")?;
+            output.config(&error)?;
             return Ok(Exit::of_config(&error));
         }
     };
@@ -61,7 +61,7 @@ fn start_log(json: bool) {
     let default = if json {
         "openclaw_adapter=info"
     } else {
-        "openclaw_adapter=warn"
+        "openclaw_adapter=warn,openclaw_adapter::state=off"
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use openclaw_adapter::ConnectionState;
+use openclaw_adapter::{ConfigError, ConnectionState};
 use serde::Serialize;
 
 /// Where and how results are printed. Logs go to stderr.
@@ -79,6 +79,12 @@ impl Output {
         } else {
             writeln!(stderr, "openclaw-adapter: {message}\n{fix}")
         }
+    }
+
+    /// Says that the configuration is not usable.
+    pub(crate) fn config(self, error: &ConfigError) -> io::Result<()> {
+        let fix = error.fix().unwrap_or_default();
+        self.stopped("config", &error.to_string(), &fix)
     }
 
     pub(crate) fn state(self, state: &ConnectionState) -> io::Result<()> {

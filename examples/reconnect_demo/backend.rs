@@ -1,0 +1,109 @@
+//! The backend: how a service holds its connection. This is the part to copy.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::bail;
+use openclaw_adapter::{
+    Client, Config, ConnectionState, FileStore, Hello, PairingRequired, StopReason, Token,
+};
+
+/// A service with a connection to the gateway.
+pub(crate) struct Backend {
+    client: Client,
+    /// How often a person had to be asked, since this start.
+    asked: Arc<AtomicUsize>,
+}
+
+impl Backend {
+    /// Starts the service's connection. It never blocks, and never fails because of the gateway: a
+    /// gateway that is down or has not approved us yet is waited for in the background.
+    pub(crate) fn start(url: &str, token: &str, state_dir: &Path) -> anyhow::Result<Self> {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        // A real service says `Config::from_env()?` here and gets the address, the token and the
+        // directory from OPENCLAW_GATEWAY_URL, OPENCLAW_GATEWAY_TOKEN and OPENCLAW_ADAPTER_STATE_DIR.
+        let config = Config::builder()
+            .url(url)
+            .token(Token::new(token)?)
+            // The identity has to outlive the process and its container: put it on a volume.
+            .store(FileStore::new(state_dir))
+            // Called once per request that a person has to approve; a place to post it to a chat.
+            .on_pairing(move |_request| {
+                count.fetch_add(1, Ordering::Relaxed);
+            })
+            .build()?;
+        Ok(Self {
+            client: Client::start(config),
+            asked,
+        })
+    }
+
+    /// The handle for calls; a cheap clone of it goes to whoever makes them.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// How often a person had to be asked, since this start.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// The connection right now, if there is one.
+    pub(crate) fn hello(&self) -> Option<Arc<Hello>> {
+        hello(&self.client.state().borrow())
+    }
+
+    /// Waits for another connection than `before`.
+    pub(crate) async fn ready_after(&self, before: &Hello) -> anyhow::Result<Arc<Hello>> {
+        self.until(|state| hello(state).filter(|hello| hello.conn_id != before.conn_id))
+            .await
+    }
+
+    /// Waits until the gateway wants an approval, and says which.
+    pub(crate) async fn awaits_approval(&self) -> anyhow::Result<Arc<PairingRequired>> {
+        self.until(|state| match state {
+            ConnectionState::AwaitingApproval { pairing, .. } => Some(Arc::clone(pairing)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits until the client has given up, and says why.
+    pub(crate) async fn stopped(&self) -> anyhow::Result<StopReason> {
+        self.until(|state| match state {
+            ConnectionState::Stopped { reason } => Some(reason.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn until<T>(&self, wanted: impl Fn(&ConnectionState) -> Option<T>) -> anyhow::Result<T> {
+        let mut state = self.client.state();
+        loop {
+            {
+                let now = state.borrow_and_update();
+                if let Some(found) = wanted(&now) {
+                    return Ok(found);
+                }
+                if let ConnectionState::Stopped { reason } = &*now {
+                    bail!("the client has stopped: {reason}");
+                }
+            }
+            state.changed().await?;
+        }
+    }
+
+    /// Ends the service.
+    pub(crate) async fn stop(self) {
+        self.client.close().await;
+    }
+}
+
+fn hello(state: &ConnectionState) -> Option<Arc<Hello>> {
+    match state {
+        ConnectionState::Ready { hello } => Some(Arc::clone(hello)),
+        _ => None,
+    }
+}
