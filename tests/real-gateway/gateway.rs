@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use openclaw_tests::scenarios::{Gateway, Paired, Pending, Place, Reply, Secrets, Side};
+use openclaw_tests::scenarios::{Gateway, Paired, Pending, Place, Refused, Reply, Secrets, Side};
 
 use crate::cli::{self, Cli};
 use crate::install::Install;
@@ -301,9 +301,13 @@ impl Gateway for RealGateway {
         })
     }
 
-    fn refused_credentials(&self) -> Reply<'_, usize> {
-        // Both generations log one such line for every connect they refuse for its credentials.
-        Box::pin(async { Ok(self.log().matches("unauthorized conn=").count()) })
+    fn refused(&self, why: Refused) -> Reply<'_, usize> {
+        // Both generations log one such line for every connect of the kind.
+        let line = match why {
+            Refused::ForCredentials => "unauthorized conn=",
+            Refused::AtAll => "closed before connect",
+        };
+        Box::pin(async move { Ok(self.log().matches(line).count()) })
     }
 
     fn log_tail(&self) -> String {
