@@ -10,6 +10,6 @@ mod conformance;
 mod identity;
 mod lifecycle;
 mod refusals;
-mod tls;
 mod scenarios;
+mod tls;
 mod upgrade;
