@@ -89,6 +89,7 @@ pub(crate) async fn run(config: Config, mut ends: Ends) {
                     },
                 );
                 warn!(
+                    target: STATE,
                     kind = reason.kind(),
                     fix = reason.fix(),
                     "stopped: {reason}"
@@ -356,6 +357,7 @@ impl Supervisor {
     /// Stopped: calls fail with the reason, until somebody says otherwise.
     async fn stopped(&mut self, reason: StopReason) -> Option<Phase> {
         warn!(
+            target: STATE,
             kind = reason.kind(),
             fix = reason.fix(),
             "stopped: {reason}"

@@ -226,6 +226,10 @@ impl MockGatewayBuilder {
     /// # Errors
     ///
     /// When the listener is no good or the state directory cannot be used.
+    #[expect(
+        clippy::unused_async,
+        reason = "has to be called on the runtime that will serve"
+    )]
     pub async fn try_start_on(self, listener: TcpListener) -> Result<MockGateway, MockError> {
         let server = self.server()?;
         server.boot();

@@ -42,15 +42,7 @@ impl DeviceKey {
 
     /// Lower-case hex of the key's SHA-256.
     pub(crate) fn device_id(&self) -> String {
-        let digest = Sha256::digest(&self.raw);
-        digest
-            .iter()
-            .fold(String::with_capacity(64), |mut out, byte| {
-                for nibble in [byte >> 4, byte & 15] {
-                    out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-                }
-                out
-            })
+        hex(&Sha256::digest(&self.raw))
     }
 
     /// The form in which a key is stored and listed.
@@ -80,7 +72,20 @@ impl DeviceKey {
     }
 }
 
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut out, byte| {
+            for nibble in [byte >> 4, byte & 15] {
+                out.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+            }
+            out
+        })
+}
+
 /// What a signature covers.
+#[expect(clippy::struct_field_names, reason = "as the protocol names it")]
 #[derive(Clone, Debug)]
 pub(crate) struct Signed<'a> {
     pub(crate) device_id: &'a str,

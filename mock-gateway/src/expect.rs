@@ -1,6 +1,6 @@
 //! Answers that a test mounts, and what it expects to be called.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
@@ -380,16 +380,17 @@ impl Mounts {
         let mut report = String::from("the mock gateway was not used as expected\n");
         report.push_str(&lines.join("\n"));
         let skipped = frames.len().saturating_sub(SHOWN_FRAMES);
-        report.push_str(&format!(
+        let _ = write!(
+            report,
             "\nthe last frames ({skipped} earlier ones left out):\n"
-        ));
+        );
         for frame in &frames[skipped..] {
             let arrow = match frame.direction {
                 Direction::In => "->",
                 Direction::Out => "<-",
             };
             let text: String = frame.json.to_string().chars().take(SHOWN_TEXT).collect();
-            report.push_str(&format!("  #{} {arrow} {text}\n", frame.connection));
+            let _ = writeln!(report, "  #{} {arrow} {text}", frame.connection);
         }
         Some(report)
     }

@@ -1,4 +1,4 @@
-//! A mock OpenClaw gateway.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod builder;

@@ -25,9 +25,9 @@ pub(crate) enum Rule {
     OneOf(&'static [&'static str]),
     /// Exactly this string.
     Const(&'static str),
-    List(&'static Rule),
+    List(&'static Self),
     /// An object with free keys and values of one kind.
-    Map(&'static Rule),
+    Map(&'static Self),
     Object(&'static [Field]),
     /// An object that may carry more than what is listed.
     OpenObject(&'static [Field]),
@@ -151,7 +151,7 @@ fn check(rule: &Rule, value: &Value, path: &mut String, dialect: Dialect, out: &
             Some(items) => {
                 for (index, value) in items.iter().enumerate() {
                     within(path, &index.to_string(), |path| {
-                        check(item, value, path, dialect, out)
+                        check(item, value, path, dialect, out);
                     });
                 }
             }
@@ -215,7 +215,7 @@ fn check_object(
     for field in fields {
         if let Some(value) = members.get(field.name) {
             within(path, field.name, |path| {
-                check(&field.rule, value, path, dialect, out)
+                check(&field.rule, value, path, dialect, out);
             });
         }
     }

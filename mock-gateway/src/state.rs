@@ -87,10 +87,9 @@ impl Inner {
         if let Some(stored) = state.disk.read_devices(state.store.stored()) {
             state.store.replace(stored);
         }
-        let before = state.store.stored().clone();
         state.store.prune(now);
         let result = change(&mut state.store, now);
-        if *state.store.stored() != before {
+        if state.store.take_dirty() {
             state.disk.write_devices(state.store.stored());
             self.touched();
         }
@@ -167,8 +166,6 @@ pub(crate) struct Session {
     pub(crate) nonce: String,
     pub(crate) client: Client,
     pub(crate) outbox: Outbox,
-    /// Ends the connection's task at once.
-    pub(crate) kill: Arc<Notify>,
     /// Stops the reading for good.
     pub(crate) deafen: Arc<Notify>,
     /// An answer that is to follow the next one.

@@ -68,7 +68,7 @@ impl StateDir {
 
     /// Does what the first start of a gateway does in an empty directory: makes `openclaw.json` with a
     /// random token and sets `gateway.remote.token` to the same; with `anthropic` it also adds the
-    /// `anthropic` auth profile. A configuration that is there already is checked and kept.
+    /// `anthropic` auth profile. The files of the devices are there from the start, empty. A configuration that is there already is checked and kept.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl StateDir {
         let config_path = self.config_path();
         let created = !config_path.exists();
         if created {
-            fs::create_dir_all(&self.root).map_err(|source| self.io(&self.root, source))?;
+            fs::create_dir_all(&self.root).map_err(|source| Self::io(&self.root, source))?;
             let token = Secret::random();
             let mut config = json!({"gateway": {
                 "mode": "local",
@@ -86,12 +86,18 @@ impl StateDir {
             }});
             if anthropic {
                 config["auth"] = json!({"profiles": {
-                    "anthropic:default": {"provider": "anthropic", "mode": "api_key"},
+                    "anthropic": {"provider": "anthropic", "mode": "api_key"},
                 }});
             }
             self.write(&config_path, &config)?;
         }
         let auth = self.auth()?;
+        for name in ["pending.json", "paired.json"] {
+            let path = self.devices(name);
+            if !path.exists() {
+                self.write(&path, &json!({}))?;
+            }
+        }
         Ok(FirstBoot {
             created,
             config_path,
@@ -115,7 +121,7 @@ impl StateDir {
         self.root.join("devices").join(name)
     }
 
-    fn io(&self, path: &Path, source: io::Error) -> StateDirError {
+    fn io(path: &Path, source: io::Error) -> StateDirError {
         StateDirError::Io {
             path: path.to_owned(),
             source,
@@ -136,7 +142,7 @@ impl StateDir {
     /// When it cannot be read, or is one that a gateway refuses.
     pub fn config(&self) -> Result<Value, StateDirError> {
         let path = self.config_path();
-        let text = fs::read_to_string(&path).map_err(|source| self.io(&path, source))?;
+        let text = fs::read_to_string(&path).map_err(|source| Self::io(&path, source))?;
         let config: Value = serde_json::from_str(&text)
             .map_err(|error| self.invalid(format!("not JSON ({error})")))?;
         if !config.is_object() {
@@ -230,14 +236,13 @@ impl StateDir {
             let mut text = serde_json::to_string_pretty(value)?;
             text.push('\n');
             file.write_all(text.as_bytes())?;
-            file.as_file().sync_all()?;
             file.persist(path).map_err(|error| error.error)?;
             Ok(())
         };
-        write().map_err(|source| self.io(path, source))
+        write().map_err(|source| Self::io(path, source))
     }
 
-    fn read(&self, path: &Path) -> Value {
+    fn read(path: &Path) -> Value {
         let text = fs::read_to_string(path).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
@@ -261,8 +266,8 @@ impl Disk {
         let Self::Directory(dir) = self else {
             return None;
         };
-        let pending = dir.read(&dir.devices("pending.json"));
-        let paired = dir.read(&dir.devices("paired.json"));
+        let pending = StateDir::read(&dir.devices("pending.json"));
+        let paired = StateDir::read(&dir.devices("paired.json"));
         let mut stored = Stored::from_files(&pending, &paired);
         // The files are ordered by key; the order of arrival decides between equal times.
         let place = |id: &str| {
@@ -348,10 +353,7 @@ mod tests {
             config["gateway"]["auth"]["token"],
             config["gateway"]["remote"]["token"]
         );
-        assert_eq!(
-            config["auth"]["profiles"]["anthropic:default"]["mode"],
-            "api_key"
-        );
+        assert_eq!(config["auth"]["profiles"]["anthropic"]["mode"], "api_key");
         let again = dir.boot(false).expect("kept");
         assert!(!again.created);
         assert_eq!(again.token(), first.token());

@@ -72,7 +72,6 @@ struct Connection {
     server: Arc<Server>,
     id: u64,
     outbox: Outbox,
-    kill: Arc<Notify>,
     deafen: Arc<Notify>,
 }
 
@@ -105,9 +104,7 @@ impl Connection {
     ) where
         S: AsyncRead + AsyncWrite + Send + Unpin,
     {
-        let kill = Arc::clone(&self.kill);
         tokio::select! {
-            () = kill.notified() => {}
             // A client that takes neither the close frame nor what is queued before it.
             () = async {
                 self.outbox.closing().await;

@@ -102,7 +102,6 @@ pub(super) fn admit_upgrade(
         server: Arc::clone(server),
         id: state.next_session,
         outbox: outbox.clone(),
-        kill: Arc::new(Notify::new()),
         deafen: Arc::new(Notify::new()),
     };
     let nonce = uuid::Uuid::new_v4().to_string();
@@ -134,7 +133,6 @@ pub(super) fn admit_upgrade(
         nonce,
         client,
         outbox,
-        kill: Arc::clone(&connection.kill),
         deafen: Arc::clone(&connection.deafen),
         held: None,
         live: None,

@@ -112,6 +112,10 @@ impl Dialect {
 }
 
 /// Numbers and switches of one edition.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one measured difference"
+)]
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) protocol: u32,
@@ -188,8 +192,6 @@ pub(crate) struct Facts {
     /// Between the shutdown event and the close.
     pub(crate) restart_notice: Duration,
     pub(crate) restart_pause: Duration,
-    /// While restarting: refused connects until the side-cars are up.
-    pub(crate) startup_pause: Duration,
     /// Bytes of a close reason.
     pub(crate) close_reason_limit: usize,
     pub(crate) max_unauthorized_calls: Option<u32>,
@@ -240,7 +242,6 @@ const OLD: Facts = Facts {
     names_restart_when_stopping: true,
     restart_notice: Duration::from_millis(300),
     restart_pause: Duration::from_millis(50),
-    startup_pause: Duration::ZERO,
     close_reason_limit: 120,
     max_unauthorized_calls: None,
 };
@@ -289,8 +290,7 @@ const NEW: Facts = Facts {
     reload_delay: Duration::from_millis(800),
     names_restart_when_stopping: false,
     restart_notice: Duration::from_millis(300),
-    restart_pause: Duration::from_millis(2_000),
-    startup_pause: Duration::from_millis(800),
+    restart_pause: Duration::from_secs(2),
     close_reason_limit: 120,
     max_unauthorized_calls: Some(10),
 };

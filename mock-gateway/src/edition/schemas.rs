@@ -354,13 +354,12 @@ pub(crate) fn params_error(edition: Edition, method: &str, params: &Value) -> Op
 fn method_params(edition: Edition, method: &str) -> Option<&'static Rule> {
     let old = matches!(edition, Edition::V2026_2_9);
     Some(match method {
-        "device.pair.list" | "agents.list" => &EMPTY,
+        "device.pair.list" | "agents.list" | "config.get" => &EMPTY,
         "device.pair.approve" | "device.pair.reject" => &REQUEST_ID,
         "device.pair.remove" => &DEVICE_ID,
         "device.pair.rename" => &RENAME,
         "device.token.rotate" => &ROTATE,
         "device.token.revoke" => &REVOKE,
-        "config.get" => &EMPTY,
         "agent.wait" => &AGENT_WAIT,
         "agent" if old => &AGENT_OLD,
         "agent" => &AGENT_NEW,

@@ -28,11 +28,11 @@ impl Handshake<'_> {
         let auth = &self.connect.auth;
         let (mode_is_token, offered) = match &state.auth {
             AuthMode::Token(_) if facts.secret_in_either_field => {
-                (true, auth.token().or(auth.password()))
+                (true, auth.token().or_else(|| auth.password()))
             }
             AuthMode::Token(_) => (true, auth.token()),
             AuthMode::Password(_) if facts.secret_in_either_field => {
-                (false, auth.password().or(auth.token()))
+                (false, auth.password().or_else(|| auth.token()))
             }
             AuthMode::Password(_) => (false, auth.password()),
         };
@@ -190,9 +190,10 @@ impl Handshake<'_> {
             device_family: client.device_family.as_deref().unwrap_or_default(),
         };
         let good = |payload: String| key.verifies(&payload, &device.signature);
-        let verified = match nonce.is_empty() {
-            true => good(signed.v1()),
-            false => (facts.signs_v3 && good(signed.v3())) || good(signed.v2()),
+        let verified = if nonce.is_empty() {
+            good(signed.v1())
+        } else {
+            (facts.signs_v3 && good(signed.v3())) || good(signed.v2())
         };
         if !verified {
             return Err(DeviceFault::Signature);
@@ -251,7 +252,7 @@ impl Handshake<'_> {
                         return Ok(Method::DeviceToken);
                     }
                     Err(TokenFault::Scopes) if facts.rate_limits => {
-                        reason = AuthReason::ScopeMismatch
+                        reason = AuthReason::ScopeMismatch;
                     }
                     Err(_) if explicit => reason = AuthReason::DeviceTokenMismatch,
                     Err(_) => {}

@@ -14,8 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::edition::Refusal;
 use crate::pairing::RoleScopes;
-use crate::pairing::scopes;
-use crate::pairing::scopes::operator_covers;
+use crate::pairing::scopes::{merged, operator_covers};
 use crate::peer::{Client, host_name, is_private};
 use crate::state::{Inner, State};
 
@@ -174,13 +173,14 @@ impl<'a> Handshake<'a> {
         let Some(authority) = origin.split_once("://").map(|(_, rest)| rest) else {
             return Err(Refusal::Origin { missing: true });
         };
-        let name = host_name(authority);
+        let name = host_name(authority).to_ascii_lowercase();
+        let name = name.as_str();
         let loopback = name == "localhost"
             || name
                 .parse()
                 .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
         let known_kind = loopback
-            || name.ends_with(".local")
+            || name.rsplit('.').next() == Some("local")
             || name.ends_with(".ts.net")
             || name.parse().is_ok_and(is_private);
         let same = authority.eq_ignore_ascii_case(&self.client.host);
@@ -211,7 +211,7 @@ impl<'a> Handshake<'a> {
                 Method::Shared => state.auth.name(),
                 Method::DeviceToken => "device-token",
             };
-            let scopes = scopes::merged([self.scopes.as_slice()]);
+            let scopes = merged([self.scopes.as_slice()]);
             let mut auth = json!({"method": method_name, "role": self.role, "scopes": scopes});
             let material = match (&token, method) {
                 (Some(token), _) => json!(["device-token", token.expose()]),

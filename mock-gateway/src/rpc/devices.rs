@@ -68,7 +68,7 @@ fn resolved(inner: &Inner, state: &mut State, request_id: &str, device_id: &str,
     inner.touched();
 }
 
-pub(crate) fn list(inner: &Inner, state: &mut State, live: &Live) -> Reply {
+pub(crate) fn list(inner: &Inner, state: &mut State, live: &Live) -> Value {
     let rights = rights(inner, Some(live));
     let (pending, paired) = inner.with_store(state, |store, _| (store.pending(), store.paired()));
     let pending: Vec<Value> = pending
@@ -84,7 +84,7 @@ pub(crate) fn list(inner: &Inner, state: &mut State, live: &Live) -> Reply {
             device.to_wire(shows_connected.then(|| state.is_connected(&device.device_id)))
         })
         .collect();
-    Ok(json!({"pending": pending, "paired": paired}))
+    json!({"pending": pending, "paired": paired})
 }
 
 pub(crate) fn approve(

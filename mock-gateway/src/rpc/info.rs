@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::device::hex;
 use crate::edition::{Edition, health, status};
 use crate::state::{Inner, State};
 use crate::wire::Reply;
@@ -49,10 +50,7 @@ fn config(inner: &Inner, state: &State) -> Value {
         }
     }
     let raw = serde_json::to_string_pretty(&config).unwrap_or_default();
-    let hash = Sha256::digest(&raw)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+    let hash = hex(&Sha256::digest(&raw));
     let mut answer = json!({
         "path": format!("{}/openclaw.json", state.disk.shown_path()),
         "exists": true,

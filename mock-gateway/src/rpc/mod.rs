@@ -112,7 +112,7 @@ pub(crate) fn answer(inner: &Inner, state: &mut State, live: &Live, request: &Re
             "connect is only valid as the first request",
         ))
         .into(),
-        "device.pair.list" => devices::list(inner, state, live).into(),
+        "device.pair.list" => Ok(devices::list(inner, state, live)).into(),
         "device.pair.approve" => approve(inner, state, caller, text("requestId").trim()).into(),
         "device.pair.reject" => reject(inner, state, caller, text("requestId").trim()).into(),
         "device.pair.remove" => remove(inner, state, caller, text("deviceId").trim()),

@@ -194,12 +194,11 @@ mod tests {
 
     fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = vec![first];
-        match payload.len() {
-            0..=125 => bytes.push(0x80 | u8::try_from(payload.len()).expect("small")),
-            _ => {
-                bytes.push(0x80 | 126);
-                bytes.extend(u16::try_from(payload.len()).expect("short").to_be_bytes());
-            }
+        if payload.len() < 126 {
+            bytes.push(0x80 | u8::try_from(payload.len()).expect("small"));
+        } else {
+            bytes.push(0xfe);
+            bytes.extend(u16::try_from(payload.len()).expect("short").to_be_bytes());
         }
         let mask = [1, 2, 3, 4];
         bytes.extend(mask);

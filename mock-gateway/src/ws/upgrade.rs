@@ -1,5 +1,6 @@
 //! The HTTP request that asks for a WebSocket.
 
+use std::fmt::Write as _;
 use std::io;
 
 use http::StatusCode;
@@ -122,12 +123,13 @@ pub(crate) fn http_response(status: u16, headers: &[(String, String)], body: &st
         .unwrap_or("Refused");
     let mut response = format!("HTTP/1.1 {status} {phrase}\r\n");
     for (name, value) in headers {
-        response.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(response, "{name}: {value}\r\n");
     }
-    response.push_str(&format!(
+    let _ = write!(
+        response,
         "Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
-    ));
+    );
     response
 }
 

@@ -1,5 +1,7 @@
 //! A small client of its own: neither the adapter's types nor the mock's are used to talk.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -32,7 +34,10 @@ impl Device {
 
     pub(crate) fn id(&self) -> String {
         let digest = Sha256::digest(self.key.verifying_key().to_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        digest.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 
@@ -116,7 +121,7 @@ impl<'a> Ask<'a> {
                 self.scopes.join(","),
             );
             if self.version == "v3" {
-                payload.push_str(&format!("|{}|", self.platform));
+                let _ = write!(payload, "|{}|", self.platform);
             }
             let signature = device.key.sign(payload.as_bytes());
             params["device"] = json!({

@@ -151,11 +151,11 @@ async fn ticks_come_every_thirty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_eleventh_unauthorized_call_ends_the_connection_of_the_new_edition() {
+async fn an_eleventh_call_for_another_role_ends_the_connection_of_the_new_edition() {
     let (gateway, device) = (mock(NEW), Device::new(8));
     let mut client = live(&gateway, &device).await;
     for _ in 0..11 {
-        client.call("config.set", json!({})).await;
+        client.call("node.event", json!({})).await;
     }
     assert_eq!(
         client.end().await,

@@ -1,4 +1,9 @@
 //! The mock as its clients see it, over in-memory streams and virtual time.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test"
+)]
 
 mod client;
 mod faults;

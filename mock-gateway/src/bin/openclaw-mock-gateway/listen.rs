@@ -9,18 +9,20 @@ use crate::cli::Bind;
 
 const DEFAULT_PORT: u16 = 18789;
 
+/// A value in the configuration that a gateway would refuse.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
-    #[error("Config invalid: {place}: {reason}")]
-    Config {
-        place: &'static str,
-        reason: &'static str,
-    },
-    #[error("cannot listen on {address}: {source}")]
-    Taken {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+#[error("Config invalid: {place}: {reason}")]
+pub(crate) struct Invalid {
+    place: &'static str,
+    reason: &'static str,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub(crate) struct Taken {
+    address: SocketAddr,
+    source: std::io::Error,
 }
 
 /// An address to listen on.
@@ -33,7 +35,7 @@ impl Address {
         bind: Option<&Bind>,
         port: Option<u16>,
         config: &Value,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, Invalid> {
         let bind = match (bind, &config["gateway"]["bind"]) {
             (Some(bind), _) => bind.clone(),
             (None, Value::Null) => Bind::Loopback,
@@ -42,13 +44,13 @@ impl Address {
             (None, Value::String(word)) if word == "custom" => {
                 let host = config["gateway"]["customBindHost"].as_str();
                 let address = host.and_then(|host| host.parse().ok());
-                Bind::Address(address.ok_or(Refused::Config {
+                Bind::Address(address.ok_or(Invalid {
                     place: "gateway.customBindHost",
                     reason: "must be an address when gateway.bind is \"custom\"",
                 })?)
             }
             (None, _) => {
-                return Err(Refused::Config {
+                return Err(Invalid {
                     place: "gateway.bind",
                     reason: "use \"loopback\", \"lan\", \"auto\" or \"custom\"",
                 });
@@ -61,7 +63,7 @@ impl Address {
                 .as_u64()
                 .and_then(|port| u16::try_from(port).ok())
                 .filter(|port| *port > 0)
-                .ok_or(Refused::Config {
+                .ok_or(Invalid {
                     place: "gateway.port",
                     reason: "must be a number from 1 to 65535",
                 })?,
@@ -74,13 +76,11 @@ impl Address {
         Ok(Self(SocketAddr::new(ip, port)))
     }
 
-    pub(crate) async fn bind(self) -> Result<TcpListener, Refused> {
-        TcpListener::bind(self.0)
-            .await
-            .map_err(|source| Refused::Taken {
-                address: self.0,
-                source,
-            })
+    pub(crate) async fn bind(self) -> Result<TcpListener, Taken> {
+        TcpListener::bind(self.0).await.map_err(|source| Taken {
+            address: self.0,
+            source,
+        })
     }
 
     /// The URL under which a client on this host reaches the gateway.
@@ -95,8 +95,8 @@ impl Address {
 }
 
 /// The addresses in `gateway.trustedProxies`.
-pub(crate) fn trusted_proxies(config: &Value) -> Result<Vec<IpAddr>, Refused> {
-    let refused = Refused::Config {
+pub(crate) fn trusted_proxies(config: &Value) -> Result<Vec<IpAddr>, Invalid> {
+    let invalid = Invalid {
         place: "gateway.trustedProxies",
         reason: "must be a list of addresses",
     };
@@ -106,8 +106,8 @@ pub(crate) fn trusted_proxies(config: &Value) -> Result<Vec<IpAddr>, Refused> {
             .iter()
             .map(|entry| entry.as_str().and_then(|text| text.parse().ok()))
             .collect::<Option<_>>()
-            .ok_or(refused),
-        _ => Err(refused),
+            .ok_or(invalid),
+        _ => Err(invalid),
     }
 }
 

@@ -24,7 +24,12 @@ enum Refusal {
     #[error(transparent)]
     Gateway(#[from] MockError),
     #[error(transparent)]
-    Listen(#[from] listen::Refused),
+    Listen(#[from] listen::Taken),
+    #[error("{}: {invalid}", path.display())]
+    Config {
+        path: std::path::PathBuf,
+        invalid: listen::Invalid,
+    },
     #[error("cannot read the token file {}: {source}", path.display())]
     TokenFile {
         path: std::path::PathBuf,
@@ -73,7 +78,12 @@ async fn serve(run: &Run) -> Result<(), Refusal> {
     let token = run.token_file.as_deref().map(read_token).transpose()?;
     let boot = state_dir.boot(anthropic).map_err(MockError::from)?;
     let config = state_dir.config().map_err(MockError::from)?;
-    let address = Address::choose(run.bind.as_ref(), run.port, &config)?;
+    let invalid = |invalid| Refusal::Config {
+        path: state_dir.config_path(),
+        invalid,
+    };
+    let address = Address::choose(run.bind.as_ref(), run.port, &config).map_err(invalid)?;
+    let proxies = listen::trusted_proxies(&config).map_err(invalid)?;
     let listener: TcpListener = address.bind().await?;
     let port = listener.local_addr().map_err(MockError::Listen)?.port();
 
@@ -87,7 +97,7 @@ async fn serve(run: &Run) -> Result<(), Refusal> {
     if state_dir.wants_reload() {
         builder = builder.reload(ReloadMode::AsTheEdition);
     }
-    for proxy in listen::trusted_proxies(&config)? {
+    for proxy in proxies {
         builder = builder.trusted_proxy(proxy);
     }
     if let Some(token) = token {

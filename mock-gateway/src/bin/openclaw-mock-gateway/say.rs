@@ -38,6 +38,7 @@ impl Voice {
         }
     }
 
+    /// Clients can come, for the first time or again after a restart.
     pub(crate) fn ready(&self) {
         if self.json {
             line(&json!({
@@ -47,7 +48,6 @@ impl Voice {
                 "edition": self.edition.to_string(),
                 "stateDir": self.state_dir,
                 "config": self.config_path,
-                "created": self.created,
                 "pid": std::process::id(),
             }));
         } else {
