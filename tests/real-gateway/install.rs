@@ -30,7 +30,12 @@ macro_rules! pinned {
 }
 
 /// The versions the suite runs by default come with a lock file; others are pinned by version only.
-const PINNED: [Pinned; 3] = [pinned!("node"), pinned!("2026.9.6"), pinned!("2026.2.9")];
+const PINNED: [Pinned; 4] = [
+    pinned!("node"),
+    pinned!("2026.9.6"),
+    pinned!("2026.2.9"),
+    pinned!("clients"),
+];
 
 /// What is needed to start one version of the gateway.
 #[derive(Debug, Clone)]
@@ -98,6 +103,24 @@ pub(crate) async fn install(
         openclaw: package.join("openclaw.mjs"),
         temporary,
     })
+}
+
+/// Installs the clients that others have written, and returns where they are.
+pub(crate) async fn install_clients(root: &Path, say: fn(String)) -> anyhow::Result<PathBuf> {
+    tokio::fs::create_dir_all(root).await?;
+    let _lock = lock(root).await?;
+    let dir = root.join("clients");
+    let lock_file = dir.join("package-lock.json");
+    let wanted = PINNED.iter().find(|pinned| pinned.name == "clients");
+    let there = tokio::fs::read_to_string(&lock_file).await.ok();
+    if there.as_deref() != wanted.map(|pinned| pinned.lock) {
+        say(format!(
+            "installing clients with npm into {}",
+            dir.display()
+        ));
+        fill(&dir, "clients", None, false).await?;
+    }
+    Ok(dir)
 }
 
 /// Two runs side by side must not install the same thing at once.

@@ -6,8 +6,10 @@ mod cli;
 mod gateway;
 mod install;
 mod lane;
+mod mock_program;
 mod net;
 mod process;
+mod proxy;
 mod report;
 mod version;
 
@@ -53,6 +55,10 @@ struct Arguments {
     /// Tell remote clients from local ones by a header even where namespaces are allowed.
     #[arg(long)]
     no_namespaces: bool,
+
+    /// Run the CLI of each version and the official client on the mock program instead.
+    #[arg(long)]
+    mock_program: bool,
 
     /// Versions of `openclaw` to run on; 2026.9.6 and 2026.2.9 if none is named.
     #[arg(value_name = "VERSION")]
@@ -154,6 +160,24 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
             install,
             can_remove,
         });
+    }
+
+    if arguments.mock_program {
+        for candidate in &candidates {
+            mock_program::check(
+                &root,
+                &candidate.version,
+                &candidate.install,
+                candidate.can_remove,
+            )
+            .await
+            .with_context(|| format!("the mock program as {}", candidate.version))?;
+            say(format!(
+                "{:<10} the CLI cannot tell the mock program",
+                candidate.version
+            ));
+        }
+        return Ok(true);
     }
 
     let secrets = Secrets::default();
