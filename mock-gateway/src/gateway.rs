@@ -12,6 +12,8 @@ use crate::builder::MockGatewayBuilder;
 use crate::connection;
 use crate::edition::Edition;
 use crate::error::MockError;
+use crate::expect::On;
+use crate::fault::Fault;
 use crate::pairing::{PairedDevice, PendingRequest};
 use crate::peer::Locality;
 use crate::record::Frame;
@@ -376,6 +378,44 @@ impl MockGateway {
         inner.broadcast(&mut inner.lock(), event, payload);
     }
 
+    /// Arms a fault. One that strikes at [`Point::Now`](crate::Point::Now) strikes now.
+    pub fn inject(&self, fault: Fault) {
+        self.server.inject(fault);
+    }
+
+    /// Disarms every fault, and listens again after [`Fault::refuse_tcp`].
+    ///
+    /// # Errors
+    ///
+    /// [`MockError::Listen`] when a port is taken.
+    pub fn clear_faults(&self) -> Result<(), MockError> {
+        self.server.clear_faults().map_err(MockError::Listen)
+    }
+
+    pub(crate) fn mount(&self, on: On) {
+        self.server.inner.lock().mounts.add(on);
+    }
+
+    /// Says what was not as expected so far; `None` when all was.
+    #[must_use]
+    pub fn report(&self) -> Option<String> {
+        let frames = self.frames();
+        let inner = &self.server.inner;
+        inner.lock().mounts.report(inner.settings.strict, &frames)
+    }
+
+    /// Fails the test if something was not as expected. Dropping the mock does the same.
+    ///
+    /// # Panics
+    ///
+    /// With the [`report`](Self::report), if there is one.
+    #[expect(clippy::panic, reason = "this is how a test fails")]
+    pub fn verify(&self) {
+        if let Some(report) = self.report() {
+            panic!("{report}");
+        }
+    }
+
     /// The latest frames of all connections, oldest first, with their secrets replaced.
     #[must_use]
     pub fn frames(&self) -> Vec<Frame> {
@@ -391,5 +431,9 @@ fn no_listener() -> String {
 impl Drop for MockGateway {
     fn drop(&mut self) {
         self.server.end();
+        // A second panic would hide the first, which is the better story.
+        if !std::thread::panicking() {
+            self.verify();
+        }
     }
 }

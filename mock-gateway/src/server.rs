@@ -13,11 +13,13 @@ use tokio::time::{MissedTickBehavior, sleep, timeout};
 
 use crate::connection;
 use crate::edition::health;
+use crate::fault::{Fault, What};
 use crate::peer::Locality;
 use crate::rpc::Closed;
 use crate::secret::Secret;
 use crate::settings::ReloadMode;
-use crate::state::{Inner, Phase};
+use crate::state::{Inner, Phase, Session};
+use crate::ws::Out;
 
 /// How long a stop waits for clients to answer the close frame.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
@@ -264,6 +266,51 @@ impl Server {
         self.inner.touched();
     }
 
+    /// Arms a fault, or lets it strike.
+    pub(crate) fn inject(&self, fault: Fault) {
+        if !fault.is_now() {
+            self.inner.lock().faults.add(fault);
+            return;
+        }
+        if matches!(fault.what, What::RefuseTcp) {
+            for known in locked(&self.listening).iter() {
+                known.stop.send_replace(true);
+            }
+            return;
+        }
+        let mut guard = self.inner.lock();
+        let state = &mut *guard;
+        if let What::SeqGap(numbers) = fault.what {
+            state.global_seq += numbers;
+        }
+        for session in state
+            .sessions
+            .values_mut()
+            .filter(|session| session.live.is_some())
+        {
+            strike(session, &fault.what);
+        }
+    }
+
+    /// Disarms every fault.
+    pub(crate) fn clear_faults(self: &Arc<Self>) -> io::Result<()> {
+        self.inner.lock().faults.clear();
+        if matches!(self.inner.lock().phase, Phase::Stopped | Phase::Closing) {
+            return Ok(());
+        }
+        let deaf: Vec<(Door, SocketAddr)> = locked(&self.listening)
+            .iter()
+            .filter(|known| *known.stop.borrow())
+            .map(|known| (known.door, known.address))
+            .collect();
+        for (door, address) in deaf {
+            let listener = std::net::TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            self.listen(TcpListener::from_std(listener)?, door)?;
+        }
+        Ok(())
+    }
+
     /// Ends everything that this gateway runs.
     pub(crate) fn end(&self) {
         self.kill();
@@ -273,6 +320,43 @@ impl Server {
         if let Some(timers) = locked(&self.timers).take() {
             timers.abort();
         }
+    }
+}
+
+/// Lets a fault strike a connection that is open. What only concerns answers does nothing here.
+pub(crate) fn strike(session: &mut Session, what: &What) {
+    let outbox = &session.outbox;
+    match what {
+        What::Close(1005, _) => outbox.send(Out::Close(None, String::new())),
+        What::Close(1006, _) | What::Drop => outbox.send(Out::Abort),
+        What::Close(code, reason) => outbox.close(*code, reason.as_str()),
+        What::DropMidFrame => {
+            // The header promises more than what follows.
+            outbox.send(Out::Raw(b"\x81\x64{\"type\":\"ev".to_vec()));
+            outbox.send(Out::Abort);
+        }
+        What::StopReading => session.deafen.notify_one(),
+        What::StopWriting => outbox.send(Out::Stall),
+        What::Silence => {
+            session.deafen.notify_one();
+            outbox.send(Out::Stall);
+        }
+        What::SeqGap(numbers) => session.seq += numbers,
+        What::Garbage(garbage) => {
+            let (first, payload) = garbage.frame();
+            outbox.send(Out::Frame(first, payload));
+        }
+        What::RefuseTcp
+        | What::Http { .. }
+        | What::NoChallenge
+        | What::ChallengeWithoutTs
+        | What::ChallengeWithoutNonce
+        | What::Delay(_)
+        | What::Never
+        | What::Duplicate
+        | What::Reorder
+        | What::UnknownId
+        | What::ApproveMeanwhile => {}
     }
 }
 

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 use crate::clock::ShiftedClock;
 use crate::edition::{Edition, Facts, presence_self};
+use crate::expect::Mounts;
+use crate::fault::Armed;
 use crate::pairing::{PairingStore, Stored};
 use crate::peer::Client;
 use crate::rate_limit::RateLimiter;
@@ -167,6 +169,10 @@ pub(crate) struct Session {
     pub(crate) outbox: Outbox,
     /// Ends the connection's task at once.
     pub(crate) kill: Arc<Notify>,
+    /// Stops the reading for good.
+    pub(crate) deafen: Arc<Notify>,
+    /// An answer that is to follow the next one.
+    pub(crate) held: Option<String>,
     pub(crate) live: Option<Live>,
     pub(crate) seq: u64,
     pub(crate) unauthorized_calls: u32,
@@ -204,6 +210,8 @@ pub(crate) struct State {
     /// Refusals per device, for [`Pairing::AfterTries`](crate::Pairing::AfterTries).
     pub(crate) refusals: HashMap<String, u32>,
     pub(crate) recorder: Recorder,
+    pub(crate) mounts: Mounts,
+    pub(crate) faults: Armed,
     self_row: Value,
 }
 
@@ -230,6 +238,8 @@ impl State {
             health_version: 1,
             refusals: HashMap::new(),
             recorder: Recorder::new(settings.recording),
+            mounts: Mounts::default(),
+            faults: Armed::default(),
         }
     }
 

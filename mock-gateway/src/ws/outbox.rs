@@ -12,8 +12,12 @@ pub(crate) enum Out {
     Text(String),
     Ping,
     Pong(Vec<u8>),
-    /// Bytes as they are, for broken frames.
+    /// Bytes as they are, for the upgrade's answer and for broken frames.
     Raw(Vec<u8>),
+    /// A frame of any kind: its first byte and its payload.
+    Frame(u8, Vec<u8>),
+    /// Nothing is written any more, and nothing is closed either.
+    Stall,
     /// A close frame; nothing is written after it.
     Close(Option<u16>, String),
     /// Ends the connection without a close frame.
@@ -27,21 +31,22 @@ impl Out {
             Self::Ping => frame(0x89, b""),
             Self::Pong(payload) => frame(0x8a, &payload),
             Self::Raw(bytes) => bytes,
+            Self::Frame(first, payload) => frame(first, &payload),
             Self::Close(None, _) => frame(0x88, b""),
             Self::Close(Some(code), reason) => {
                 let mut payload = code.to_be_bytes().to_vec();
                 payload.extend_from_slice(reason.as_bytes());
                 frame(0x88, &payload)
             }
-            Self::Abort => Vec::new(),
+            Self::Stall | Self::Abort => Vec::new(),
         }
     }
 
     fn cost(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
-            Self::Pong(payload) | Self::Raw(payload) => payload.len(),
-            Self::Ping | Self::Close(..) | Self::Abort => 0,
+            Self::Pong(payload) | Self::Raw(payload) | Self::Frame(_, payload) => payload.len(),
+            Self::Ping | Self::Close(..) | Self::Stall | Self::Abort => 0,
         }
     }
 }

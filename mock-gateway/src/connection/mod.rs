@@ -1,27 +1,24 @@
 //! One client, over any stream, from the upgrade to the close.
 
+mod calls;
+mod connect;
+mod upgrade;
+
+use upgrade::{Refused, admit_upgrade, answer_http};
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf,
-};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use crate::edition::{HelloContext, Refusal, connect_params, health, hello_ok, request_frame};
-use crate::handshake::{self, Admitted, Follow};
-use crate::peer::{Client, Locality, attribute};
-use crate::rpc::{self, Outcome, Request};
-use crate::schema::complaints;
+use crate::handshake::{self, Follow};
+use crate::peer::{Client, Locality};
+use crate::rpc::{self};
 use crate::server::Server;
-use crate::state::{HOST_NAME, Live, Phase, Session};
-use crate::wire::{self, ErrorShape, Reply};
-use crate::ws::{
-    FrameReader, Head, HeadFault, Incoming, Out, Outbox, ReadFault, Writer, accept_response,
-    http_response, read_head,
-};
+use crate::ws::{FrameReader, HeadFault, Incoming, Out, Outbox, ReadFault, Writer, read_head};
 
 /// How long a client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -55,11 +52,13 @@ where
         Ok(Err(HeadFault::NotHttp)) => return answer_http(stream, 400, &[], "").await,
         Ok(Err(HeadFault::Gone)) | Err(_) => return,
     };
-    let admitted = admit_upgrade(server, locality, &head);
-    let (connection, writer) = match admitted {
+    let (connection, writer) = match admit_upgrade(server, locality, &head) {
         Ok(admitted) => admitted,
-        Err(Refused { status, kind, body }) => {
-            let headers = [("Content-Type".to_owned(), kind.to_owned())];
+        Err(Refused {
+            status,
+            headers,
+            body,
+        }) => {
             return answer_http(stream, status, &headers, &body).await;
         }
     };
@@ -69,105 +68,12 @@ where
     connection.run(&mut reader, write, writer, deadline).await;
 }
 
-async fn answer_http<S>(mut stream: S, status: u16, headers: &[(String, String)], body: &str)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let response = http_response(status, headers, body);
-    let _ = timeout(CLOSE_TIMEOUT, async {
-        stream.write_all(response.as_bytes()).await?;
-        stream.shutdown().await?;
-        let mut rest = [0; 1024];
-        while stream.read(&mut rest).await? > 0 {}
-        Ok::<(), std::io::Error>(())
-    })
-    .await;
-}
-
-struct Refused {
-    status: u16,
-    kind: &'static str,
-    body: String,
-}
-
-const PLAIN: &str = "text/plain; charset=utf-8";
-
-/// Decides on an upgrade and registers the connection.
-fn admit_upgrade(
-    server: &Arc<Server>,
-    locality: Locality,
-    head: &Head,
-) -> Result<(Connection, Writer), Refused> {
-    let inner = &server.inner;
-    let facts = inner.facts();
-    let plain = |status, body: &str| Refused {
-        status,
-        kind: PLAIN,
-        body: body.to_owned(),
-    };
-    let key = head
-        .websocket_key()
-        .ok_or_else(|| plain(426, "Upgrade Required"))?;
-    let client = attribute(&inner.settings, locality, head).map_err(|_| Refused {
-        status: 403,
-        kind: "application/json; charset=utf-8",
-        body: json!({"error": {
-            "message": "Proxy client attribution is required. Configure gateway.trustedProxies narrowly and \
-                        make the proxy overwrite or safely rebuild forwarded client headers.",
-            "type": "proxy_attribution_required",
-        }})
-        .to_string(),
-    })?;
-    let mut state = inner.lock();
-    if matches!(state.phase, Phase::Closing | Phase::Stopped) {
-        return Err(plain(503, "Gateway websocket admission closed"));
-    }
-    let unauthenticated = state.unauthenticated.entry(client.ip).or_default();
-    if facts
-        .max_preauth_sockets_per_ip
-        .is_some_and(|max| *unauthenticated >= max)
-    {
-        return Err(plain(503, "Too many unauthenticated sockets"));
-    }
-    *unauthenticated += 1;
-    state.next_session += 1;
-    let (outbox, writer) = Outbox::new();
-    let connection = Connection {
-        server: Arc::clone(server),
-        id: state.next_session,
-        outbox: outbox.clone(),
-        kill: Arc::new(Notify::new()),
-    };
-    let nonce = uuid::Uuid::new_v4().to_string();
-    outbox.send(Out::Raw(accept_response(key).into_bytes()));
-    let now = inner.clock.now_ms();
-    let mut payload = json!({"nonce": nonce, "ts": now});
-    if !facts.challenge_capabilities.is_empty() {
-        payload["capabilities"] = json!(facts.challenge_capabilities);
-    }
-    let challenge = wire::event("connect.challenge", &payload, None, None);
-    state.recorder.sent(connection.id, &challenge, now);
-    outbox.send(Out::Text(challenge));
-    let session = Session {
-        id: connection.id,
-        conn_id: uuid::Uuid::new_v4().to_string(),
-        nonce,
-        client,
-        outbox,
-        kill: Arc::clone(&connection.kill),
-        live: None,
-        seq: 0,
-        unauthorized_calls: 0,
-    };
-    state.sessions.insert(connection.id, session);
-    Ok((connection, writer))
-}
-
 struct Connection {
     server: Arc<Server>,
     id: u64,
     outbox: Outbox,
     kill: Arc<Notify>,
+    deafen: Arc<Notify>,
 }
 
 /// What to do after a message was handled.
@@ -251,6 +157,8 @@ impl Connection {
             }
             let wake = if live { ping_at } else { Some(deadline) };
             let incoming = tokio::select! {
+                biased;
+                () = self.deafen.notified() => std::future::pending().await,
                 incoming = reader.next() => incoming,
                 () = sleep_until(wake.unwrap_or(deadline)), if wake.is_some() => {
                     if !live {
@@ -377,182 +285,6 @@ impl Connection {
             }
         }
     }
-
-    fn answer(&self, id: &Value, reply: &Reply) {
-        let inner = &self.server.inner;
-        let text = wire::response(id, reply);
-        inner
-            .lock()
-            .recorder
-            .sent(self.id, &text, inner.clock.now_ms());
-        self.outbox.send(Out::Text(text));
-    }
-
-    fn refuse(&self, id: &Value, refusal: &Refusal) {
-        let rendered = refusal.render(self.server.inner.edition());
-        self.answer(id, &Err(rendered.error));
-        self.outbox
-            .close(rendered.close_code, rendered.close_reason);
-    }
-
-    /// A message of a client that has not connected yet.
-    fn on_first(&self, text: &str) -> Step {
-        let inner = &self.server.inner;
-        let (edition, dialect) = (inner.edition(), inner.facts().dialect);
-        let Ok(frame) = serde_json::from_str::<Value>(text) else {
-            self.outbox.close(1000, "");
-            return Step::On;
-        };
-        if complaints(request_frame(edition), Some(&frame), dialect).is_some() {
-            self.outbox.close(1008, "invalid request frame");
-            return Step::On;
-        }
-        let id = frame["id"].clone();
-        if frame["method"] != "connect" {
-            self.refuse(&id, &Refusal::NotConnect);
-            return Step::On;
-        }
-        let params = frame.get("params");
-        if let Some(text) = complaints(connect_params(edition), params, dialect) {
-            self.refuse(&id, &Refusal::Params(text));
-            return Step::On;
-        }
-        let mut guard = inner.lock();
-        let state = &mut *guard;
-        let Some(session) = state.sessions.get(&self.id) else {
-            return Step::On;
-        };
-        let (client, nonce) = (session.client.clone(), session.nonce.clone());
-        let params = params.unwrap_or(&Value::Null);
-        match handshake::admit(inner, state, &client, &nonce, params) {
-            Ok(admitted) => {
-                self.welcome(state, &client, &id, admitted);
-                Step::Live
-            }
-            Err(refused) => Step::Refuse(Box::new(refused), id),
-        }
-    }
-
-    /// hello-ok, and what comes with a new client.
-    fn welcome(
-        &self,
-        state: &mut crate::state::State,
-        client: &Client,
-        id: &Value,
-        admitted: Admitted,
-    ) {
-        let inner = &self.server.inner;
-        let now = inner.clock.now_ms();
-        if let Some((key, row)) = &admitted.presence {
-            state.presence.insert(key.clone(), row.clone());
-            state.presence_version += 1;
-        }
-        release_slot(state, client);
-        let live = Live {
-            role: admitted.role,
-            scopes: admitted.scopes,
-            device_id: admitted.device_id,
-            by_device_token: admitted.by_device_token,
-            presence_key: admitted.presence.map(|(key, _)| key),
-        };
-        let Some(session) = state.sessions.get_mut(&self.id) else {
-            return;
-        };
-        session.live = Some(live.clone());
-        let conn_id = session.conn_id.clone();
-        let state_dir = state.disk.shown_path();
-        let hello = hello_ok(
-            inner.edition(),
-            &HelloContext {
-                conn_id: &conn_id,
-                boot_id: &state.boot_id,
-                host_name: HOST_NAME,
-                authority: &client.host,
-                role: &live.role,
-                scopes: &live.scopes,
-                auth: admitted.auth,
-                auth_mode: state.auth.name(),
-                presence: state.presence_list(),
-                state_version: state.versions(),
-                config_hash: &format!("hmac-sha256:v1:{}", state.boot_id),
-                state_dir: &state_dir,
-                uptime_ms: crate::clock::millis(state.started.elapsed()),
-                now_ms: now,
-                tick_ms: crate::clock::millis(inner.settings.tick_interval),
-            },
-        );
-        let text = wire::response(id, &Ok(hello));
-        state.recorder.sent(self.id, &text, now);
-        self.outbox.send(Out::Text(text));
-        if inner.facts().health_after_hello {
-            state.health_version += 1;
-            inner.broadcast(state, "health", &health(inner.edition(), now, &state_dir));
-        }
-        inner.touched();
-    }
-
-    /// A message of a client that has had its hello-ok.
-    fn on_live(&self, text: &str) -> Step {
-        let inner = &self.server.inner;
-        let Ok(mut frame) = serde_json::from_str::<Value>(text) else {
-            return Step::On;
-        };
-        let rule = request_frame(inner.edition());
-        if let Some(text) = complaints(rule, Some(&frame), inner.facts().dialect) {
-            let id = frame.get("id").filter(|id| !id.is_null()).cloned();
-            let error = ErrorShape::invalid(format!("invalid request frame: {text}"));
-            self.answer(&id.unwrap_or_else(|| "invalid".into()), &Err(error));
-            return Step::On;
-        }
-        let has_params = frame.get("params").is_some();
-        let request = Request {
-            id: frame["id"].take(),
-            method: frame["method"].as_str().unwrap_or_default().to_owned(),
-            params: frame["params"].take(),
-            has_params,
-        };
-        self.call(&request);
-        Step::On
-    }
-
-    fn call(&self, request: &Request) {
-        let inner = &self.server.inner;
-        let outcome = {
-            let mut guard = inner.lock();
-            let state = &mut *guard;
-            let live = state
-                .sessions
-                .get(&self.id)
-                .and_then(|session| session.live.clone());
-            let Some(live) = live else { return };
-            match rpc::authorize(inner, &live, request) {
-                Ok(()) => rpc::answer(inner, state, &live, request),
-                Err(outcome) => outcome,
-            }
-        };
-        match outcome {
-            Outcome::Now(reply, closed) => {
-                self.answer(&request.id, &reply);
-                self.server.close_devices(&closed);
-            }
-            Outcome::Unauthorized(error) => {
-                self.answer(&request.id, &Err(error));
-                let mut state = inner.lock();
-                let Some(session) = state.sessions.get_mut(&self.id) else {
-                    return;
-                };
-                session.unauthorized_calls += 1;
-                let most = inner.facts().max_unauthorized_calls;
-                if most.is_some_and(|most| session.unauthorized_calls > most) {
-                    session.outbox.close(1008, "repeated unauthorized calls");
-                }
-            }
-            Outcome::Unscripted => {
-                let text = format!("the mock gateway has no answer for {}", request.method);
-                self.answer(&request.id, &Err(ErrorShape::new("UNAVAILABLE", text)));
-            }
-        }
-    }
 }
 
 /// The connection no longer counts as unauthenticated.
@@ -570,6 +302,7 @@ async fn write_all(writer: &mut Writer, write: &mut (impl AsyncWrite + Unpin)) -
     while let Some(out) = writer.next().await {
         let closes = match out {
             Out::Abort => return false,
+            Out::Stall => std::future::pending().await,
             Out::Close(..) => true,
             _ => false,
         };
