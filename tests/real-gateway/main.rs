@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cases;
 mod cli;
 mod gateway;
 mod install;
@@ -59,6 +60,14 @@ struct Arguments {
     /// Run the CLI of each version and the official client on the mock program instead.
     #[arg(long)]
     mock_program: bool,
+
+    /// Play the recorded cases on the gateways instead (needs network namespaces).
+    #[arg(long)]
+    cases: bool,
+
+    /// Play them on the gateway at this URL, on whose host this process runs.
+    #[arg(long, hide = true, value_name = "URL")]
+    play_cases: Option<String>,
 
     /// Versions of `openclaw` to run on; 2026.9.6 and 2026.2.9 if none is named.
     #[arg(value_name = "VERSION")]
@@ -122,6 +131,11 @@ async fn interrupted() {
 
 /// Everything that was asked for; whether all of it holds.
 async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
+    if let Some(url) = &arguments.play_cases {
+        let version = arguments.versions.first().context("no version is named")?;
+        cases::play(url, version.as_str()).await?;
+        return Ok(true);
+    }
     let chosen = choose(&arguments.only)?;
     if arguments.list {
         for scenario in &chosen {
@@ -181,6 +195,15 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
     }
 
     let secrets = Secrets::default();
+    if arguments.cases {
+        for candidate in &candidates {
+            cases::check(candidate, &secrets)
+                .await
+                .with_context(|| format!("the recorded cases on {}", candidate.version))?;
+        }
+        return Ok(true);
+    }
+
     let plan = Plan {
         chosen: &chosen,
         program: &program,
