@@ -45,6 +45,7 @@ pub(crate) enum Control {
 enum Asked {
     Nothing,
     Hurry,
+    NewToken,
     Close,
 }
 
@@ -89,6 +90,7 @@ pub(crate) async fn run(config: Config, mut ends: Ends) {
                     },
                 );
                 warn!(
+                    target: STATE,
                     kind = reason.kind(),
                     fix = reason.fix(),
                     "stopped: {reason}"
@@ -233,9 +235,12 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 control = self.ends.control.recv() => {
-                    // A hurry during an attempt is answered by the attempt itself.
-                    if self.heed(control) == Asked::Close {
-                        return None;
+                    match self.heed(control) {
+                        Asked::Close => return None,
+                        // What this attempt offers is outdated, and so is its outcome.
+                        Asked::NewToken => return Some(Phase::Connect),
+                        // A hurry during an attempt is answered by the attempt itself.
+                        Asked::Hurry | Asked::Nothing => {}
                     }
                 }
                 ended = &mut attempt => break ended,
@@ -345,7 +350,7 @@ impl Supervisor {
                 biased;
                 control = self.ends.control.recv() => match self.heed(control) {
                     Asked::Close => return None,
-                    Asked::Hurry => return Some(Phase::Connect),
+                    Asked::Hurry | Asked::NewToken => return Some(Phase::Connect),
                     Asked::Nothing => {}
                 },
                 () = &mut timer => return Some(Phase::Connect),
@@ -356,6 +361,7 @@ impl Supervisor {
     /// Stopped: calls fail with the reason, until somebody says otherwise.
     async fn stopped(&mut self, reason: StopReason) -> Option<Phase> {
         warn!(
+            target: STATE,
             kind = reason.kind(),
             fix = reason.fix(),
             "stopped: {reason}"
@@ -369,7 +375,7 @@ impl Supervisor {
             tokio::select! {
                 control = self.ends.control.recv() => match self.heed(control) {
                     Asked::Close => return None,
-                    Asked::Hurry => return Some(Phase::Connect),
+                    Asked::Hurry | Asked::NewToken => return Some(Phase::Connect),
                     Asked::Nothing => {}
                 },
                 Some(call) = self.ends.calls.recv() => call.fail(reason.to_error()),
@@ -396,7 +402,7 @@ impl Supervisor {
             }
             Some(Control::SetToken(token)) => {
                 self.life.set_token(token);
-                Asked::Hurry
+                Asked::NewToken
             }
             Some(Control::Forget(_)) => Asked::Nothing,
         }

@@ -120,7 +120,7 @@ impl Dialer {
             .endpoint
             .uri()
             .into_client_request()
-            .map_err(upgrade_error)?;
+            .map_err(|error| upgrade_error(&error))?;
         for (name, value) in &self.headers {
             request.headers_mut().append(name, value.clone());
         }
@@ -130,7 +130,7 @@ impl Dialer {
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
             Ok((stream, _)) => Ok(Socket::new(stream)),
             Err(WsError::Http(response)) => Err(DialError::Refused(read_refusal(&response))),
-            Err(error) => Err(DialError::Failed(upgrade_error(error))),
+            Err(error) => Err(DialError::Failed(upgrade_error(&error))),
         }
     }
 
@@ -174,7 +174,7 @@ impl Dialer {
     }
 }
 
-fn upgrade_error(error: WsError) -> TransportError {
+fn upgrade_error(error: &WsError) -> TransportError {
     TransportError::new(
         TransportErrorKind::Upgrade,
         format!("the WebSocket upgrade failed: {error}"),

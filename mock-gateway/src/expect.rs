@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::MockGateway;
 use crate::record::{Direction, Frame};
+use crate::run::Run;
 use crate::wire::{ErrorShape, Reply};
 
 /// Decides whether the parameters of a call are meant.
@@ -67,6 +68,8 @@ pub(crate) enum Action {
     Answer(Reply),
     /// An event to every client that may see it.
     Event(String, Value),
+    /// A run; it is the first of its actions.
+    Run(Box<Run>),
 }
 
 /// What a mounted method does when it is called: answers, events and pauses, in order.
@@ -127,6 +130,12 @@ impl Response {
             error.retry_after_ms = after.map(crate::clock::millis);
         }
         self
+    }
+}
+
+impl From<Run> for Response {
+    fn from(run: Run) -> Self {
+        Self::never().then(Action::Run(Box::new(run)))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::pairing::{PairedDevice, PendingRequest};
 use crate::peer::Locality;
 use crate::record::Frame;
 use crate::rpc::{self, OPERATOR, Outcome};
+use crate::run::{Run, RunRequest};
 use crate::secret::Secret;
 use crate::server::{Door, Server, Why};
 use crate::wire::Reply;
@@ -390,6 +391,12 @@ impl MockGateway {
     /// [`MockError::Listen`] when a port is taken.
     pub fn clear_faults(&self) -> Result<(), MockError> {
         self.server.clear_faults().map_err(MockError::Listen)
+    }
+
+    /// Scripts the runs that nothing was mounted for with [`On`]: every new `agent`, `chat.send` and
+    /// `sessions.send`. A repeated idempotency key is answered by the gateway and does not get here.
+    pub fn script_runs(&self, script: impl Fn(&RunRequest) -> Run + Send + Sync + 'static) {
+        self.server.inner.lock().runs.set_script(Arc::new(script));
     }
 
     pub(crate) fn mount(&self, on: On) {

@@ -16,6 +16,7 @@ use crate::pairing::{PairingStore, Stored};
 use crate::peer::Client;
 use crate::rate_limit::RateLimiter;
 use crate::record::Recorder;
+use crate::run::Runs;
 use crate::secret::AuthMode;
 use crate::settings::Settings;
 use crate::state_dir::Disk;
@@ -182,6 +183,8 @@ pub(crate) struct Live {
     pub(crate) scopes: Vec<String>,
     pub(crate) device_id: Option<String>,
     pub(crate) by_device_token: bool,
+    /// What the client says it can do with, in `connect.caps`.
+    pub(crate) caps: Vec<String>,
     pub(crate) presence_key: Option<String>,
 }
 
@@ -209,6 +212,7 @@ pub(crate) struct State {
     pub(crate) recorder: Recorder,
     pub(crate) mounts: Mounts,
     pub(crate) faults: Armed,
+    pub(crate) runs: Runs,
     self_row: Value,
 }
 
@@ -237,6 +241,7 @@ impl State {
             recorder: Recorder::new(settings.recording),
             mounts: Mounts::default(),
             faults: Armed::default(),
+            runs: Runs::default(),
         }
     }
 
@@ -250,6 +255,7 @@ impl State {
         self.presence.clear();
         self.presence_version = 1;
         self.health_version = 1;
+        self.runs.boot();
         if let Some(secret) = self.disk.read_secret() {
             self.auth = self.auth.with(secret);
         }

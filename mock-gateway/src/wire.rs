@@ -11,6 +11,8 @@ pub(crate) struct ErrorShape {
     /// Present as `retryable: true` when set.
     pub(crate) retryable: bool,
     pub(crate) retry_after_ms: Option<u64>,
+    /// What the response carries next to the error, as that of a failed run does.
+    pub(crate) payload: Option<Value>,
 }
 
 impl ErrorShape {
@@ -21,6 +23,7 @@ impl ErrorShape {
             details: None,
             retryable: false,
             retry_after_ms: None,
+            payload: None,
         }
     }
 
@@ -30,6 +33,11 @@ impl ErrorShape {
 
     pub(crate) fn with_details(mut self, details: Option<Value>) -> Self {
         self.details = details;
+        self
+    }
+
+    pub(crate) fn with_payload(mut self, payload: Value) -> Self {
+        self.payload = Some(payload);
         self
     }
 
@@ -62,7 +70,14 @@ pub(crate) type Reply = Result<Value, ErrorShape>;
 pub(crate) fn response(id: &Value, reply: &Reply) -> String {
     match reply {
         Ok(payload) => json!({"type": "res", "id": id, "ok": true, "payload": payload}),
-        Err(error) => json!({"type": "res", "id": id, "ok": false, "error": error.to_value()}),
+        Err(error) => {
+            let mut frame =
+                json!({"type": "res", "id": id, "ok": false, "error": error.to_value()});
+            if let Some(payload) = &error.payload {
+                frame["payload"] = payload.clone();
+            }
+            frame
+        }
     }
     .to_string()
 }

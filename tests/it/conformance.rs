@@ -86,8 +86,12 @@ async fn more_cases(edition: Edition) {
         differences.len(),
         differences
             .iter()
-            .map(|error| format!("{error:#}\n"))
-            .collect::<String>(),
+            .map(|error| format!("{error:#}"))
+            .collect::<Vec<_>>()
+            .join(
+                "
+"
+            ),
     );
 }
 

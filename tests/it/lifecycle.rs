@@ -514,3 +514,19 @@ async fn an_answer_as_large_as_a_gateway_may_send_arrives() {
     let answer = call.await.unwrap().unwrap();
     assert_eq!(answer["text"].as_str().unwrap().len(), text.len());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_set_during_an_attempt_is_the_next_one_tried() {
+    let (client, mut peer) = start();
+    let (mut link, request) = peer.connect().await;
+    client.set_token(Token::new("right-token-0123").unwrap());
+    tokio::task::yield_now().await;
+    // The gateway refuses what it was offered before; that says nothing about the new token.
+    let mismatch = json!({"code":"INVALID_REQUEST","message":"unauthorized: gateway token mismatch (provide gateway auth token)",
+        "details":{"code":"AUTH_TOKEN_MISMATCH"}});
+    link.refuse(&request, mismatch).await;
+    let (mut link, request) = peer.connect().await;
+    assert_eq!(request["params"]["auth"]["token"], "right-token-0123");
+    link.answer(&request, openclaw_tests::peer::hello()).await;
+    client.ready().await.unwrap();
+}

@@ -1,15 +1,16 @@
 //! What holds on real gateways holds on the mock of the same edition, seen by the same program.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use openclaw_mock_gateway::{Direction, Edition, MockGateway, ReloadMode};
+use openclaw_mock_gateway::{Direction, Edition, Frame, MockGateway, ReloadMode};
 use openclaw_tests::scenarios::{
-    ALL, Gateway, Outcome, Paired, Pending, Place, Reply, Scenario, Secrets, Side, adapter_program,
-    run,
+    ALL, Gateway, Outcome, Paired, Pending, Place, Refused, Reply, Scenario, Secrets, Side,
+    adapter_program, run,
 };
 
 /// How long 2026.9.6 tells its clients that it is starting; measured 0.5 to 2 s.
@@ -167,16 +168,27 @@ impl Gateway for Mock {
         })
     }
 
-    fn refused_credentials(&self) -> Reply<'_, usize> {
-        Box::pin(async {
-            let refused = self.gateway.frames().into_iter().filter(|frame| {
-                frame.direction == Direction::Out
-                    && frame.json["error"]["message"]
-                        .as_str()
-                        .is_some_and(|message| message.starts_with("unauthorized"))
-            });
-            Ok(refused.count())
-        })
+    fn refused(&self, why: Refused) -> Reply<'_, usize> {
+        let of_the_kind = move |message: &str| match why {
+            Refused::ForCredentials => message.starts_with("unauthorized"),
+            Refused::AtAll => true,
+        };
+        let connects =
+            |frame: &Frame| frame.direction == Direction::In && frame.json["method"] == "connect";
+        let frames = self.gateway.frames();
+        let ids: HashSet<(u64, String)> = frames
+            .iter()
+            .filter(|frame| connects(frame))
+            .map(|frame| (frame.connection, frame.json["id"].to_string()))
+            .collect();
+        let refused = frames
+            .iter()
+            .filter(|frame| frame.direction == Direction::Out)
+            .filter(|frame| ids.contains(&(frame.connection, frame.json["id"].to_string())))
+            .filter_map(|frame| frame.json["error"]["message"].as_str())
+            .filter(|message| of_the_kind(message))
+            .count();
+        Box::pin(async move { Ok(refused) })
     }
 
     fn log_tail(&self) -> String {

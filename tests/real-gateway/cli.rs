@@ -33,34 +33,32 @@ struct Said {
     text: String,
 }
 
-/// The CLI with a configuration of its own.
+/// The CLI on the gateway's host, with the gateway's home and state but a configuration of its own.
 ///
-/// It shares the gateway's host, port and token but says `bind: loopback`: with `lan` the CLI of
-/// 2026.2.9 dials the host's outer address, which makes it a remote client that is not paired.
+/// That one has the gateway's port and token and says `bind: loopback`: with `lan` the CLI of
+/// 2026.2.9 dials the host's outer address, which makes it a remote client that is not paired. The
+/// state has to be the gateway's: the CLI of 2026.5.28 asks its own gateway for more scopes than it
+/// was given, and approves by way of the state directory when that is refused.
 #[derive(Debug)]
 pub(crate) struct Cli {
     prefix: Vec<OsString>,
     install: Install,
-    dir: PathBuf,
+    home: Home,
     port: u16,
 }
 
 impl Cli {
-    pub(crate) fn new(
-        prefix: Vec<OsString>,
-        install: &Install,
-        dir: &Path,
-        port: u16,
-    ) -> anyhow::Result<Self> {
-        for name in ["home", "state"] {
-            std::fs::create_dir_all(dir.join(name))?;
-        }
-        Ok(Self {
+    /// The CLI for the gateway that lives in this directory and listens on this port.
+    pub(crate) fn new(prefix: Vec<OsString>, install: &Install, gateway: &Path, port: u16) -> Self {
+        Self {
             prefix,
             install: install.clone(),
-            dir: dir.to_owned(),
+            home: Home {
+                dir: gateway.to_owned(),
+                config: gateway.join("cli.json"),
+            },
             port,
-        })
+        }
     }
 
     /// Tells the CLI the shared token, in the file where it looks for it.
@@ -73,10 +71,9 @@ impl Cli {
                 "auth": { "mode": "token", "token": token },
             },
             "update": { "checkOnStart": false },
-            "logging": { "file": self.dir.join("cli.log") },
+            "logging": { "file": self.home.dir.join("cli.log") },
         });
-        std::fs::write(self.dir.join("openclaw.json"), config.to_string())
-            .context("configure the CLI")
+        std::fs::write(&self.home.config, config.to_string()).context("configure the CLI")
     }
 
     /// Both lists of devices.
@@ -102,7 +99,7 @@ impl Cli {
     }
 
     async fn run(&self, arguments: &[&str]) -> anyhow::Result<Vec<Said>> {
-        let mut child = command(&self.prefix, &self.install, &self.dir)?
+        let mut child = command(&self.prefix, &self.install, &self.home)?
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -146,7 +143,8 @@ impl Cli {
 /// Whether a version has `openclaw devices remove`; asking also fills the caches of its CLI.
 pub(crate) async fn can_remove(install: &Install) -> anyhow::Result<bool> {
     let dir = tempfile::tempdir()?;
-    let help = Cli::new(Vec::new(), install, dir.path(), 0)?
+    Home::make(dir.path())?;
+    let help = Cli::new(Vec::new(), install, dir.path(), 0)
         .run(&["devices", "--help"])
         .await?;
     Ok(help
@@ -154,11 +152,38 @@ pub(crate) async fn can_remove(install: &Install) -> anyhow::Result<bool> {
         .any(|line| line.text.trim_start().starts_with("remove")))
 }
 
-/// `openclaw` with nothing of our own environment but the path, and nothing of its own outside `dir`.
+/// Where a gateway, or the CLI beside it, keeps everything.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// Holds `home` and `state`.
+    dir: PathBuf,
+    /// Which `openclaw.json` to read.
+    config: PathBuf,
+}
+
+impl Home {
+    /// The gateway's own home, with its own configuration.
+    pub(crate) fn of_gateway(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            config: dir.join("openclaw.json"),
+        }
+    }
+
+    /// Makes the directories.
+    pub(crate) fn make(dir: &Path) -> anyhow::Result<()> {
+        for name in ["home", "state"] {
+            std::fs::create_dir(dir.join(name))?;
+        }
+        Ok(())
+    }
+}
+
+/// `openclaw` with nothing of our own environment but the path, and nothing of its own elsewhere.
 pub(crate) fn command(
     prefix: &[OsString],
     install: &Install,
-    dir: &Path,
+    home: &Home,
 ) -> anyhow::Result<Command> {
     let mut words = prefix.to_vec();
     words.extend([
@@ -169,14 +194,14 @@ pub(crate) fn command(
     let mut command = Command::new(program);
     command
         .args(rest)
-        .current_dir(dir.join("home"))
+        .current_dir(home.dir.join("home"))
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
-        .env("HOME", dir.join("home"))
+        .env("HOME", home.dir.join("home"))
         .env("TMPDIR", &install.temporary)
         .env("NO_COLOR", "1")
-        .env("OPENCLAW_CONFIG_PATH", dir.join("openclaw.json"))
-        .env("OPENCLAW_STATE_DIR", dir.join("state"))
+        .env("OPENCLAW_CONFIG_PATH", &home.config)
+        .env("OPENCLAW_STATE_DIR", home.dir.join("state"))
         .env("OPENCLAW_OFFLINE", "1")
         .env("OPENCLAW_NO_AUTO_UPDATE", "1")
         .env("OPENCLAW_DISABLE_BONJOUR", "1");

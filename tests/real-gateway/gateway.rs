@@ -10,9 +10,9 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use openclaw_tests::scenarios::{Gateway, Paired, Pending, Place, Reply, Secrets, Side};
+use openclaw_tests::scenarios::{Gateway, Paired, Pending, Place, Refused, Reply, Secrets, Side};
 
-use crate::cli::{self, Cli};
+use crate::cli::{self, Cli, Home};
 use crate::install::Install;
 use crate::lane::Candidate;
 use crate::net::Hosts;
@@ -84,16 +84,14 @@ impl RealGateway {
         let dir = tempfile::Builder::new()
             .prefix("openclaw-real-gateway-")
             .tempdir()?;
-        for name in ["home", "state"] {
-            std::fs::create_dir(dir.path().join(name))?;
-        }
+        Home::make(dir.path())?;
         // Free here as well, so that it is not ours if the gateway's host should not be its own.
         let port = free_port()?;
         let prefix = ground.at_gateway();
         let token = secrets.new_token()?;
         let config = config(version, &ground, port, &token, dir.path());
         std::fs::write(dir.path().join("openclaw.json"), config.to_string())?;
-        let cli = Cli::new(prefix, install, &dir.path().join("cli"), port)?;
+        let cli = Cli::new(prefix, install, dir.path(), port);
         cli.configure(&token)?;
         let gateway = Self {
             version: version.clone(),
@@ -130,7 +128,11 @@ impl RealGateway {
             .create(true)
             .append(true)
             .open(self.log_path())?;
-        let mut command = cli::command(&self.ground.at_gateway(), &self.install, self.dir.path())?;
+        let mut command = cli::command(
+            &self.ground.at_gateway(),
+            &self.install,
+            &Home::of_gateway(self.dir.path()),
+        )?;
         command
             .args(["gateway", "run", "--port", &self.port.to_string()])
             .stdout(log.try_clone()?)
@@ -301,9 +303,13 @@ impl Gateway for RealGateway {
         })
     }
 
-    fn refused_credentials(&self) -> Reply<'_, usize> {
-        // Both generations log one such line for every connect they refuse for its credentials.
-        Box::pin(async { Ok(self.log().matches("unauthorized conn=").count()) })
+    fn refused(&self, why: Refused) -> Reply<'_, usize> {
+        // Both generations log one such line for every connect of the kind.
+        let line = match why {
+            Refused::ForCredentials => "unauthorized conn=",
+            Refused::AtAll => "closed before connect",
+        };
+        Box::pin(async move { Ok(self.log().matches(line).count()) })
     }
 
     fn log_tail(&self) -> String {

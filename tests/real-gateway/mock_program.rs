@@ -14,7 +14,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::cli;
+use crate::cli::{self, Home};
 use crate::install::{Install, install_clients};
 use crate::proxy::Proxy;
 use crate::report::say;
@@ -165,7 +165,7 @@ impl Mock {
 
     /// Runs the CLI where the mock runs, with its state directory, as `docker exec` would.
     async fn openclaw(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut command = cli::command(&[], &self.install, self.dir.path())?;
+        let mut command = cli::command(&[], &self.install, &Home::of_gateway(self.dir.path()))?;
         command
             .env("OPENCLAW_STATE_DIR", state(self.dir.path()))
             .env_remove("OPENCLAW_CONFIG_PATH")

@@ -45,7 +45,7 @@ pub enum ConfigError {
         second: String,
     },
     /// The gateway's address is not usable.
-    #[error("OPENCLAW_GATEWAY_URL: {0}")]
+    #[error("the gateway's address (OPENCLAW_GATEWAY_URL) is not usable: {0}")]
     Url(EndpointError),
     /// The device identity has no place.
     #[error("the device identity has no usable place: {0}")]

@@ -10,6 +10,7 @@ use crate::edition::{request_frame, required_scope};
 use crate::expect::Action;
 use crate::fault::What;
 use crate::rpc::{self, Outcome, Request};
+use crate::run::{self, Run, Turn};
 use crate::schema::complaints;
 use crate::server::Server;
 use crate::server::strike;
@@ -86,6 +87,7 @@ impl Connection {
                     let inner = &self.server.inner;
                     inner.broadcast(&mut inner.lock(), &name, &payload);
                 }
+                Action::Run(script) => self.begin(request, *script),
                 Action::Wait(pause) => {
                     let later = Later {
                         server: Arc::clone(&self.server),
@@ -97,6 +99,20 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Starts a run, or says why not.
+    fn begin(&self, request: &Request, script: Run) {
+        let inner = &self.server.inner;
+        let turn = run::begin(inner, &mut inner.lock(), self.id, request, script);
+        self.take_turn(request, turn);
+    }
+
+    fn take_turn(&self, request: &Request, turn: Turn) {
+        if let Some(reply) = &turn.reply {
+            self.answer_call(request, reply);
+        }
+        run::go_on(&self.server, turn.next);
     }
 
     /// A message of a client that has had its hello-ok.
@@ -144,7 +160,18 @@ impl Connection {
                     drop(guard);
                     return self.play(request, actions);
                 }
-                Ok(None) => rpc::answer(inner, state, &live, request),
+                Ok(None) => {
+                    if let Some(turn) = run::answer(inner, state, self.id, request) {
+                        drop(guard);
+                        return self.take_turn(request, turn);
+                    }
+                    let script = state.runs.script().filter(|_| run::is_run(method));
+                    if let Some(script) = script {
+                        drop(guard);
+                        return self.begin(request, script(&run::request(request)));
+                    }
+                    rpc::answer(inner, state, &live, request)
+                }
                 Err(outcome) => outcome,
             }
         };
@@ -200,6 +227,8 @@ impl Later {
                 Action::Event(name, payload) => {
                     inner.broadcast(&mut inner.lock(), &name, &payload);
                 }
+                // A run begins with the call.
+                Action::Run(_) => {}
             }
         }
     }

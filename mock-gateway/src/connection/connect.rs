@@ -101,6 +101,7 @@ impl Connection {
             scopes: admitted.scopes,
             device_id: admitted.device_id,
             by_device_token: admitted.by_device_token,
+            caps: admitted.caps,
             presence_key: admitted.presence.map(|(key, _)| key),
         };
         let Some(session) = state.sessions.get_mut(&self.id) else {

@@ -26,6 +26,7 @@ pub(crate) struct Admitted {
     pub(crate) scopes: Vec<String>,
     pub(crate) device_id: Option<String>,
     pub(crate) by_device_token: bool,
+    pub(crate) caps: Vec<String>,
     /// hello-ok's `auth`.
     pub(crate) auth: Option<Value>,
     /// The row in presence, if this client is listed there.
@@ -245,6 +246,7 @@ impl<'a> Handshake<'a> {
             scopes: self.scopes,
             device_id,
             by_device_token: method == Method::DeviceToken,
+            caps: self.connect.caps,
             auth,
             presence,
         }

@@ -17,6 +17,8 @@ pub(super) struct Connect {
     #[serde(default)]
     pub(super) scopes: Vec<String>,
     #[serde(default)]
+    pub(super) caps: Vec<String>,
+    #[serde(default)]
     pub(super) device: Option<Device>,
     #[serde(default)]
     pub(super) auth: Auth,

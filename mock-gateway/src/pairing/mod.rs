@@ -5,6 +5,7 @@ pub(crate) mod scopes;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use records::{DeviceToken, PairedDevice, PendingRequest};
 pub(crate) use store::{Ask, Change, PairingStore, RoleScopes, Stored, TokenFault};

@@ -1,5 +1,10 @@
 //! The stand-alone program, as whoever starts it sees it.
-
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
 #![cfg(unix)]
 
 mod program;
@@ -66,7 +71,7 @@ async fn sigterm_tells_the_clients_and_ends_with_0() {
         let program = Program::start(dir.path(), &["--edition", edition]).await;
         let mut session = Session::connect(&program, &token(dir.path())).await;
         let stopped = program.stop().await;
-        let (shutdown, close) = session.to_the_end().await;
+        let (shutdown, close) = session.until_closed().await;
         assert_eq!(shutdown["reason"], "gateway stopping", "{edition}");
         assert_eq!(close, (1012, "service restart".to_owned()), "{edition}");
         assert_eq!(stopped, Some(0), "{edition}");
@@ -79,7 +84,7 @@ async fn an_edited_token_counts_from_the_next_restart_on() {
     let mut program = Program::start(dir.path(), &[]).await;
     let old = token(dir.path());
     edit(dir.path(), |config| {
-        config["gateway"]["auth"]["token"] = "new".into()
+        config["gateway"]["auth"]["token"] = "new".into();
     });
 
     let mut before = Session::connect(&program, &old).await;
@@ -88,7 +93,7 @@ async fn an_edited_token_counts_from_the_next_restart_on() {
     assert_eq!(too_early.code(), "AUTH_TOKEN_MISMATCH");
 
     program.signal(RESTART);
-    let (shutdown, close) = before.to_the_end().await;
+    let (shutdown, close) = before.until_closed().await;
     assert_eq!(shutdown["reason"], "gateway restarting");
     assert_eq!(close.0, 1012);
     program.ready().await;

@@ -188,7 +188,7 @@ impl Session {
     }
 
     /// The payload of `shutdown`, and the close after it.
-    pub(crate) async fn to_the_end(&mut self) -> (Value, (u16, String)) {
+    pub(crate) async fn until_closed(&mut self) -> (Value, (u16, String)) {
         let mut shutdown = Value::Null;
         loop {
             let message = timeout(PATIENCE, self.socket.next())

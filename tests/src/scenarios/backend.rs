@@ -2,113 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::gateway::Side;
 use super::stage::Stage;
+use super::transcript::{self, Line, Printed, Transcript};
 
 /// How long a program that was told to end may take.
 const ENDING: Duration = Duration::from_secs(15);
-
-/// One state that the adapter printed.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// When it was read.
-    pub at: Instant,
-    /// The field `state`.
-    pub state: String,
-    /// The whole object.
-    pub value: Value,
-}
-
-impl Line {
-    /// A text field, or an error that names it.
-    ///
-    /// # Errors
-    ///
-    /// Where the field is missing, empty or no text.
-    pub fn text(&self, field: &str) -> anyhow::Result<&str> {
-        self.value
-            .get(field)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
-            .ok_or_else(|| {
-                anyhow!(
-                    "the {} line has no text in `{field}`: {}",
-                    self.state,
-                    self.value
-                )
-            })
-    }
-
-    /// A list of texts; nothing where the field is missing or null.
-    #[must_use]
-    pub fn list(&self, field: &str) -> Option<Vec<String>> {
-        let items = self.value.get(field)?.as_array()?;
-        Some(
-            items
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
-        )
-    }
-}
-
-/// Everything a program printed.
-#[derive(Debug, Default)]
-pub(crate) struct Printed {
-    /// Standard output as it came.
-    pub(crate) stdout: Vec<String>,
-    /// The states in it.
-    pub(crate) lines: Vec<Line>,
-    /// Standard error as it came.
-    pub(crate) stderr: Vec<String>,
-    /// What was not as the contract says.
-    pub(crate) faults: Vec<String>,
-    ended: bool,
-}
-
-impl Printed {
-    fn stdout_line(&mut self, at: Instant, text: String) {
-        match serde_json::from_str::<Value>(&text) {
-            Ok(value) => match value.get("state").and_then(Value::as_str) {
-                Some(state) => {
-                    let state = state.to_owned();
-                    self.lines.push(Line { at, state, value });
-                }
-                None => self
-                    .faults
-                    .push(format!("a line on stdout without a state: {text}")),
-            },
-            Err(error) => self
-                .faults
-                .push(format!("a line on stdout is not JSON ({error}): {text}")),
-        }
-        self.stdout.push(text);
-    }
-}
-
-/// What a program printed, shared with whoever reports on it.
-#[derive(Debug)]
-pub(crate) struct Transcript {
-    pub(crate) name: String,
-    printed: Mutex<Printed>,
-}
-
-impl Transcript {
-    pub(crate) fn read(&self) -> MutexGuard<'_, Printed> {
-        self.printed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Where the shared token comes from.
 #[derive(Debug, Clone)]
@@ -128,6 +36,7 @@ pub struct Launch<'a> {
     name: String,
     side: Side,
     credential: Credential,
+    command: &'static [&'static str],
     arguments: Vec<String>,
 }
 
@@ -138,6 +47,7 @@ impl<'a> Launch<'a> {
             name: name.to_owned(),
             side: Side::Remote,
             credential: Credential::Variable(stage.gateway().token()),
+            command: &["connect"],
             arguments: Vec::new(),
         }
     }
@@ -153,6 +63,13 @@ impl<'a> Launch<'a> {
     #[must_use]
     pub fn credential(mut self, credential: Credential) -> Self {
         self.credential = credential;
+        self
+    }
+
+    /// Asks for the list of devices instead of connecting for its own sake.
+    #[must_use]
+    pub fn devices_list(mut self) -> Self {
+        self.command = &["devices", "list"];
         self
     }
 
@@ -179,7 +96,7 @@ impl<'a> Launch<'a> {
         self
     }
 
-    /// Starts `openclaw-adapter connect`.
+    /// Starts `openclaw-adapter`.
     ///
     /// # Errors
     ///
@@ -195,7 +112,7 @@ impl<'a> Launch<'a> {
         let mut command = Command::new(first);
         command
             .args(rest)
-            .arg("connect")
+            .args(self.command)
             .arg("--json")
             .args(&self.arguments)
             .args(
@@ -228,15 +145,17 @@ impl<'a> Launch<'a> {
         let mut child = command
             .spawn()
             .with_context(|| format!("start {}", first.to_string_lossy()))?;
-        let transcript = Arc::new(Transcript {
-            name: self.name.clone(),
-            printed: Mutex::default(),
-        });
+        let transcript = Arc::new(Transcript::new(&self.name));
         self.stage.keep(Arc::clone(&transcript));
         let (changed, seen) = watch::channel(());
         let stdout = child.stdout.take().context("the program's stdout")?;
         let stderr = child.stderr.take().context("the program's stderr")?;
-        let reader = tokio::spawn(read(stdout, stderr, Arc::clone(&transcript), changed));
+        let reader = tokio::spawn(transcript::read(
+            stdout,
+            stderr,
+            Arc::clone(&transcript),
+            changed,
+        ));
         Ok(Backend {
             child,
             cursor: 0,
@@ -246,32 +165,6 @@ impl<'a> Launch<'a> {
             transcript,
         })
     }
-}
-
-/// Reads both outputs to their ends.
-async fn read(
-    stdout: impl AsyncRead + Unpin,
-    stderr: impl AsyncRead + Unpin,
-    transcript: Arc<Transcript>,
-    changed: watch::Sender<()>,
-) {
-    let out = async {
-        let mut lines = BufReader::new(stdout).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            transcript.read().stdout_line(Instant::now(), line);
-            changed.send_replace(());
-        }
-    };
-    let err = async {
-        let mut lines = BufReader::new(stderr).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            transcript.read().stderr.push(line);
-            changed.send_replace(());
-        }
-    };
-    tokio::join!(out, err);
-    transcript.read().ended = true;
-    changed.send_replace(());
 }
 
 /// A running backend. It is killed when dropped.
@@ -424,6 +317,12 @@ impl Backend {
             .iter()
             .filter(|line| line.contains("WARN") && words.iter().all(|word| line.contains(word)))
             .count()
+    }
+
+    /// The answers a command printed.
+    #[must_use]
+    pub fn answers(&self) -> Vec<Value> {
+        self.transcript.read().answers.clone()
     }
 
     /// All of stderr so far.

@@ -81,6 +81,15 @@ pub struct Paired {
     pub scopes: Vec<String>,
 }
 
+/// Which refused connects to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Those with a wrong token or password.
+    ForCredentials,
+    /// All of them, whatever the reason.
+    AtAll,
+}
+
 /// A gateway under test and the operator beside it.
 pub trait Gateway: Send + Sync {
     /// The version, as npm names it.
@@ -142,8 +151,8 @@ pub trait Gateway: Send + Sync {
     /// Lets this much time pass for the gateway.
     fn pass_time(&self, time: Duration) -> Reply<'_, ()>;
 
-    /// How many connects it has refused for their token or password so far.
-    fn refused_credentials(&self) -> Reply<'_, usize>;
+    /// How many connects it has refused so far.
+    fn refused(&self, why: Refused) -> Reply<'_, usize>;
 
     /// The end of its log, for a failure report.
     fn log_tail(&self) -> String;

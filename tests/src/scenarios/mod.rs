@@ -17,15 +17,17 @@ mod run;
 mod secrets;
 mod stage;
 mod tokens;
+mod transcript;
 
 use std::time::Duration;
 
-pub use backend::{Backend, Credential, Launch, Line};
-pub use gateway::{Gateway, Paired, Pending, Place, Release, Reply, Side};
+pub use backend::{Backend, Credential, Launch};
+pub use gateway::{Gateway, Paired, Pending, Place, Refused, Release, Reply, Side};
 pub use program::adapter_program;
 pub use run::{Outcome, Report, run};
 pub use secrets::Secrets;
 pub use stage::Stage;
+pub use transcript::Line;
 
 /// How long a state may take to come where nothing but the programs themselves is waited for.
 ///
@@ -42,7 +44,8 @@ pub enum Manner {
     Gentle,
     /// As gentle, but takes minutes: it runs beside the others.
     Slow,
-    /// Stops the gateway, changes its token or anything else its other clients would notice.
+    /// Stops the gateway, changes its token or anything else its other clients would notice, or
+    /// counts what the gateway sees of all of them.
     Rough,
 }
 
@@ -133,7 +136,7 @@ pub const ALL: &[Scenario] = &[
     Scenario {
         name: "gateway-sigterm",
         row: "the gateway is stopped with SIGTERM and started again",
-        shows: "ready again by itself",
+        shows: "ready again by itself; no request lost silently",
         manner: Manner::Rough,
         limit: minutes(6),
         applies: everywhere,
@@ -257,7 +260,7 @@ pub const ALL: &[Scenario] = &[
         name: "signature-version",
         row: "a v3-only or v2-only world",
         shows: "ready, whichever device signature the gateway reads",
-        manner: Manner::Gentle,
+        manner: Manner::Rough,
         limit: minutes(4),
         applies: everywhere,
         run: |stage| Box::pin(places::signature_version(stage)),

@@ -5,10 +5,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
-use super::backend::{Backend, Line};
-use super::gateway::Release;
+use super::backend::Backend;
+use super::gateway::{Release, Side};
 use super::stage::Stage;
+use super::transcript::Line;
 use super::{BACK_AGAIN, SOON};
+
+/// Exit codes of a call that was not answered, and says so.
+const UNREACHABLE: i32 = 13;
+const CALL_REFUSED: i32 = 15;
+const CONNECTION_LOST: i32 = 16;
 
 /// What 2026.9.6 hints at while it starts; measured.
 const START_HINT_MS: u64 = 500;
@@ -81,14 +87,51 @@ async fn back_again(stage: &Stage, backend: &mut Backend) -> anyhow::Result<Dura
 
 pub(super) async fn gateway_stopped(stage: &Stage) -> anyhow::Result<String> {
     let (mut backend, _) = stage.connected("backend").await?;
-    stage.gateway().stop().await?;
-    backend.state("backing_off", SOON).await?;
-    let took = back_again(stage, &mut backend).await?;
+    // One caller that is known to work, then some whose calls the stop falls into.
+    let (code, _) = call(stage, "caller").await?;
+    ensure!(
+        code == 0,
+        "a call to a gateway that is well ended with {code}"
+    );
+    let callers = ["caller-1", "caller-2", "caller-3"];
+    let away_and_back = async {
+        stage.gateway().stop().await?;
+        backend.state("backing_off", SOON).await?;
+        back_again(stage, &mut backend).await
+    };
+    let calls = futures_util::future::try_join_all(callers.map(|name| call(stage, name)));
+    let (took, calls) = tokio::try_join!(away_and_back, calls)?;
+    for (code, answered) in calls {
+        match code {
+            0 => ensure!(answered, "a call ended with 0 and no answer"),
+            UNREACHABLE | CALL_REFUSED | CONNECTION_LOST => {}
+            other => bail!("a call during the stop ended with {other}"),
+        }
+    }
     backend.terminate().await?;
     Ok(format!(
-        "ready {:.1} s after it listens again",
+        "ready {:.1} s after it listens again, no call lost silently",
         took.as_secs_f64()
     ))
+}
+
+/// Asks for the list of devices from the gateway's own loopback: the exit code, and whether there
+/// was an answer. Without one the program has to say why.
+async fn call(stage: &Stage, name: &str) -> anyhow::Result<(i32, bool)> {
+    let mut caller = stage.backend(name).on(Side::Local).devices_list().start()?;
+    let code = caller.exit(BACK_AGAIN).await?;
+    let answered = caller
+        .answers()
+        .iter()
+        .any(|answer| answer.get("paired").is_some_and(Value::is_array));
+    if !answered {
+        let lines = caller.lines();
+        let stopped = lines.iter().find(|line| line.state == "stopped");
+        stopped
+            .with_context(|| format!("{name} ended with {code} and did not say why"))?
+            .text("message")?;
+    }
+    Ok((code, answered))
 }
 
 pub(super) async fn gateway_killed(stage: &Stage) -> anyhow::Result<String> {

@@ -1,5 +1,6 @@
 //! Running one scenario to a verdict.
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +24,18 @@ pub enum Outcome {
     /// The gateway cannot show it; why.
     Skipped(String),
 }
+
+/// Why a scenario turned out, half-way, to be nothing this gateway can show.
+#[derive(Debug)]
+pub(crate) struct CannotShow(pub(crate) String);
+
+impl fmt::Display for CannotShow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for CannotShow {}
 
 /// A scenario's outcome and the time it took.
 #[derive(Debug, Clone)]
@@ -86,6 +99,9 @@ async fn attempt(
         Ok(Err(_)) => anyhow!("the scenario itself panicked"),
         Err(_) => anyhow!("not done within {:?}", scenario.limit),
     };
+    if let Some(reason) = error.downcast_ref::<CannotShow>() {
+        return Outcome::Skipped(secrets.redact(&reason.0));
+    }
     Outcome::Failed(format!(
         "{}\n{}  gateway {}:\n{}",
         secrets.redact(&format!("{error:#}")),

@@ -9,9 +9,10 @@ use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
 use super::SOON;
-use super::backend::{Backend, Launch, Line, Transcript};
+use super::backend::{Backend, Launch};
 use super::gateway::{Gateway, Pending};
 use super::secrets::Secrets;
+use super::transcript::{Line, Transcript};
 
 /// The states of the contract.
 const STATES: [&str; 5] = [

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 
 use super::backend::{Backend, Credential};
+use super::gateway::Refused;
 use super::stage::Stage;
 use super::{BACK_AGAIN, SOON};
 
@@ -16,7 +17,7 @@ const CONFIGURATION: i32 = 2;
 const VARIABLE: &str = "OPENCLAW_GATEWAY_TOKEN";
 
 pub(super) async fn wrong_for_a_new_device(stage: &Stage) -> anyhow::Result<String> {
-    let refused_before = stage.gateway().refused_credentials().await?;
+    let refused_before = stage.gateway().refused(Refused::ForCredentials).await?;
     let mut backend = stage
         .backend("backend")
         .credential(Credential::Variable(stage.other_token()?))
@@ -31,12 +32,13 @@ pub(super) async fn wrong_for_a_new_device(stage: &Stage) -> anyhow::Result<Stri
         "exit code {code}, not {TOKEN_REFUSED}"
     );
 
-    let attempts = backend.count("connecting");
+    // One that found the gateway not ready to judge anything does not count.
+    let attempts = backend.count("connecting") - backend.count("backing_off");
     ensure!(
         attempts <= 2,
         "{attempts} attempts with a token that is wrong"
     );
-    let refused = stage.gateway().refused_credentials().await? - refused_before;
+    let refused = stage.gateway().refused(Refused::ForCredentials).await? - refused_before;
     ensure!(
         (1..=2).contains(&refused),
         "the gateway refused {refused} connects for their token"

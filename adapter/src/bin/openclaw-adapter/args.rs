@@ -66,6 +66,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Identity(Identity),
     /// See and decide which devices may connect
+    ///
+    /// Run it on the gateway's own host, through its loopback address: there no approval is needed.
+    /// Anywhere else this operator's own device has to be approved first; it is not the backend's.
     #[command(subcommand)]
     Devices(Devices),
 }

@@ -1,6 +1,7 @@
 //! `openclaw-adapter connect`.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use openclaw_adapter::{Client, ConfigBuilder, ConnectionState, PairingPolicy, StopReason};
@@ -43,20 +44,23 @@ pub(crate) async fn run(
     let mut signals = Signals::listen()?;
     let resumes = config.can_reread_token() && (args.hold || args.wait.is_some() && !once);
     let client = Client::start(config);
-    let deadline = args
-        .wait
-        .map(|wait| Instant::now() + if once { ONE_ATTEMPT } else { wait });
+    let limit = if once { Some(ONE_ATTEMPT) } else { args.wait };
+    let deadline = limit.map(|limit| Instant::now() + limit);
     let mut reached = false;
     let exit = loop {
         tokio::select! {
             biased;
             signal = signals.next() => break if args.hold { Exit::Done } else { signal },
             Some(state) = changes.recv() => {
+                if once && let ConnectionState::BackingOff { cause, .. } = &state {
+                    // The state would promise another attempt.
+                    output.unreachable(&cause.to_string())?;
+                    break Exit::Unreachable;
+                }
                 output.state(&state)?;
                 match &state {
                     ConnectionState::Ready { .. } if !args.hold => break Exit::Done,
                     ConnectionState::Ready { .. } => reached = true,
-                    ConnectionState::BackingOff { .. } if once => break Exit::Unreachable,
                     ConnectionState::Stopped { reason } => {
                         let waits_for_file = resumes && is_about_the_token(reason);
                         if !waits_for_file {
@@ -67,12 +71,32 @@ pub(crate) async fn run(
                 }
             }
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() && !reached => {
-                break Exit::of_state(&client.state().borrow());
+                let state = client.state().borrow().clone();
+                too_late(output, &state, limit.unwrap_or_default())?;
+                break Exit::of_state(&state);
             }
         }
     };
     client.close().await;
     Ok(exit)
+}
+
+/// Says what stood in the way when the time was over.
+fn too_late(output: Output, state: &ConnectionState, limit: Duration) -> io::Result<()> {
+    match state {
+        ConnectionState::AwaitingApproval { pairing, .. } => {
+            let reason = StopReason::PairingNotApproved(Arc::clone(pairing));
+            output.stopped(reason.kind(), &reason.to_string(), &reason.fix())
+        }
+        ConnectionState::BackingOff { cause, .. } => {
+            output.unreachable(&format!("not ready within {limit:?}: {cause}"))
+        }
+        ConnectionState::Connecting { .. } => {
+            output.unreachable(&format!("no answer from the gateway within {limit:?}"))
+        }
+        // Ready, or stopped for a reason that was said already.
+        _ => Ok(()),
+    }
 }
 
 /// Whether another token in the token's file would make the client go on.

@@ -7,15 +7,17 @@ use std::io;
 use std::time::Duration;
 
 use openclaw_adapter::{
-    Client, ConfigBuilder, DeviceList, Error, FileStore, PairingPolicy, StopReason,
+    Client, ConfigBuilder, ConnectionState, DeviceList, Error, FileStore, GatewayError,
+    PairingPolicy, StopReason, TransportErrorKind,
 };
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::args::{Devices, Scopes};
 use crate::exit::Exit;
 use crate::output::{Output, plain};
 
-/// How long to try to get through to the gateway.
+/// How long a gateway that is about to be there is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAIRING: &str = "operator.pairing";
 
@@ -54,18 +56,18 @@ pub(crate) async fn run(
             Ok(Exit::Done)
         }
         Err(Failure::Unreachable(message)) => {
-            output.stopped("unreachable", &message, "")?;
+            output.unreachable(&message)?;
             Ok(Exit::Unreachable)
         }
         Err(Failure::Call(error)) => {
-            let (kind, fix) = advice(&error);
+            let (kind, fix) = advice(command, &error);
             output.stopped(kind, &error.to_string(), &fix)?;
             Ok(Exit::of_error(&error))
         }
     }
 }
 
-fn advice(error: &Error) -> (&'static str, String) {
+fn advice(command: &Devices, error: &Error) -> (&'static str, String) {
     match error {
         Error::PairingRequired(pairing) => (
             "pairing_not_approved",
@@ -78,8 +80,22 @@ fn advice(error: &Error) -> (&'static str, String) {
         Error::UpgradeRefused(refusal) => ("upgrade_refused", refusal.fix()),
         Error::Identity(error) => ("identity", StopReason::Identity(error.clone()).fix()),
         Error::Config(_) => ("config", String::new()),
-        Error::Call { .. } | Error::Unsupported { .. } => ("call_refused", String::new()),
+        Error::Unsupported { .. } => (
+            "call_refused",
+            "This gateway is of the generation of 2026.2.9: delete the device from devices/paired.json in the gateway's state directory. It counts from the device's next login on.".to_owned(),
+        ),
+        Error::Call { error, .. } => ("call_refused", after_refusal(command, error)),
         _ => ("connection_lost", String::new()),
+    }
+}
+
+/// What to do after the gateway refused a call; it does not say whether an id exists.
+fn after_refusal(command: &Devices, error: &GatewayError) -> String {
+    match command {
+        _ if error.missing_scope().is_some() => String::new(),
+        Devices::List => String::new(),
+        Devices::Approve { .. } | Devices::Reject { .. } => "Check the request id with `openclaw-adapter devices list`: a request ends after five minutes without its device, and another one has another id.".to_owned(),
+        Devices::Remove { .. } => "Check the device id with `openclaw-adapter devices list`: it is needed in full.".to_owned(),
     }
 }
 
@@ -141,16 +157,43 @@ async fn act(
 async fn connect(builder: ConfigBuilder, scopes: Vec<String>) -> Result<Client, Failure> {
     let config = builder.scopes(scopes).build().map_err(Error::from)?;
     let client = Client::start(config);
-    match tokio::time::timeout(PATIENCE, client.ready()).await {
-        Ok(Ok(_)) => Ok(client),
-        Ok(Err(error)) => Err(Failure::Call(error)),
-        Err(_) => {
-            let message = match &*client.state().borrow() {
-                openclaw_adapter::ConnectionState::BackingOff { cause, .. } => cause.to_string(),
-                _ => format!("no answer from the gateway within {PATIENCE:?}"),
-            };
-            Err(Failure::Unreachable(message))
+    match timeout(PATIENCE, reached(&client)).await {
+        Ok(reached) => reached.map(|()| client),
+        Err(_) => Err(Failure::Unreachable(format!(
+            "no answer from the gateway within {PATIENCE:?}"
+        ))),
+    }
+}
+
+/// Waits until the gateway lets us in. A person waits with us: what a later attempt may mend is not
+/// waited for, unless the gateway itself says that it is about to be there.
+async fn reached(client: &Client) -> Result<(), Failure> {
+    let mut state = client.state();
+    loop {
+        match &*state.borrow_and_update() {
+            ConnectionState::BackingOff { cause, .. } if !is_coming(cause) => {
+                return Err(Failure::Unreachable(cause.to_string()));
+            }
+            ConnectionState::Ready { .. } | ConnectionState::Stopped { .. } => break,
+            _ => {}
         }
+        if state.changed().await.is_err() {
+            break;
+        }
+    }
+    client.ready().await?;
+    Ok(())
+}
+
+fn is_coming(cause: &Error) -> bool {
+    match cause {
+        Error::Transport(error) => matches!(
+            error.kind(),
+            TransportErrorKind::Unavailable | TransportErrorKind::Restarting
+        ),
+        // Only a busy gateway or proxy is asked again at all.
+        Error::UpgradeRefused(_) => true,
+        _ => false,
     }
 }
 

@@ -81,6 +81,15 @@ impl Output {
         }
     }
 
+    /// Says that the gateway was not reached.
+    pub(crate) fn unreachable(self, message: &str) -> io::Result<()> {
+        self.stopped(
+            "unreachable",
+            message,
+            "Check that the gateway runs, and that OPENCLAW_GATEWAY_URL is its address.",
+        )
+    }
+
     /// Says that the configuration is not usable.
     pub(crate) fn config(self, error: &ConfigError) -> io::Result<()> {
         let fix = error.fix().unwrap_or_default();

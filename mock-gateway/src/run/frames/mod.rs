@@ -1,0 +1,200 @@
+//! What a run says in each edition.
+
+mod new;
+mod old;
+mod place;
+mod result;
+mod session_row;
+
+use serde_json::{Value, json};
+
+use super::book::{Kind, Record, SessionBook, Waited};
+use super::script::{RunRequest, Tool};
+use crate::edition::Edition;
+use crate::wire::{ErrorShape, Reply};
+
+pub(crate) use place::Place;
+
+/// The provider and the model that play the runs.
+pub(crate) const PROVIDER: &str = "mock";
+pub(crate) const MODEL: &str = "mock-1";
+
+/// An event, and who gets it.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// Every client that may see events of this name.
+    All(&'static str, Value),
+    /// The connection that started the run, if it asked for tool events.
+    Starter(&'static str, Value),
+}
+
+/// The end of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Closing {
+    /// Events before those who wait are told.
+    pub(crate) events: Vec<Said>,
+    pub(crate) waited: Option<Waited>,
+    /// Events after that.
+    pub(crate) last_events: Vec<Said>,
+    /// What the key is answered from now on, and for `agent` the final answer of the run.
+    pub(crate) reply: Option<Reply>,
+    /// The rows that history gets.
+    pub(crate) rows: Vec<Value>,
+}
+
+/// A tool that is at work.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) id: String,
+    pub(crate) tool: Tool,
+    pub(crate) started_at: u64,
+}
+
+/// Everything about runs that differs between editions.
+pub(crate) trait Dialect: Sync {
+    /// How often a provider's internal error is tried again.
+    fn attempts(&self) -> u32;
+    /// Whether `agent` runs can be aborted.
+    fn aborts_agent_runs(&self) -> bool;
+    /// Whether only the starter, its device and administrators may abort.
+    fn aborts_need_owner(&self) -> bool;
+    /// Whether another message under the same key of `chat.send` is an error.
+    fn checks_message(&self) -> bool;
+    /// Whether a message for a busy session is answered in the run that works there.
+    fn steers_messages(&self) -> bool;
+    /// Whether tool events need a `verboseLevel`.
+    fn tools_need_verbose(&self) -> bool;
+    /// Whether history shows nothing of a run before its end.
+    fn writes_history_at_the_end(&self) -> bool;
+
+    /// Where a run happens.
+    fn place(&self, kind: Kind, wanted: &RunRequest) -> Result<Place, ErrorShape>;
+    /// How long it may take.
+    fn timeout_ms(&self, kind: Kind, params: &Value) -> Option<u64>;
+    /// The first answer of `agent`.
+    fn accepted(&self, run: &Record) -> Value;
+    /// The answer to a key whose `agent` run goes on.
+    fn again(&self, run: &Record) -> Value;
+    /// The answer to a key whose `chat.send` run is over.
+    fn chat_replay(&self, run: &Record, reply: Reply) -> Reply;
+
+    /// Up to the model's first word. The rows go to history.
+    fn opening(&self, run: &mut Record, now: u64) -> (Vec<Said>, Vec<Value>);
+    fn delta(&self, run: &mut Record, piece: &str, now: u64) -> Vec<Said>;
+    fn tool_begins(&self, run: &mut Record, call: &Call, now: u64) -> Vec<Said>;
+    fn tool_ends(
+        &self,
+        run: &mut Record,
+        call: &Call,
+        verbose: &str,
+        now: u64,
+    ) -> (Vec<Said>, Vec<Value>);
+    /// The model has said its text.
+    fn turn_ends(&self, run: &mut Record, now: u64) -> Vec<Said>;
+    /// The next message of the session is answered in the same run.
+    fn steers(&self, run: &mut Record, queued: &mut Record, now: u64) -> (Vec<Said>, Vec<Value>);
+    fn done(&self, run: &mut Record, now: u64) -> Closing;
+    /// One of several attempts failed; another one begins after a pause.
+    fn attempt_fails(
+        &self,
+        run: &mut Record,
+        attempt: (u32, u32),
+        message: &str,
+        now: u64,
+    ) -> Closing;
+    fn attempt_begins(&self, run: &mut Record, now: u64) -> Vec<Said>;
+    fn failed(&self, run: &mut Record, attempts: u32, message: &str, now: u64) -> Closing;
+    fn timed_out(&self, run: &mut Record, now: u64) -> Closing;
+    /// What an abort says before it is answered.
+    fn aborted(&self, run: &mut Record, reason: &'static str, now: u64) -> Closing;
+    /// What it says after that.
+    fn settled(&self, run: &mut Record, now: u64) -> Closing;
+    /// A second message for a session that is busy, answered under a new run id later.
+    fn queued_elsewhere(&self, run: &mut Record, now: u64) -> Closing;
+    /// What waits for such a message are told once it is answered, if ever.
+    fn answered_elsewhere(&self, run: &Record) -> Option<Waited>;
+
+    /// The answer of `chat.history`.
+    fn history(&self, view: &View<'_>) -> Value;
+}
+
+/// What `chat.history` shows.
+pub(crate) struct View<'a> {
+    pub(crate) session_key: &'a str,
+    pub(crate) session: Option<&'a SessionBook>,
+    pub(crate) messages: Vec<Value>,
+    pub(crate) total: usize,
+    pub(crate) active: Option<&'a Record>,
+    pub(crate) last: Option<&'a Record>,
+    pub(crate) now: u64,
+}
+
+pub(crate) fn dialect(edition: Edition) -> &'static dyn Dialect {
+    match edition {
+        Edition::V2026_2_9 => &old::Old,
+        Edition::V2026_9_6 => &new::New,
+    }
+}
+
+/// An assistant's message in a `chat` event.
+fn chat_message(text: &str, now: u64) -> Value {
+    json!({"role": "assistant", "content": [{"type": "text", "text": text}], "timestamp": now})
+}
+
+/// A row of history about something the model said.
+fn assistant_row(content: Value, usage: (u64, u64), stop_reason: &str, now: u64) -> Value {
+    let (input, output) = usage;
+    json!({
+        "role": "assistant", "content": content, "api": "openai-completions", "provider": PROVIDER,
+        "model": MODEL, "stopReason": stop_reason, "timestamp": now,
+        "usage": {
+            "input": input, "output": output, "cacheRead": 0, "cacheWrite": 0,
+            "totalTokens": input + output,
+            "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0},
+        },
+    })
+}
+
+/// The parts of an answer, with what was thought before it.
+fn answer_parts(run: &Record) -> Value {
+    let thought = run
+        .script
+        .reasoning
+        .iter()
+        .map(|reasoning| json!({"type": "thinking", "thinking": reasoning}));
+    let text = Some(&run.turn_text).filter(|text| !text.is_empty());
+    thought
+        .chain(text.map(|text| json!({"type": "text", "text": text})))
+        .collect()
+}
+
+/// A row about a call of a tool.
+fn call_parts(call: &Call) -> Value {
+    json!([{
+        "type": "toolCall", "id": call.id, "name": call.tool.name, "arguments": call.tool.args,
+    }])
+}
+
+/// A row about what a tool gave.
+fn tool_row(call: &Call, now: u64) -> Value {
+    json!({
+        "role": "toolResult", "toolCallId": call.id, "toolName": call.tool.name,
+        "content": [{"type": "text", "text": call.tool.result}], "isError": call.tool.is_error,
+        "timestamp": now,
+    })
+}
+
+/// What both editions show about the arguments of a tool that they know.
+fn tool_meta(tool: &Tool) -> Option<String> {
+    let argument = |name: &str| tool.args.get(name).and_then(Value::as_str);
+    match tool.name.as_str() {
+        "read" => argument("path").map(|path| format!("from {path}")),
+        "exec" => argument("command").map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// The answer of `agent.wait` that says nothing.
+pub(crate) fn not_yet(run_id: &str) -> Value {
+    json!({"runId": run_id, "status": "timeout"})
+}

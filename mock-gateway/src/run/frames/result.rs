@@ -1,0 +1,157 @@
+//! The final answers of `agent`.
+//!
+//! The gateway reports on its prompt, its skills and its tools here. The mock has none, so these lists are
+//! empty; the fields are all there.
+
+use serde_json::{Value, json};
+
+use super::super::book::Record;
+use super::{Call, MODEL, PROVIDER};
+
+/// What a tool gave.
+pub(super) fn tool_result(call: &Call) -> Value {
+    let details = if call.tool.name == "read" && !call.tool.is_error {
+        json!({"kind": "text", "content": call.tool.result})
+    } else {
+        json!({})
+    };
+    json!({"content": [{"type": "text", "text": call.tool.result}], "details": details})
+}
+
+/// What 2026.9.6 says about how a run went.
+pub(super) fn receipt(run: &Record, is_terminal: bool) -> Value {
+    let mut receipt = json!({
+        "runId": run.run_id, "sessionId": run.session_id, "turnId": run.run_id,
+        "requested": {"provider": PROVIDER, "model": MODEL},
+        "effective": {"provider": PROVIDER, "model": MODEL, "responseModel": MODEL},
+        "successfulToolNames": run.tools, "rerouted": false,
+    });
+    if is_terminal {
+        let disposition = if run.text.is_empty() {
+            "empty"
+        } else {
+            "visible"
+        };
+        receipt["terminalDisposition"] = disposition.into();
+    }
+    receipt
+}
+
+fn prompt_report(run: &Record, now: u64) -> Value {
+    json!({
+        "source": "run", "generatedAt": now, "sessionId": run.session_id,
+        "sessionKey": run.session_key, "provider": PROVIDER, "model": MODEL,
+        "workspaceDir": "/home/node/.openclaw/workspace", "bootstrapMaxChars": 20000,
+        "sandbox": {"mode": "off", "sandboxed": false},
+        "systemPrompt": {"chars": 0, "projectContextChars": 0, "nonProjectContextChars": 0},
+        "injectedWorkspaceFiles": [],
+        "skills": {"promptChars": 0, "entries": []},
+        "tools": {"listChars": 0, "schemaChars": 0, "entries": []},
+    })
+}
+
+/// `result.meta` of 2026.2.9.
+pub(super) fn old_meta(run: &Record, aborted: bool, usage: Option<(u64, u64)>, now: u64) -> Value {
+    let mut agent = json!({"sessionId": run.session_id, "provider": PROVIDER, "model": MODEL});
+    if let Some((input, output)) = usage {
+        agent["usage"] = json!({"input": input, "output": output, "total": input + output});
+    }
+    json!({
+        "durationMs": now.saturating_sub(run.accepted_at), "agentMeta": agent, "aborted": aborted,
+        "systemPromptReport": prompt_report(run, now),
+    })
+}
+
+fn new_agent_meta(run: &Record, now: u64) -> Value {
+    let (input, output) = run.script.usage;
+    let (all_input, all_output) = run.tokens();
+    json!({
+        "sessionId": run.session_id, "sessionFile": run.session_key, "provider": PROVIDER,
+        "model": MODEL, "contextTokens": 128_000, "contextTokensSource": "resolved",
+        "agentHarnessId": "openclaw",
+        "credentialSource": {
+            "kind": "direct", "evidence": "provider-config", "authorization": "declared",
+        },
+        "usage": {
+            "input": all_input, "output": all_output, "cacheRead": 0, "cacheWrite": 0,
+            "total": all_input + all_output, "cost": {"total": 0},
+        },
+        "lastCallUsage": {
+            "input": input, "output": output, "cacheRead": 0, "cacheWrite": 0, "cost": {"total": 0},
+            "total": input + output,
+        },
+        "promptTokens": input,
+        "contextBudgetStatus": {
+            "schemaVersion": 1, "source": "pre-prompt-estimate", "updatedAt": now,
+            "provider": PROVIDER, "model": MODEL, "route": "fits", "shouldCompact": false,
+            "estimatedPromptTokens": input, "contextTokenBudget": 128_000,
+            "promptBudgetBeforeReserve": 108_000, "reserveTokens": 20_000,
+            "effectiveReserveTokens": 20_000,
+            "remainingPromptBudgetTokens": 108_000_u64.saturating_sub(input), "overflowTokens": 0,
+            "toolResultReducibleChars": 0, "messageCount": 0, "unwindowedMessageCount": 0,
+            "sessionId": run.session_id,
+        },
+        "codeModeEngaged": false, "assistantTurns": run.turn,
+        "bridgeCalls": {"search": 0, "describe": 0, "call": 0}, "costUsd": 0,
+        "terminalReceipt": receipt(run, false),
+    })
+}
+
+fn new_meta(run: &Record, now: u64) -> Value {
+    let mut report = prompt_report(run, now);
+    report["bootstrapTotalMaxChars"] = 60_000.into();
+    report["bootstrapTruncation"] = json!({
+        "warningMode": "always", "warningShown": false, "truncatedFiles": 0, "nearLimitFiles": 0,
+        "totalNearLimit": false,
+    });
+    report["currentTurn"] = json!({
+        "promptChars": run.message.chars().count(), "runtimeContextChars": 0,
+        "modelOnlyPromptChars": 0,
+    });
+    json!({
+        "durationMs": now.saturating_sub(run.accepted_at), "agentMeta": new_agent_meta(run, now),
+        "aborted": false, "systemPromptReport": report, "finalPromptText": run.message,
+        "finalAssistantVisibleText": run.text, "finalAssistantRawText": run.text,
+        "replayInvalid": false, "livenessState": "working", "stopReason": "stop",
+        "executionTrace": {
+            "winnerProvider": PROVIDER, "winnerModel": MODEL,
+            "attempts": [{
+                "provider": PROVIDER, "model": MODEL, "result": "success", "stage": "assistant",
+            }],
+            "fallbackUsed": false, "runner": "embedded",
+        },
+        "requestShaping": {"thinking": "off"},
+        "completion": {"stopReason": "stop", "finishReason": "stop"},
+    })
+}
+
+/// The final answer of 2026.9.6.
+pub(super) fn new_result(run: &Record, now: u64) -> Value {
+    let payloads = if run.text.is_empty() {
+        json!([])
+    } else {
+        json!([{"text": run.text, "mediaUrl": null}])
+    };
+    json!({
+        "runId": run.run_id, "status": "ok", "summary": "completed",
+        "result": {
+            "payloads": payloads, "meta": new_meta(run, now), "sourceReplyDeliveryState": "missing",
+        },
+    })
+}
+
+/// The final answer of 2026.9.6 to a run that took too long.
+pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
+    let mut payload = json!({
+        "runId": run.run_id, "status": "timeout", "summary": "aborted", "timeoutPhase": "provider",
+        "providerStarted": true,
+    });
+    if run.kind == super::super::book::Kind::Agent {
+        let mut meta = new_meta(run, now);
+        meta["modelFallbackStopReason"] = "agent_run_terminal_timeout".into();
+        payload["result"] = json!({
+            "payloads": [{"text": message, "isError": true, "mediaUrl": null}], "meta": meta,
+        });
+    }
+    payload
+}

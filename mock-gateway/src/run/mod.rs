@@ -1,0 +1,14 @@
+//! Agent runs that follow a script: `agent`, `chat.send` and what goes with them.
+
+mod abort;
+mod book;
+mod calls;
+mod frames;
+mod history;
+mod play;
+mod script;
+mod wait;
+
+pub(crate) use book::Runs;
+pub(crate) use calls::{Turn, answer, begin, go_on, is_run, request};
+pub use script::{Run, RunRequest};

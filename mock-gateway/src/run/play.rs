@@ -1,0 +1,479 @@
+//! Playing a run: its events, its pauses, its end.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::book::{Kind, Record};
+use super::frames::{Call, Closing, Dialect, Said, dialect};
+use super::script::{Ending, Run, Tool};
+use crate::server::Server;
+use crate::state::{Inner, State};
+use crate::wire::{self, ErrorShape, Reply};
+use crate::ws::Out;
+
+const TOOL_EVENTS: &str = "tool-events";
+
+/// Why a run does not go on as its script says.
+enum Stop {
+    /// The process that ran it is gone.
+    Gone,
+    Aborted,
+    TimedOut,
+}
+
+/// One run may bring about the next.
+type Playing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+struct Player {
+    server: Arc<Server>,
+    dialect: &'static dyn Dialect,
+    id: u64,
+    script: Arc<Run>,
+    stop: Arc<Notify>,
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
+}
+
+/// Plays a run to its end.
+pub(super) fn play(server: Arc<Server>, id: u64) -> Playing {
+    Box::pin(play_one(server, id))
+}
+
+async fn play_one(server: Arc<Server>, id: u64) {
+    let player = {
+        let state = server.inner.lock();
+        let Some(record) = state.runs.get(id) else {
+            return;
+        };
+        Player {
+            dialect: dialect(server.inner.edition()),
+            id,
+            script: Arc::clone(&record.script),
+            stop: Arc::clone(&record.stop),
+            timeout: record.timeout_ms.map(Duration::from_millis),
+            deadline: None,
+            server: Arc::clone(&server),
+        }
+    };
+    let stray = player.play().await;
+    for id in stray {
+        server.spawn(play(Arc::clone(&server), id));
+    }
+}
+
+/// Sends an event to whom it is for.
+pub(super) fn say(inner: &Inner, state: &mut State, record: &Record, said: &Said) {
+    match said {
+        Said::All(name, payload) => inner.broadcast(state, name, payload),
+        Said::Starter(name, payload) => {
+            if dialect(inner.edition()).tools_need_verbose() && verbose(state, record) == "off" {
+                return;
+            }
+            let Some(session) = state.sessions.get_mut(&record.connection) else {
+                return;
+            };
+            let wants = |cap: &String| cap == TOOL_EVENTS;
+            if !session
+                .live
+                .as_ref()
+                .is_some_and(|live| live.caps.iter().any(wants))
+            {
+                return;
+            }
+            let seq = inner.facts().seq_per_connection.then(|| {
+                session.seq += 1;
+                session.seq
+            });
+            let frame = wire::event(name, payload, seq, None);
+            state
+                .recorder
+                .sent(session.id, &frame, inner.clock.now_ms());
+            session.outbox.send(Out::Text(frame));
+        }
+    }
+}
+
+fn verbose(state: &State, record: &Record) -> String {
+    let session = state.runs.session(&record.session_key);
+    let level = session.and_then(|session| session.verbose.clone());
+    level.unwrap_or_else(|| "off".to_owned())
+}
+
+/// Sends an answer that comes later, if whoever asked is still there.
+pub(super) fn answer_later(
+    inner: &Inner,
+    state: &mut State,
+    connection: u64,
+    id: &Value,
+    reply: &Reply,
+) {
+    let Some(session) = state.sessions.get(&connection) else {
+        return;
+    };
+    let text = wire::response(id, reply);
+    state.recorder.sent(connection, &text, inner.clock.now_ms());
+    session.outbox.send(Out::Text(text));
+}
+
+/// Does what the end of a run, or of one attempt, brings about.
+pub(super) fn close(
+    inner: &Inner,
+    state: &mut State,
+    record: &mut Record,
+    closing: Closing,
+    answers: bool,
+) {
+    let now = inner.clock.now_ms();
+    for said in &closing.events {
+        say(inner, state, record, said);
+    }
+    if let Some(waited) = closing.waited {
+        super::wait::told(inner, state, &record.run_id, &waited.at_end);
+        record.waited = Some(waited);
+    }
+    for said in &closing.last_events {
+        say(inner, state, record, said);
+    }
+    record.rows.extend(closing.rows);
+    if let Some(reply) = closing.reply {
+        if answers && record.kind == Kind::Agent {
+            answer_later(inner, state, record.connection, &record.request_id, &reply);
+        }
+        record.over = Some((now, reply));
+    }
+    let dialect = dialect(inner.edition());
+    let original = record.stands_for.filter(|_| record.over.is_some());
+    if let Some(mut original) = original.and_then(|id| state.runs.take(id)) {
+        original.is_queued = false;
+        original.waited = dialect.answered_elsewhere(&original);
+        if let Some(waited) = &original.waited {
+            super::wait::told(inner, state, &original.run_id, &waited.at_end);
+        }
+        state.runs.put(original);
+    }
+    if record.aborted.is_some() && dialect.writes_history_at_the_end() {
+        record.rows.clear();
+    }
+    if record.over.is_some() || !dialect.writes_history_at_the_end() {
+        write_history(state, record, now);
+    }
+}
+
+fn write_history(state: &mut State, record: &mut Record, now: u64) {
+    let rows = std::mem::take(&mut record.rows);
+    let messages = &mut state.runs.session_mut(&record.session_key, now).messages;
+    for mut row in rows {
+        if row["__openclaw"].is_object() {
+            row["__openclaw"]["seq"] = (messages.len() + 1).into();
+        }
+        messages.push(row);
+    }
+}
+
+impl Player {
+    /// Changes the record of a run that goes on, and says what comes of it.
+    fn act<T>(
+        &self,
+        act: impl FnOnce(&Inner, &mut State, &mut Record, u64) -> T,
+    ) -> Result<T, Stop> {
+        self.change(false, act)
+    }
+
+    fn change<T>(
+        &self,
+        even_aborted: bool,
+        act: impl FnOnce(&Inner, &mut State, &mut Record, u64) -> T,
+    ) -> Result<T, Stop> {
+        let inner = &self.server.inner;
+        let mut guard = inner.lock();
+        let state = &mut *guard;
+        let mut record = state.runs.take(self.id).ok_or(Stop::Gone)?;
+        if record.aborted.is_some() && !even_aborted {
+            state.runs.put(record);
+            return Err(Stop::Aborted);
+        }
+        let result = act(inner, state, &mut record, inner.clock.now_ms());
+        state.runs.put(record);
+        Ok(result)
+    }
+
+    fn say_all(
+        &self,
+        say_what: impl FnOnce(&dyn Dialect, &mut Record, u64) -> Vec<Said>,
+    ) -> Result<(), Stop> {
+        self.act(|inner, state, record, now| {
+            for said in say_what(self.dialect, record, now) {
+                say(inner, state, record, &said);
+            }
+        })
+    }
+
+    fn end(
+        &self,
+        closing: impl FnOnce(&dyn Dialect, &mut Record, u64) -> Closing,
+    ) -> Result<(), Stop> {
+        self.act(|inner, state, record, now| {
+            let closing = closing(self.dialect, record, now);
+            close(inner, state, record, closing, true);
+        })
+    }
+
+    /// Waits, unless the run is aborted or takes too long.
+    async fn pause(&self, pause: Option<Duration>) -> Result<(), Stop> {
+        if pause == Some(Duration::ZERO) {
+            return self.check();
+        }
+        let over = async {
+            match pause {
+                Some(pause) => sleep(pause).await,
+                None => std::future::pending().await,
+            }
+        };
+        let late = async {
+            match self.deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.notified() => Err(self.aborted()),
+            () = late => Err(Stop::TimedOut),
+            () = over => self.check(),
+        }
+    }
+
+    /// Keeps the notice for whoever settles the run.
+    fn aborted(&self) -> Stop {
+        self.stop.notify_one();
+        Stop::Aborted
+    }
+
+    fn check(&self) -> Result<(), Stop> {
+        let state = self.server.inner.lock();
+        match state.runs.get(self.id) {
+            None => Err(Stop::Gone),
+            Some(record) if record.aborted.is_some() => Err(Stop::Aborted),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Plays it all; gives back runs that were to be answered in this one, but were not.
+    async fn play(mut self) -> VecDeque<u64> {
+        let played = self.follow().await;
+        let ended = match played {
+            Ok(()) => Ok(()),
+            Err(Stop::Gone) => Err(Stop::Gone),
+            Err(Stop::TimedOut) => self.end(|dialect, record, now| dialect.timed_out(record, now)),
+            Err(Stop::Aborted) => {
+                // The abort is answered before the late events.
+                self.stop.notified().await;
+                self.settle()
+            }
+        };
+        if ended.is_err() {
+            return VecDeque::new();
+        }
+        let stray = self.change(true, |_, state, record, now| {
+            state.runs.leave(&record.session_key, record.id);
+            let stray = std::mem::take(&mut record.steered);
+            for id in &stray {
+                if let Some(mut other) = state.runs.take(*id) {
+                    other.is_queued = false;
+                    state
+                        .runs
+                        .session_mut(&record.session_key, now)
+                        .queue
+                        .push_back(*id);
+                    state.runs.put(other);
+                }
+            }
+            stray
+        });
+        self.server.inner.touched();
+        stray.unwrap_or_default()
+    }
+
+    fn settle(&self) -> Result<(), Stop> {
+        self.change(true, |inner, state, record, now| {
+            let closing = self.dialect.settled(record, now);
+            close(inner, state, record, closing, true);
+            if let (Kind::Agent, Some((_, reply))) = (record.kind, record.over.clone()) {
+                answer_later(inner, state, record.connection, &record.request_id, &reply);
+            }
+        })
+    }
+
+    async fn follow(&mut self) -> Result<(), Stop> {
+        if let Some(error) = self.act(|_, _, record, _| record.fails_at_once.clone())? {
+            return self.end(move |_, record, _| refused(record, error));
+        }
+        if self.act(|_, _, record, _| record.is_queued)? {
+            self.id = self.elsewhere()?;
+        }
+        self.its_turn().await?;
+        self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        self.act(|inner, state, record, now| {
+            let (events, rows) = self.dialect.opening(record, now);
+            record.rows.extend(rows);
+            if !self.dialect.writes_history_at_the_end() {
+                write_history(state, record, now);
+            }
+            for said in &events {
+                say(inner, state, record, said);
+            }
+        })?;
+        self.pause(Some(self.script.delay_first)).await?;
+        let Ending::Fails(message) = self.script.ending.clone() else {
+            self.work().await?;
+            if self.script.ending == Ending::Hangs {
+                return self.pause(None).await;
+            }
+            return self.answered().await;
+        };
+        let attempts = self
+            .script
+            .attempts
+            .unwrap_or_else(|| self.dialect.attempts());
+        for attempt in 1..attempts {
+            self.work().await?;
+            self.end(|dialect, record, now| {
+                dialect.attempt_fails(record, (attempt, attempts), &message, now)
+            })?;
+            self.pause(Some(self.script.delay_per_delta)).await?;
+            self.say_all(|dialect, record, now| dialect.attempt_begins(record, now))?;
+        }
+        self.work().await?;
+        self.end(|dialect, record, now| dialect.failed(record, attempts, &message, now))
+    }
+
+    /// Ends the run without an answer, and begins one that nobody asked for.
+    fn elsewhere(&self) -> Result<u64, Stop> {
+        self.act(|inner, state, record, now| {
+            let mut other = record.clone();
+            other.id = state.runs.next_id();
+            other.run_id = uuid::Uuid::new_v4().to_string();
+            other.is_queued = false;
+            other.stands_for = Some(record.id);
+            let id = other.id;
+            let session = state.runs.session_mut(&other.session_key, now);
+            session.queue.push_back(id);
+            state.runs.put(other);
+            let closing = self.dialect.queued_elsewhere(record, now);
+            close(inner, state, record, closing, false);
+            id
+        })
+    }
+
+    async fn its_turn(&self) -> Result<(), Stop> {
+        let mut changes = self.server.inner.changes();
+        loop {
+            changes.borrow_and_update();
+            if self.act(|_, state, record, _| state.runs.is_first(record))? {
+                return self.check();
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.notified() => return Err(self.aborted()),
+                changed = changes.changed() => changed.map_err(|_| Stop::Gone)?,
+            }
+        }
+    }
+
+    /// The tools, and the text piece by piece.
+    async fn work(&self) -> Result<(), Stop> {
+        for tool in &self.script.tools {
+            self.call(tool).await?;
+        }
+        self.speak(&self.script).await
+    }
+
+    async fn call(&self, tool: &Tool) -> Result<(), Stop> {
+        let call = Call {
+            id: format!("call_{}", uuid::Uuid::new_v4().simple()),
+            tool: tool.clone(),
+            started_at: self.server.inner.clock.now_ms(),
+        };
+        self.say_all(|dialect, record, now| dialect.tool_begins(record, &call, now))?;
+        self.pause(Some(self.script.delay_per_delta)).await?;
+        self.act(|inner, state, record, now| {
+            let verbose = verbose(state, record);
+            let (events, rows) = self.dialect.tool_ends(record, &call, &verbose, now);
+            for said in &events {
+                say(inner, state, record, said);
+            }
+            record.rows.extend(rows);
+            if !self.dialect.writes_history_at_the_end() {
+                write_history(state, record, now);
+            }
+        })
+    }
+
+    async fn speak(&self, script: &Run) -> Result<(), Stop> {
+        let pieces = script.pieces();
+        for piece in &pieces {
+            self.say_all(|dialect, record, now| dialect.delta(record, piece, now))?;
+            self.pause(Some(script.delay_per_delta)).await?;
+        }
+        if pieces.is_empty() && !script.text.is_empty() {
+            self.act(|_, _, record, _| {
+                record.text.push_str(&script.text);
+                record.turn_text.push_str(&script.text);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The model is done; messages that came meanwhile are answered as well.
+    async fn answered(&self) -> Result<(), Stop> {
+        loop {
+            let next = self.act(|inner, state, record, now| {
+                for said in self.dialect.turn_ends(record, now) {
+                    say(inner, state, record, &said);
+                }
+                let Some(mut queued) = record
+                    .steered
+                    .pop_front()
+                    .and_then(|id| state.runs.take(id))
+                else {
+                    let closing = self.dialect.done(record, now);
+                    close(inner, state, record, closing, true);
+                    return None;
+                };
+                let (events, rows) = self.dialect.steers(record, &mut queued, now);
+                for said in &events {
+                    say(inner, state, record, said);
+                }
+                record.rows.extend(rows);
+                write_history(state, record, now);
+                if let Some(waited) = &queued.waited {
+                    super::wait::told(inner, state, &queued.run_id, &waited.at_end);
+                }
+                let script = Arc::clone(&queued.script);
+                state.runs.put(queued);
+                Some(script)
+            })?;
+            let Some(script) = next else { return Ok(()) };
+            self.pause(Some(script.delay_first)).await?;
+            self.speak(&script).await?;
+        }
+    }
+}
+
+/// The final answer of a run that could not begin.
+fn refused(record: &Record, error: String) -> Closing {
+    let payload = serde_json::json!({
+        "runId": record.run_id, "status": "error", "summary": error,
+    });
+    let error = ErrorShape::new("UNAVAILABLE", error).with_payload(payload);
+    Closing {
+        reply: Some(Err(error)),
+        ..Closing::default()
+    }
+}

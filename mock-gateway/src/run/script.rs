@@ -1,0 +1,220 @@
+//! What a run is to do, as a test says it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// The script of one agent run, for `agent`, `chat.send` and `sessions.send`.
+///
+/// It is played as the edition plays a real one: the same answers, the same events in the same order with
+/// the same fields, down to the numbers. Without pauses all of it is sent at once.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::time::Duration;
+///
+/// use openclaw_mock_gateway::{MockGateway, On, Run, partial_json};
+/// use serde_json::json;
+///
+/// let gateway = MockGateway::start().await;
+/// gateway.script_runs(|request| Run::text(format!("You said: {}", request.message)));
+/// On::method("agent")
+///     .with(partial_json(json!({"message": "list"})))
+///     .respond(
+///         Run::text("There are two files.")
+///             .tool("exec", json!({"command": "ls"}), "a\nb\n")
+///             .deltas(4)
+///             .delay_per_delta(Duration::from_millis(50)),
+///     )
+///     .mount(&gateway);
+/// On::method("agent")
+///     .with(partial_json(json!({"message": "break"})))
+///     .respond(Run::text("Well, ").fails("the model is on fire"))
+///     .mount(&gateway);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Run {
+    pub(crate) text: String,
+    pub(crate) deltas: usize,
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) reasoning: Option<String>,
+    pub(crate) delay_first: Duration,
+    pub(crate) delay_per_delta: Duration,
+    pub(crate) ending: Ending,
+    pub(crate) attempts: Option<u32>,
+    pub(crate) usage: (u64, u64),
+}
+
+/// One call of a tool.
+#[derive(Clone, Debug)]
+pub(crate) struct Tool {
+    pub(crate) name: String,
+    pub(crate) args: Value,
+    pub(crate) result: String,
+    pub(crate) is_error: bool,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Ending {
+    Answers,
+    Fails(String),
+    Hangs,
+}
+
+impl Run {
+    /// A run that says this, in one piece, and ends well.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            deltas: 1,
+            tools: Vec::new(),
+            reasoning: None,
+            delay_first: Duration::ZERO,
+            delay_per_delta: Duration::ZERO,
+            ending: Ending::Answers,
+            attempts: None,
+            usage: (11, 7),
+        }
+    }
+
+    /// A run that says nothing: for one that fails or hangs, or that ends without an answer.
+    pub fn silent() -> Self {
+        Self::text("")
+    }
+
+    /// How many pieces the text comes in; at most one per character. With 0 it comes only in the end.
+    pub fn deltas(mut self, pieces: usize) -> Self {
+        self.deltas = pieces;
+        self
+    }
+
+    /// A tool that the model calls before it says its text. More than one are called one after the other.
+    ///
+    /// Who sees the `tool` stream is up to the edition. 2026.9.6 sends it to the connection that started the
+    /// run, if it has the capability `tool-events`; 2026.2.9 wants the session's `verboseLevel` `on` or
+    /// `full` on top, which is `sessions.patch` there.
+    pub fn tool(mut self, name: impl Into<String>, args: Value, result: impl Into<String>) -> Self {
+        self.tools.push(Tool {
+            name: name.into(),
+            args,
+            result: result.into(),
+            is_error: false,
+        });
+        self
+    }
+
+    /// A tool whose result is an error.
+    pub fn failing_tool(
+        self,
+        name: impl Into<String>,
+        args: Value,
+        error: impl Into<String>,
+    ) -> Self {
+        let mut run = self.tool(name, args, error);
+        if let Some(tool) = run.tools.last_mut() {
+            tool.is_error = true;
+        }
+        run
+    }
+
+    /// What the model thinks. No event carries it (measured on both editions); it is in the history.
+    pub fn reasoning(mut self, reasoning: impl Into<String>) -> Self {
+        self.reasoning = Some(reasoning.into());
+        self
+    }
+
+    /// How long the model takes to its first word.
+    pub fn delay_first(mut self, pause: Duration) -> Self {
+        self.delay_first = pause;
+        self
+    }
+
+    /// The pause after each piece of text, while each tool works, and before each new attempt.
+    pub fn delay_per_delta(mut self, pause: Duration) -> Self {
+        self.delay_per_delta = pause;
+        self
+    }
+
+    /// After its text the model fails with this, as often as the gateway tries again.
+    ///
+    /// What a caller sees is up to the edition. 2026.9.6 fails the run; 2026.2.9 says that all went well, and
+    /// gives this message as the text of the answer.
+    pub fn fails(mut self, message: impl Into<String>) -> Self {
+        self.ending = Ending::Fails(message.into());
+        self
+    }
+
+    /// How often a model that [`fails`](Self::fails) is asked before the gateway gives up; by default as
+    /// often as the edition does after an internal error of the provider: 9 times in 2026.9.6, 4 times in
+    /// 2026.2.9.
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = Some(attempts.max(1));
+        self
+    }
+
+    /// After its text the model says nothing more, until the run is aborted or its `timeout` is over.
+    ///
+    /// An `agent` run of 2026.2.9 cannot be aborted.
+    pub fn hangs(mut self) -> Self {
+        self.ending = Ending::Hangs;
+        self
+    }
+
+    /// The tokens of each turn of the model; 11 and 7 by default.
+    pub fn usage(mut self, input: u64, output: u64) -> Self {
+        self.usage = (input, output);
+        self
+    }
+
+    /// The text in as many pieces as it comes in, of about the same length.
+    pub(crate) fn pieces(&self) -> Vec<String> {
+        let chars: Vec<char> = self.text.chars().collect();
+        let pieces = self.deltas.min(chars.len());
+        (0..pieces)
+            .map(|n| {
+                chars[n * chars.len() / pieces..(n + 1) * chars.len() / pieces]
+                    .iter()
+                    .collect()
+            })
+            .collect()
+    }
+}
+
+/// A run that a client asks for, for [`MockGateway::script_runs`](crate::MockGateway::script_runs).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RunRequest {
+    /// `agent`, `chat.send` or `sessions.send`.
+    pub method: String,
+    /// What the agent is told.
+    pub message: String,
+    /// The idempotency key, which is the run's id.
+    pub run_id: String,
+    /// The session as the client names it.
+    pub session_key: Option<String>,
+    /// All parameters of the call.
+    pub params: Value,
+}
+
+/// Gives the script of a run.
+pub(crate) type ScriptOf = Arc<dyn Fn(&RunRequest) -> Run + Send + Sync>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_into_pieces_that_add_up() {
+        let pieces = Run::text("hello world").deltas(3).pieces();
+        assert_eq!(pieces, ["hel", "lo w", "orld"]);
+        assert_eq!(Run::text("äö").deltas(9).pieces(), ["ä", "ö"]);
+        assert!(Run::text("x").deltas(0).pieces().is_empty());
+        assert!(Run::silent().pieces().is_empty());
+    }
+}
