@@ -2,12 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+mod cases;
 mod cli;
 mod gateway;
 mod install;
 mod lane;
 mod mock_program;
 mod net;
+mod openclaw_node;
 mod process;
 mod proxy;
 mod report;
@@ -56,13 +58,27 @@ struct Arguments {
     #[arg(long)]
     no_namespaces: bool,
 
-    /// Run the CLI of each version and the official client on the mock program instead.
-    #[arg(long)]
-    mock_program: bool,
+    /// What to check.
+    #[arg(long, default_value = "scenarios")]
+    check: Check,
+
+    /// Play them on the gateway at this URL, on whose host this process runs.
+    #[arg(long, hide = true, value_name = "URL")]
+    play_cases: Option<String>,
 
     /// Versions of `openclaw` to run on; 2026.9.6 and 2026.2.9 if none is named.
     #[arg(value_name = "VERSION")]
     versions: Vec<Version>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum Check {
+    /// The adapter in its scenarios on real gateways.
+    Scenarios,
+    /// The recorded cases on real gateways (needs network namespaces).
+    Cases,
+    /// The CLI of each version and clients that others wrote, on the mock gateway.
+    Mock,
 }
 
 fn main() -> ExitCode {
@@ -122,6 +138,11 @@ async fn interrupted() {
 
 /// Everything that was asked for; whether all of it holds.
 async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
+    if let Some(url) = &arguments.play_cases {
+        let version = arguments.versions.first().context("no version is named")?;
+        cases::play(url, version.as_str()).await?;
+        return Ok(true);
+    }
     let chosen = choose(&arguments.only)?;
     if arguments.list {
         for scenario in &chosen {
@@ -162,7 +183,7 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
         });
     }
 
-    if arguments.mock_program {
+    if arguments.check == Check::Mock {
         for candidate in &candidates {
             mock_program::check(
                 &root,
@@ -177,10 +198,25 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
                 candidate.version
             ));
         }
+        if let Some(candidate) = candidates.first() {
+            openclaw_node::check(&root, &candidate.install)
+                .await
+                .context("openclaw-node on the mock")?;
+            say("openclaw-node takes a turn on the mock");
+        }
         return Ok(true);
     }
 
     let secrets = Secrets::default();
+    if arguments.check == Check::Cases {
+        for candidate in &candidates {
+            cases::check(candidate, &secrets)
+                .await
+                .with_context(|| format!("the recorded cases on {}", candidate.version))?;
+        }
+        return Ok(true);
+    }
+
     let plan = Plan {
         chosen: &chosen,
         program: &program,

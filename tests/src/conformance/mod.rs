@@ -19,6 +19,8 @@ mod pairing;
 mod script;
 mod tokens;
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value};
 
@@ -137,6 +139,23 @@ fn more_cases() -> Result<Map<String, Value>> {
 /// When their file cannot be read.
 pub fn more_names() -> Result<Vec<String>> {
     Ok(more_cases()?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Waits until the gateway lets a local operator in; a new one refuses everybody for a while after
+/// it has begun to listen.
+///
+/// # Errors
+///
+/// When it has not done so within `limit`; the error says what the last refusal was.
+pub async fn ready(target: &Target, limit: Duration) -> Result<()> {
+    let deadline = Instant::now() + limit;
+    loop {
+        match operator::Operator::admin(target).await {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
 }
 
 /// Plays the case `name` against `target` and returns what the gateway said.
