@@ -71,7 +71,9 @@ pub(crate) struct Record {
     /// All that was said, and in this turn.
     pub(crate) text: String,
     pub(crate) turn_text: String,
+    /// Tools that worked.
     pub(crate) tools: Vec<String>,
+    pub(crate) failed_tools: usize,
     /// Rows of history that are not shown yet.
     pub(crate) rows: Vec<Value>,
     pub(crate) last_chat: Option<Instant>,

@@ -268,6 +268,7 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
         text: String::new(),
         turn_text: String::new(),
         tools: Vec::new(),
+        failed_tools: 0,
         rows: Vec::new(),
         last_chat: None,
         steered: std::collections::VecDeque::new(),

@@ -151,7 +151,7 @@ impl Run {
     }
 
     /// How often a model that [`fails`](Self::fails) is asked before the gateway gives up; by default as
-    /// often as the edition does after an internal error of the provider: 9 times in 2026.9.6, 4 times in
+    /// often as the edition does after an internal error of the provider: 8 times in 2026.9.6, 4 times in
     /// 2026.2.9.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = Some(attempts.max(1));

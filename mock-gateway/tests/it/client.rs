@@ -1,5 +1,6 @@
 //! A small client of its own: neither the adapter's types nor the mock's are used to talk.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -48,6 +49,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) token: Option<String>,
     pub(crate) device_token: Option<String>,
     pub(crate) scopes: Vec<&'a str>,
+    pub(crate) caps: Vec<&'a str>,
     pub(crate) role: &'a str,
     pub(crate) client: (&'a str, &'a str),
     pub(crate) platform: &'a str,
@@ -64,6 +66,7 @@ impl<'a> Ask<'a> {
             token: Some(gateway.token()),
             device_token: None,
             scopes: READ_WRITE.to_vec(),
+            caps: Vec::new(),
             role: "operator",
             client: ("gateway-client", "backend"),
             platform: "backend",
@@ -94,7 +97,7 @@ impl<'a> Ask<'a> {
             .unwrap_or_else(|| challenge["nonce"].as_str().expect("nonce"));
         let mut params = json!({
             "minProtocol": self.protocol.0, "maxProtocol": self.protocol.1, "role": self.role,
-            "scopes": self.scopes,
+            "scopes": self.scopes, "caps": self.caps,
             "client": {
                 "id": self.client.0, "mode": self.client.1, "version": "0.0.1",
                 "platform": self.platform, "displayName": "tester",
@@ -154,6 +157,7 @@ pub(crate) struct Client {
     socket: WebSocketStream<DuplexStream>,
     pub(crate) challenge: Value,
     next_id: u32,
+    methods: HashMap<String, String>,
 }
 
 impl Client {
@@ -184,6 +188,7 @@ impl Client {
             socket,
             challenge: Value::Null,
             next_id: 0,
+            methods: HashMap::new(),
         })
     }
 
@@ -246,11 +251,23 @@ impl Client {
 
     /// Calls a method; events that come in between are passed over.
     pub(crate) async fn call(&mut self, method: &str, params: Value) -> Value {
+        let id = self.request(method, params).await;
+        self.response(&id).await
+    }
+
+    /// Calls a method and does not wait for an answer.
+    pub(crate) async fn request(&mut self, method: &str, params: Value) -> String {
         self.next_id += 1;
         let id = format!("r{}", self.next_id);
+        self.methods.insert(id.clone(), method.to_owned());
         let frame = json!({"type": "req", "id": id, "method": method, "params": params});
         self.send(frame.to_string()).await;
-        self.response(&id).await
+        id
+    }
+
+    /// What a request was for.
+    pub(crate) fn method_of(&self, id: &str) -> Option<&str> {
+        self.methods.get(id).map(String::as_str)
     }
 }
 

@@ -213,7 +213,13 @@ fn user_row(run: &Record, now: u64) -> Value {
 
 fn answer_row(run: &Record, now: u64) -> Value {
     let row = assistant_row(answer_parts(run), run.script.usage, "stop", now);
-    openclaw(run, row, now)
+    openclaw(run, responded(row), now)
+}
+
+/// Rows of a provider's answer carry the provider's id of it.
+fn responded(mut row: Value) -> Value {
+    row["responseId"] = format!("chatcmpl-{}", uuid::Uuid::new_v4().simple()).into();
+    row
 }
 
 fn failure(run: &Record, message: &str) -> Reply {
@@ -223,7 +229,7 @@ fn failure(run: &Record, message: &str) -> Reply {
 
 impl Dialect for New {
     fn attempts(&self) -> u32 {
-        9
+        8
     }
 
     fn aborts_agent_runs(&self) -> bool {
@@ -361,10 +367,12 @@ impl Dialect for New {
             call.started_at,
         );
         let rows = vec![
-            openclaw(run, called, now),
+            openclaw(run, responded(called), now),
             openclaw(run, tool_row(call, now), now),
         ];
-        if !call.tool.is_error {
+        if call.tool.is_error {
+            run.failed_tools += 1;
+        } else {
             run.tools.push(call.tool.name.clone());
         }
         run.turn += 1;
@@ -435,16 +443,17 @@ impl Dialect for New {
         message: &str,
         now: u64,
     ) -> Closing {
+        // One more is announced than comes.
         let (attempt, of) = attempt;
         let delay = crate::clock::millis(run.script.delay_per_delta);
         let mut events = vec![finishing_badly(run, message, now)];
         let data = json!({
-            "phase": "retrying", "retryAttempt": attempt, "maxRetries": of - 1, "delayMs": delay,
-            "attempt": attempt + 1, "maxAttempts": of, "reason": "server_error",
+            "phase": "retrying", "retryAttempt": attempt, "maxRetries": of, "delayMs": delay,
+            "attempt": attempt + 1, "maxAttempts": of + 1, "reason": "server_error",
             "message": format!(
                 "Provider temporarily unavailable. Retrying in {}s ({attempt}/{}).",
                 delay.div_ceil(1000),
-                of - 1,
+                of,
             ),
         });
         let event = said(run, "run_status", data, now);
@@ -549,7 +558,8 @@ impl Dialect for New {
             }
             data
         };
-        let mut events = vec![model(run, now), release(run, now)];
+        let mut events: Vec<Said> = running(run, now).into_iter().collect();
+        events.extend([model(run, now), release(run, now)]);
         if run.kind == Kind::Agent {
             events.push(said(
                 run,
@@ -570,6 +580,7 @@ impl Dialect for New {
                 json!({"state": "error", "errorMessage": TIMED_OUT}),
             ));
         }
+        last_events.extend(finished(run, now));
         last_events.extend(failed_task(run, "timed_out", TIMED_OUT, now));
         let mut payload = common.clone();
         payload["runId"] = run.run_id.as_str().into();

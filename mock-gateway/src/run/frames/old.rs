@@ -217,7 +217,17 @@ impl Dialect for Old {
         if verbose == "full" {
             data["result"] = result::tool_result(call);
         }
-        let events = vec![Said::Starter("agent", agent(run, "tool", data, now))];
+        let mut events = Vec::new();
+        if call.tool.name == "exec" {
+            let mut update = json!({
+                "phase": "update", "name": call.tool.name, "toolCallId": call.id,
+            });
+            if verbose == "full" {
+                update["partialResult"] = result::tool_result(call);
+            }
+            events.push(Said::Starter("agent", agent(run, "tool", update, now)));
+        }
+        events.push(Said::Starter("agent", agent(run, "tool", data, now)));
         run.tools.push(call.tool.name.clone());
         run.turn += 1;
         let rows = vec![

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::book::Record;
+use super::super::book::{Kind, Record};
 use super::{Call, MODEL, PROVIDER};
 
 /// What a tool gave.
@@ -97,7 +97,8 @@ fn new_agent_meta(run: &Record, now: u64) -> Value {
     })
 }
 
-fn new_meta(run: &Record, now: u64) -> Value {
+/// What 2026.9.6 says about a run, however it ended.
+fn common_meta(run: &Record, now: u64) -> Value {
     let mut report = prompt_report(run, now);
     report["bootstrapTotalMaxChars"] = 60_000.into();
     report["bootstrapTruncation"] = json!({
@@ -112,6 +113,18 @@ fn new_meta(run: &Record, now: u64) -> Value {
         "durationMs": now.saturating_sub(run.accepted_at), "agentMeta": new_agent_meta(run, now),
         "aborted": false, "systemPromptReport": report, "finalPromptText": run.message,
         "finalAssistantVisibleText": run.text, "finalAssistantRawText": run.text,
+    })
+}
+
+fn with(mut meta: Value, more: Value) -> Value {
+    if let (Value::Object(meta), Value::Object(more)) = (&mut meta, more) {
+        meta.extend(more);
+    }
+    meta
+}
+
+fn new_meta(run: &Record, now: u64) -> Value {
+    let mut more = json!({
         "replayInvalid": false, "livenessState": "working", "stopReason": "stop",
         "executionTrace": {
             "winnerProvider": PROVIDER, "winnerModel": MODEL,
@@ -122,7 +135,18 @@ fn new_meta(run: &Record, now: u64) -> Value {
         },
         "requestShaping": {"thinking": "off"},
         "completion": {"stopReason": "stop", "finishReason": "stop"},
-    })
+    });
+    let calls = run.tools.len() + run.failed_tools;
+    if calls > 0 {
+        let names: Vec<&str> = run
+            .script
+            .tools
+            .iter()
+            .map(|tool| tool.name.as_str())
+            .collect();
+        more["toolSummary"] = json!({"calls": calls, "tools": names, "failures": run.failed_tools});
+    }
+    with(common_meta(run, now), more)
 }
 
 /// The final answer of 2026.9.6.
@@ -146,11 +170,16 @@ pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
         "runId": run.run_id, "status": "timeout", "summary": "aborted", "timeoutPhase": "provider",
         "providerStarted": true,
     });
-    if run.kind == super::super::book::Kind::Agent {
-        let mut meta = new_meta(run, now);
-        meta["modelFallbackStopReason"] = "agent_run_terminal_timeout".into();
+    if run.kind == Kind::Agent {
+        let more = json!({
+            "modelFallbackStopReason": "agent_run_terminal_timeout", "replayInvalid": true,
+            "livenessState": "paused", "timeoutPhase": "provider", "providerStarted": true,
+            "error": {"kind": "incomplete_turn", "message": message, "fallbackSafe": false},
+            "executionTrace": {"fallbackUsed": false},
+        });
         payload["result"] = json!({
-            "payloads": [{"text": message, "isError": true, "mediaUrl": null}], "meta": meta,
+            "payloads": [{"text": message, "isError": true, "mediaUrl": null}],
+            "meta": with(common_meta(run, now), more), "sourceReplyDeliveryState": "missing",
         });
     }
     payload
