@@ -18,6 +18,7 @@ use crate::pairing::{PairedDevice, PendingRequest};
 use crate::peer::Locality;
 use crate::record::Frame;
 use crate::rpc::{self, OPERATOR, Outcome};
+use crate::scenario::Scenario;
 use crate::secret::Secret;
 use crate::server::{Door, Server, Why};
 use crate::wire::Reply;
@@ -390,6 +391,16 @@ impl MockGateway {
     /// [`MockError::Listen`] when a port is taken.
     pub fn clear_faults(&self) -> Result<(), MockError> {
         self.server.clear_faults().map_err(MockError::Listen)
+    }
+
+    /// Puts a scenario into force; its times count from now.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, if something in it happens later.
+    pub fn play(&self, scenario: &Scenario) {
+        scenario.arm(&self.server);
+        scenario.start(&self.server);
     }
 
     pub(crate) fn mount(&self, on: On) {

@@ -11,3 +11,5 @@ mod handshake;
 mod limits;
 mod live;
 mod pairing;
+mod scenario;
+mod schema;
