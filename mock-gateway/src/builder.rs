@@ -12,6 +12,7 @@ use crate::clock::{Clock, ShiftedClock, TokioClock};
 use crate::edition::Edition;
 use crate::error::MockError;
 use crate::gateway::MockGateway;
+use crate::scenario::Scenario;
 use crate::secret::{AuthMode, Secret};
 use crate::server::{Door, Server};
 use crate::settings::{Pairing, ReloadMode, Settings};
@@ -25,6 +26,7 @@ pub struct MockGatewayBuilder {
     auth: Option<AuthMode>,
     state_dir: Option<StateDir>,
     clock: Arc<dyn Clock>,
+    scenario: Option<Scenario>,
 }
 
 impl fmt::Debug for MockGatewayBuilder {
@@ -43,6 +45,7 @@ impl MockGatewayBuilder {
             auth: None,
             state_dir: None,
             clock: Arc::new(TokioClock::new()),
+            scenario: None,
         }
     }
 
@@ -146,6 +149,13 @@ impl MockGatewayBuilder {
         self.set(|settings| settings.strict = strict)
     }
 
+    /// What the mock does from its start on, as [`MockGateway::play`] does it later; its armed faults are
+    /// there before the first client.
+    pub fn scenario(mut self, scenario: Scenario) -> Self {
+        self.scenario = Some(scenario);
+        self
+    }
+
     fn server(self) -> Result<Arc<Server>, MockError> {
         let mut auth = self.auth;
         let disk = match self.state_dir {
@@ -168,15 +178,29 @@ impl MockGatewayBuilder {
         Ok(Server::new(Inner::new(self.settings, clock, auth, disk)))
     }
 
+    fn listening(mut self, doors: Vec<(TcpListener, Door)>) -> Result<Arc<Server>, MockError> {
+        let scenario = self.scenario.take();
+        let server = self.server()?;
+        if let Some(scenario) = &scenario {
+            scenario.arm(&server);
+        }
+        server.boot();
+        for (listener, door) in doors {
+            server.listen(listener, door).map_err(MockError::Listen)?;
+        }
+        if let Some(scenario) = &scenario {
+            scenario.start(&server);
+        }
+        Ok(server)
+    }
+
     /// A gateway without a listener, for [`MockGateway::serve`].
     ///
     /// # Errors
     ///
     /// When the state directory cannot be used.
     pub fn try_build(self) -> Result<MockGateway, MockError> {
-        let server = self.server()?;
-        server.boot();
-        Ok(MockGateway::new(server))
+        self.listening(Vec::new()).map(MockGateway::new)
     }
 
     /// As [`try_build`](Self::try_build).
@@ -201,15 +225,8 @@ impl MockGatewayBuilder {
                 .map_err(MockError::Listen)
         };
         let (remote, local) = (bind().await?, bind().await?);
-        let server = self.server()?;
-        server.boot();
-        server
-            .listen(remote, Door::Remote)
-            .map_err(MockError::Listen)?;
-        server
-            .listen(local, Door::Local)
-            .map_err(MockError::Listen)?;
-        Ok(MockGateway::new(server))
+        self.listening(vec![(remote, Door::Remote), (local, Door::Local)])
+            .map(MockGateway::new)
     }
 
     /// As [`try_start`](Self::try_start).
@@ -231,12 +248,8 @@ impl MockGatewayBuilder {
         reason = "has to be called on the runtime that will serve"
     )]
     pub async fn try_start_on(self, listener: TcpListener) -> Result<MockGateway, MockError> {
-        let server = self.server()?;
-        server.boot();
-        server
-            .listen(listener, Door::Honest)
-            .map_err(MockError::Listen)?;
-        Ok(MockGateway::new(server))
+        self.listening(vec![(listener, Door::Honest)])
+            .map(MockGateway::new)
     }
 
     /// As [`try_start_on`](Self::try_start_on).

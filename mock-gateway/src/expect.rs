@@ -92,7 +92,7 @@ impl Response {
 
     /// An error.
     pub fn error(code: ErrorCode, message: &str) -> Self {
-        Self::never().then(Action::Answer(Err(ErrorShape::new(code.as_str(), message))))
+        Self::never().then_error(code, message)
     }
 
     fn then(mut self, action: Action) -> Self {
@@ -103,6 +103,12 @@ impl Response {
     /// After that, a (further) good answer under the same id, as `agent` gives: accepted, then final.
     pub fn then_ok(self, payload: Value) -> Self {
         self.then(Action::Answer(Ok(payload)))
+    }
+
+    /// After that, an error.
+    pub fn then_error(self, code: ErrorCode, message: &str) -> Self {
+        let error = ErrorShape::new(code.as_str(), message);
+        self.then(Action::Answer(Err(error)))
     }
 
     /// After that, an event to every client that may see it.
@@ -164,6 +170,22 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them, as a scenario names them.
+    pub(crate) const NAMES: &str = "INVALID_REQUEST, UNAVAILABLE, FORBIDDEN, NOT_PAIRED, \
+         APPROVAL_NOT_FOUND or AGENT_TIMEOUT";
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let all = [
+            Self::InvalidRequest,
+            Self::Unavailable,
+            Self::Forbidden,
+            Self::NotPaired,
+            Self::ApprovalNotFound,
+            Self::AgentTimeout,
+        ];
+        all.into_iter().find(|code| code.as_str() == name)
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "INVALID_REQUEST",

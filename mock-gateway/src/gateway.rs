@@ -19,6 +19,7 @@ use crate::peer::Locality;
 use crate::record::Frame;
 use crate::rpc::{self, OPERATOR, Outcome};
 use crate::run::{Run, RunRequest};
+use crate::scenario::Scenario;
 use crate::secret::Secret;
 use crate::server::{Door, Server, Why};
 use crate::wire::Reply;
@@ -397,6 +398,16 @@ impl MockGateway {
     /// `sessions.send`. A repeated idempotency key is answered by the gateway and does not get here.
     pub fn script_runs(&self, script: impl Fn(&RunRequest) -> Run + Send + Sync + 'static) {
         self.server.inner.lock().runs.set_script(Arc::new(script));
+    }
+
+    /// Puts a scenario into force; its times count from now.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, if something in it happens later.
+    pub fn play(&self, scenario: &Scenario) {
+        scenario.arm(&self.server);
+        scenario.start(&self.server);
     }
 
     pub(crate) fn mount(&self, on: On) {

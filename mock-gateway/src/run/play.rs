@@ -381,7 +381,7 @@ impl Player {
             tokio::select! {
                 biased;
                 () = self.stop.notified() => return Err(self.aborted()),
-                changed = changes.changed() => changed.map_err(|_| Stop::Gone)?,
+                next = changes.changed() => next.map_err(|_| Stop::Gone)?,
             }
         }
     }

@@ -12,4 +12,6 @@ mod limits;
 mod live;
 mod pairing;
 mod runs;
+mod scenario;
+mod schema;
 mod shape;

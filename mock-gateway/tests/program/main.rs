@@ -12,7 +12,7 @@ mod program;
 use std::fs;
 use std::path::Path;
 
-use program::{Program, Session, edit, refused, token};
+use program::{Device, Program, Session, edit, refused, token};
 use serde_json::{Value, json};
 
 const RESTART: &str = "USR1";
@@ -149,6 +149,150 @@ async fn a_configuration_that_a_gateway_refuses_is_refused_with_the_way_out() {
     let port = r#"{"gateway": {"port": "x", "auth": {"token": "t"}}}"#;
     let (_, text) = said(port, "2026.9.6").await;
     assert!(text.contains("Config invalid: gateway.port"), "{text}");
+}
+
+#[tokio::test]
+async fn a_scenario_is_played_from_the_start_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("scenario.json");
+    let scenario = json!({
+        "faults": [{"fault": "close", "code": 4321, "reason": "as told", "at": "challenge"}],
+        "methods": [{"method": "made.up", "respond": [{"waitMs": 20}, {"ok": {"from": "a file"}}]}],
+        "events": [{"event": "tick", "payload": "pushed", "afterMs": 10, "everyMs": 50}],
+    });
+    fs::write(&file, scenario.to_string()).unwrap();
+    let state = dir.path().join("state");
+    let program = Program::start(&state, &["--scenario", file.to_str().unwrap()]).await;
+    let mut closed = Session::open(&program).await;
+    assert_eq!(closed.until_closed().await.1, (4321, "as told".to_owned()));
+    let mut session = Session::connect(&program, &token(&state)).await;
+    let answer = session.call("made.up").await;
+    assert_eq!(answer["payload"], json!({"from": "a file"}));
+    while session.frame().await.expect("an event")["payload"] != "pushed" {}
+}
+
+#[tokio::test]
+async fn a_scenario_that_says_nonsense_is_refused_with_the_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("scenario.json");
+    fs::write(&file, r#"{"faults": [{"fault": "http", "status": 99}]}"#).unwrap();
+    let state = dir.path().join("state");
+    let (code, text) = refused(&state, &["--scenario", file.to_str().unwrap()]).await;
+    let said = format!(
+        "{}: faults[0].status: expected a whole number from 200 to 599, found 99\n",
+        file.display()
+    );
+    assert_eq!(text, said);
+    assert_eq!(code, Some(78));
+    assert!(
+        !state.exists(),
+        "nothing is made before the scenario is read"
+    );
+}
+
+/// The modes of a file and of the two others that clients' secrets or requests are in.
+fn modes(state_dir: &Path) -> Vec<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let files = [
+        "openclaw.json",
+        "devices/pending.json",
+        "devices/paired.json",
+    ];
+    let mode = |name: &&str| {
+        fs::metadata(state_dir.join(name))
+            .unwrap()
+            .permissions()
+            .mode()
+    };
+    files.iter().map(|name| mode(name) & 0o777).collect()
+}
+
+#[tokio::test]
+async fn files_are_for_the_owner_only_from_the_first_start_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let _program = Program::start(dir.path(), &[]).await;
+    assert_eq!(modes(dir.path()), [0o600; 3]);
+}
+
+#[tokio::test]
+async fn without_an_anthropic_key_there_is_no_profile() {
+    for key in [&[][..], &[("ANTHROPIC_API_KEY", "")]] {
+        let dir = tempfile::tempdir().unwrap();
+        let _program = Program::start_with(dir.path(), &[], key).await;
+        let text = fs::read_to_string(dir.path().join("openclaw.json")).unwrap();
+        let config: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(config.get("auth"), None, "{config}");
+    }
+}
+
+#[tokio::test]
+async fn sighup_restarts_in_the_same_process_and_on_the_same_port() {
+    for edition in ["2026.2.9", "2026.9.6"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut program = Program::start(dir.path(), &["--edition", edition]).await;
+        let (pid, port) = (program.pid(), program.port);
+        let mut before = Session::connect(&program, &token(dir.path())).await;
+        program.signal("HUP");
+        let (shutdown, close) = before.until_closed().await;
+        assert_eq!(shutdown["reason"], "gateway restarting", "{edition}");
+        assert_eq!(close, (1012, "service restart".to_owned()), "{edition}");
+        program.ready().await;
+        assert_eq!((program.pid(), program.port), (pid, port));
+        let after = Session::connect(&program, &token(dir.path())).await;
+        assert_eq!(after.hello["ok"], true, "{}", after.hello);
+    }
+}
+
+#[tokio::test]
+async fn edited_device_files_count_at_once() {
+    for edition in ["2026.2.9", "2026.9.6"] {
+        let dir = tempfile::tempdir().unwrap();
+        let flags = ["--edition", edition, "--treat-loopback-as", "remote"];
+        let program = Program::start(dir.path(), &flags).await;
+        let (device, secret) = (Device::new(7), token(dir.path()));
+        let refused = Session::connect_as(&program, &secret, &device).await;
+        assert_eq!(
+            refused.hello["error"]["code"], "NOT_PAIRED",
+            "{}",
+            refused.hello
+        );
+        let files =
+            ["pending.json", "paired.json"].map(|name| dir.path().join("devices").join(name));
+        let read = |path: &Path| -> Value {
+            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+        };
+        let pending = read(&files[0]);
+        let request = pending
+            .as_object()
+            .unwrap()
+            .values()
+            .next()
+            .unwrap()
+            .clone();
+        assert_eq!(request["deviceId"], device.id());
+        assert_eq!(modes(dir.path()), [0o600; 3]);
+
+        // What a person does without the command: the request is taken out and the device put in.
+        let mut paired = request.clone();
+        paired.as_object_mut().unwrap().remove("requestId");
+        for stamp in ["createdAtMs", "approvedAtMs"] {
+            paired[stamp] = request["ts"].clone();
+        }
+        paired["tokens"] = json!({});
+        fs::write(&files[0], "{}").unwrap();
+        fs::write(&files[1], json!({device.id(): paired}).to_string()).unwrap();
+        let accepted = Session::connect_as(&program, &secret, &device).await;
+        assert_eq!(accepted.hello["ok"], true, "{edition}: {}", accepted.hello);
+
+        fs::write(&files[1], "{}").unwrap();
+        let removed = Session::connect_as(&program, &secret, &device).await;
+        assert_eq!(
+            removed.hello["error"]["code"], "NOT_PAIRED",
+            "{}",
+            removed.hello
+        );
+        assert_eq!(read(&files[0]).as_object().unwrap().len(), 1);
+    }
 }
 
 #[tokio::test]

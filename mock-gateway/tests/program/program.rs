@@ -5,8 +5,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ed25519_dalek::{Signer as _, SigningKey};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
@@ -81,6 +85,10 @@ impl Program {
         assert_eq!(ready["url"], format!("ws://127.0.0.1:{}", self.port));
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
         let sent = std::process::Command::new("kill")
@@ -140,7 +148,38 @@ pub(crate) fn edit(state_dir: &Path, change: impl FnOnce(&mut Value)) {
     fs::write(&path, config.to_string()).unwrap();
 }
 
-/// A backend without a device.
+/// A device with its key.
+pub(crate) struct Device {
+    key: SigningKey,
+}
+
+impl Device {
+    pub(crate) fn new(seed: u8) -> Self {
+        Self {
+            key: SigningKey::from_bytes(&[seed; 32]),
+        }
+    }
+
+    pub(crate) fn id(&self) -> String {
+        let digest = Sha256::digest(self.key.verifying_key().to_bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The `device` of a connect, for the client and scopes that sessions have here.
+    fn signed(&self, challenge: &Value, token: &str) -> Value {
+        let (id, ts, nonce) = (self.id(), &challenge["ts"], &challenge["nonce"]);
+        let nonce = nonce.as_str().unwrap();
+        let text =
+            format!("v2|{id}|gateway-client|backend|operator|operator.read|{ts}|{token}|{nonce}");
+        let signature = self.key.sign(text.as_bytes()).to_bytes();
+        json!({
+            "id": id, "publicKey": URL_SAFE_NO_PAD.encode(self.key.verifying_key().to_bytes()),
+            "signature": URL_SAFE_NO_PAD.encode(signature), "signedAt": ts, "nonce": nonce,
+        })
+    }
+}
+
+/// A backend, mostly without a device.
 pub(crate) struct Session {
     socket: WebSocketStream<TcpStream>,
     /// The answer to its connect.
@@ -148,28 +187,58 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) async fn connect(program: &Program, token: &str) -> Self {
+    /// Nothing is sent or read yet.
+    pub(crate) async fn open(program: &Program) -> Self {
         let tcp = TcpStream::connect(("127.0.0.1", program.port))
             .await
             .unwrap();
         let url = format!("ws://127.0.0.1:{}/", program.port);
         let (socket, _) = tokio_tungstenite::client_async(url, tcp).await.unwrap();
-        let mut session = Self {
+        Self {
             socket,
             hello: Value::Null,
-        };
-        session.frame().await.expect("a challenge");
-        let connect = json!({"type": "req", "id": "1", "method": "connect", "params": {
+        }
+    }
+
+    pub(crate) async fn connect(program: &Program, token: &str) -> Self {
+        Self::connect_with(program, token, None).await
+    }
+
+    pub(crate) async fn connect_as(program: &Program, token: &str, device: &Device) -> Self {
+        Self::connect_with(program, token, Some(device)).await
+    }
+
+    async fn connect_with(program: &Program, token: &str, device: Option<&Device>) -> Self {
+        let mut session = Self::open(program).await;
+        let challenge = session.frame().await.expect("a challenge");
+        let mut params = json!({
             "minProtocol": 3, "maxProtocol": 4, "role": "operator", "scopes": ["operator.read"],
             "client": {
                 "id": "gateway-client", "mode": "backend", "version": "1", "platform": "test",
             },
             "auth": {"token": token},
-        }});
+        });
+        if let Some(device) = device {
+            params["device"] = device.signed(&challenge["payload"], token);
+        }
+        let connect = json!({"type": "req", "id": "1", "method": "connect", "params": params});
         let text = connect.to_string();
         session.socket.send(Message::text(text)).await.unwrap();
         session.hello = session.frame().await.expect("an answer");
         session
+    }
+
+    /// Calls a method without parameters; events before the answer are passed over.
+    pub(crate) async fn call(&mut self, method: &str) -> Value {
+        let request = json!({"type": "req", "id": "2", "method": method, "params": {}});
+        let text = request.to_string();
+        self.socket.send(Message::text(text)).await.unwrap();
+        loop {
+            let frame = self.frame().await.expect("an answer");
+            if frame["id"] == "2" {
+                return frame;
+            }
+        }
     }
 
     /// The code of a refusal.
@@ -179,7 +248,7 @@ impl Session {
             .unwrap_or("none")
     }
 
-    async fn frame(&mut self) -> Option<Value> {
+    pub(crate) async fn frame(&mut self) -> Option<Value> {
         let message = timeout(PATIENCE, self.socket.next())
             .await
             .expect("a frame");

@@ -50,6 +50,9 @@ pub(crate) struct Run {
     /// For hosts without a second address: clients over loopback count as remote.
     #[arg(long, value_name = "remote")]
     pub(crate) treat_loopback_as: Option<Elsewhere>,
+    /// A JSON file with faults, answers of methods and events to push; the README describes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
     /// Says what happens as JSON on stdout, one object per line; the banner goes to stderr.
     #[arg(long)]
     pub(crate) json: bool,

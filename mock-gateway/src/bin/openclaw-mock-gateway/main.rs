@@ -10,7 +10,9 @@ mod signals;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use openclaw_mock_gateway::{Edition, MockError, MockGateway, ReloadMode, StateDir};
+use openclaw_mock_gateway::{
+    Edition, MockError, MockGateway, ReloadMode, Scenario, ScenarioError, StateDir,
+};
 use tokio::net::TcpListener;
 
 use crate::cli::{Cli, Command, Run};
@@ -23,6 +25,8 @@ use crate::signals::{Signal, Signals};
 enum Refusal {
     #[error(transparent)]
     Gateway(#[from] MockError),
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
     #[error(transparent)]
     Listen(#[from] listen::Taken),
     #[error("{}: {invalid}", path.display())]
@@ -76,6 +80,7 @@ async fn serve(run: &Run) -> Result<(), Refusal> {
     let state_dir = StateDir::new(&run.state_dir);
     let anthropic = std::env::var_os("ANTHROPIC_API_KEY").is_some_and(|key| !key.is_empty());
     let token = run.token_file.as_deref().map(read_token).transpose()?;
+    let scenario = run.scenario.as_deref().map(Scenario::load).transpose()?;
     let boot = state_dir.boot(anthropic).map_err(MockError::from)?;
     let config = state_dir.config().map_err(MockError::from)?;
     let invalid = |invalid| Refusal::Config {
@@ -102,6 +107,9 @@ async fn serve(run: &Run) -> Result<(), Refusal> {
     }
     if let Some(token) = token {
         builder = builder.token(token);
+    }
+    if let Some(scenario) = scenario {
+        builder = builder.scenario(scenario);
     }
     let gateway = builder.try_start_on(listener).await?;
 
