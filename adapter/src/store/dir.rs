@@ -175,11 +175,10 @@ impl PrivateDir {
             })
             .map_err(|error| StoreError::io(&path, error))?;
         let deadline = Instant::now() + patience;
+        // One step, however often the lock has to be tried.
+        let mut first = step::before(Step::Lock).map_err(TryLockError::Error);
         loop {
-            match step::before(Step::Lock)
-                .map_err(TryLockError::Error)
-                .and_then(|()| file.try_lock())
-            {
+            match std::mem::replace(&mut first, Ok(())).and_then(|()| file.try_lock()) {
                 Ok(()) => return Ok(DirLock { file: Some(file) }),
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
                     return Err(StoreError::new(StoreErrorKind::Busy, path));
