@@ -213,9 +213,9 @@ impl Lifecycle {
         self.wait.since().is_some()
     }
 
-    /// How many delays were handed out since the back-off last started over.
-    pub(crate) const fn failures(&self) -> u32 {
-        self.retry.count()
+    /// How many attempts were made since the last connection.
+    pub(crate) const fn attempts(&self) -> u32 {
+        self.attempt
     }
 
     /// An attempt has ended.

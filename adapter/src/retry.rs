@@ -95,7 +95,6 @@ impl RetryPolicy {
 pub(crate) struct Retry {
     policy: RetryPolicy,
     interval: backoff::exponential::ExponentialBackoff<StoppedClock>,
-    count: u32,
 }
 
 /// `backoff` wants a clock for a limit on the total time that we do not use.
@@ -120,11 +119,7 @@ impl Retry {
             max_elapsed_time: None,
             clock: StoppedClock(now),
         };
-        Self {
-            policy,
-            interval,
-            count: 0,
-        }
+        Self { policy, interval }
     }
 
     /// The delay before the next attempt; at least what the server asked for.
@@ -133,7 +128,6 @@ impl Retry {
         rng: &mut fastrand::Rng,
         server_hint: Option<Duration>,
     ) -> Duration {
-        self.count = self.count.saturating_add(1);
         let max = self.policy.max();
         // `None` only past a limit on the total time, and there is none.
         let interval = self.interval.next_backoff().unwrap_or(max);
@@ -146,14 +140,8 @@ impl Retry {
         }
     }
 
-    /// How many delays were handed out since the last reset.
-    pub(crate) const fn count(&self) -> u32 {
-        self.count
-    }
-
     pub(crate) fn reset(&mut self) {
         self.interval.reset();
-        self.count = 0;
     }
 }
 
@@ -161,7 +149,6 @@ impl std::fmt::Debug for Retry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Retry")
             .field("policy", &self.policy)
-            .field("count", &self.count)
             .finish_non_exhaustive()
     }
 }
@@ -185,7 +172,6 @@ mod tests {
         );
         retry.reset();
         assert_eq!(retry.next(&mut rng, None).as_millis(), 500);
-        assert_eq!(retry.count(), 1);
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub enum ConnectionState {
     },
     /// Waiting before the next attempt.
     BackingOff {
-        /// How many attempts have failed in a row.
+        /// The attempt that failed, counted as in [`Connecting`](Self::Connecting); 1 after the loss
+        /// of a connection.
         attempt: u32,
         /// The length of this wait.
         delay: Duration,

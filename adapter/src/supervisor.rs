@@ -333,7 +333,7 @@ impl Supervisor {
         }
         let retry_at = now() + delay;
         self.publish(ConnectionState::BackingOff {
-            attempt: self.life.failures().max(1),
+            attempt: self.life.attempts().max(1),
             delay,
             retry_at,
             cause,
