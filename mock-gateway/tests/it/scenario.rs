@@ -250,23 +250,18 @@ fn examples() -> Vec<Value> {
 fn changed(value: &Value) -> Vec<Value> {
     let mut all: Vec<Value> = [
         json!(null),
-        json!(false),
         json!(true),
         json!(-1),
         json!(0),
-        json!(1),
         json!(2.5),
         json!(3.0),
         json!(600),
-        json!(5000),
         json!(1e12),
         json!(""),
-        json!("now"),
         json!("x".repeat(200)),
-        json!([]),
-        json!([{}]),
-        json!({}),
         json!("ä".repeat(123)),
+        json!([]),
+        json!({}),
     ]
     .into();
     match value {
@@ -283,9 +278,7 @@ fn changed(value: &Value) -> Vec<Value> {
             }
         }
         Value::Object(members) => {
-            for extra in [
-                "extra", "at", "times", "afterMs", "everyMs", "payload", "ok",
-            ] {
+            for extra in ["extra", "at", "times", "everyMs"] {
                 if !members.contains_key(extra) {
                     let mut with = members.clone();
                     with.insert(extra.into(), json!(1));

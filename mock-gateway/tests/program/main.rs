@@ -273,7 +273,10 @@ async fn edited_device_files_count_at_once() {
         for stamp in ["createdAtMs", "approvedAtMs"] {
             paired[stamp] = request["ts"].clone();
         }
-        paired["tokens"] = json!({});
+        paired["tokens"]["operator"] = json!({
+            "token": "by-hand", "role": "operator", "scopes": ["operator.read"],
+            "createdAtMs": request["ts"],
+        });
         fs::write(&files[0], "{}").unwrap();
         fs::write(&files[1], json!({device.id(): paired}).to_string()).unwrap();
         let accepted = Session::connect_as(&program, &secret, &device).await;
