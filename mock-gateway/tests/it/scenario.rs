@@ -82,6 +82,16 @@ async fn the_example_is_played_from_the_first_client_on() {
     again.call("sessions.list", json!({})).await;
 }
 
+#[test]
+fn the_scenario_in_the_readme_is_one() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```json\n").expect("an example");
+    let (text, _) = rest.split_once("```").expect("its end");
+    text.parse::<Scenario>().expect("a scenario");
+    let schema = json_of(SCHEMA);
+    assert!(schema::fits(&schema, &schema, &json_of(text)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn events_are_pushed_again_and_again_and_in_the_order_of_the_file() {
     let gateway = open(scenario(&json!({"events": [

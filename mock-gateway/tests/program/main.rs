@@ -1,5 +1,10 @@
 //! The stand-alone program, as whoever starts it sees it.
-
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
 #![cfg(unix)]
 
 mod program;
