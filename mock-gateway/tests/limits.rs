@@ -2,11 +2,7 @@
 //! sockets are those of these tests alone. They run one after the other for the same reason.
 
 #![cfg(target_os = "linux")]
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, and the figures are for a person to read"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
