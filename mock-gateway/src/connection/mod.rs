@@ -149,8 +149,13 @@ impl Connection {
         let mut ping_at = None;
         let mut pong_due = false;
         loop {
+            // A client that only sends, be it pings, must not make its answers pile up.
+            let room = self.outbox.below(ANSWER_BACKLOG);
             if live {
-                self.outbox.below(ANSWER_BACKLOG).await;
+                room.await;
+            } else if timeout_at(deadline, room).await.is_err() {
+                self.outbox.close(1000, "");
+                return Ended::Closing;
             }
             let wake = if live { ping_at } else { Some(deadline) };
             let incoming = tokio::select! {
@@ -249,7 +254,11 @@ impl Connection {
         }
         let until = Instant::now() + delay;
         let mut queued = 0;
-        while let Ok(incoming) = timeout_at(until, reader.next()).await {
+        let mut next = async || {
+            self.outbox.below(ANSWER_BACKLOG).await;
+            reader.next().await
+        };
+        while let Ok(incoming) = timeout_at(until, next()).await {
             match incoming {
                 Ok(Incoming::Text(_)) => queued += 1,
                 Ok(Incoming::Ping(payload)) => self.outbox.send(Out::Pong(payload)),

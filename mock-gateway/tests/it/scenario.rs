@@ -82,6 +82,16 @@ async fn the_example_is_played_from_the_first_client_on() {
     again.call("sessions.list", json!({})).await;
 }
 
+#[test]
+fn the_scenario_in_the_readme_is_one() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```json\n").expect("an example");
+    let (text, _) = rest.split_once("```").expect("its end");
+    text.parse::<Scenario>().expect("a scenario");
+    let schema = json_of(SCHEMA);
+    assert!(schema::fits(&schema, &schema, &json_of(text)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn events_are_pushed_again_and_again_and_in_the_order_of_the_file() {
     let gateway = open(scenario(&json!({"events": [
@@ -250,23 +260,18 @@ fn examples() -> Vec<Value> {
 fn changed(value: &Value) -> Vec<Value> {
     let mut all: Vec<Value> = [
         json!(null),
-        json!(false),
         json!(true),
         json!(-1),
         json!(0),
-        json!(1),
         json!(2.5),
         json!(3.0),
         json!(600),
-        json!(5000),
         json!(1e12),
         json!(""),
-        json!("now"),
         json!("x".repeat(200)),
-        json!([]),
-        json!([{}]),
-        json!({}),
         json!("ä".repeat(123)),
+        json!([]),
+        json!({}),
     ]
     .into();
     match value {
@@ -283,9 +288,7 @@ fn changed(value: &Value) -> Vec<Value> {
             }
         }
         Value::Object(members) => {
-            for extra in [
-                "extra", "at", "times", "afterMs", "everyMs", "payload", "ok",
-            ] {
+            for extra in ["extra", "at", "times", "everyMs"] {
                 if !members.contains_key(extra) {
                     let mut with = members.clone();
                     with.insert(extra.into(), json!(1));

@@ -29,11 +29,11 @@ pub(crate) fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
         "if" => !fits(root, rule, value) || fits(root, &rules["then"], value),
         "minimum" => value.as_f64().is_none_or(|number| number >= limit(rule)),
         "maximum" => value.as_f64().is_none_or(|number| number <= limit(rule)),
-        "minLength" => length(value).is_none_or(|length| length >= limit(rule)),
-        "maxLength" => length(value).is_none_or(|length| length <= limit(rule)),
+        "minLength" => length(value).is_none_or(|length| length >= count(rule)),
+        "maxLength" => length(value).is_none_or(|length| length <= count(rule)),
         "minItems" => value
             .as_array()
-            .is_none_or(|items| items.len() as f64 >= limit(rule)),
+            .is_none_or(|items| items.len() >= count(rule)),
         "items" => value
             .as_array()
             .is_none_or(|items| items.iter().all(|item| fits(root, rule, item))),
@@ -88,8 +88,13 @@ fn limit(rule: &Value) -> f64 {
     rule.as_f64().expect("a number")
 }
 
-fn length(value: &Value) -> Option<f64> {
-    value.as_str().map(|text| text.chars().count() as f64)
+fn count(rule: &Value) -> usize {
+    let count = rule.as_u64().and_then(|count| usize::try_from(count).ok());
+    count.expect("a count")
+}
+
+fn length(value: &Value) -> Option<usize> {
+    value.as_str().map(|text| text.chars().count())
 }
 
 fn has_type(name: &str, value: &Value) -> bool {

@@ -71,7 +71,7 @@ async fn sigterm_tells_the_clients_and_ends_with_0() {
         let program = Program::start(dir.path(), &["--edition", edition]).await;
         let mut session = Session::connect(&program, &token(dir.path())).await;
         let stopped = program.stop().await;
-        let (shutdown, close) = session.until_closed().await;
+        let (shutdown, close) = session.until_the_end().await;
         assert_eq!(shutdown["reason"], "gateway stopping", "{edition}");
         assert_eq!(close, (1012, "service restart".to_owned()), "{edition}");
         assert_eq!(stopped, Some(0), "{edition}");
@@ -93,7 +93,7 @@ async fn an_edited_token_counts_from_the_next_restart_on() {
     assert_eq!(too_early.code(), "AUTH_TOKEN_MISMATCH");
 
     program.signal(RESTART);
-    let (shutdown, close) = before.until_closed().await;
+    let (shutdown, close) = before.until_the_end().await;
     assert_eq!(shutdown["reason"], "gateway restarting");
     assert_eq!(close.0, 1012);
     program.ready().await;
@@ -164,7 +164,7 @@ async fn a_scenario_is_played_from_the_start_on() {
     let state = dir.path().join("state");
     let program = Program::start(&state, &["--scenario", file.to_str().unwrap()]).await;
     let mut closed = Session::open(&program).await;
-    assert_eq!(closed.until_closed().await.1, (4321, "as told".to_owned()));
+    assert_eq!(closed.until_the_end().await.1, (4321, "as told".to_owned()));
     let mut session = Session::connect(&program, &token(&state)).await;
     let answer = session.call("made.up").await;
     assert_eq!(answer["payload"], json!({"from": "a file"}));
@@ -233,7 +233,7 @@ async fn sighup_restarts_in_the_same_process_and_on_the_same_port() {
         let (pid, port) = (program.pid(), program.port);
         let mut before = Session::connect(&program, &token(dir.path())).await;
         program.signal("HUP");
-        let (shutdown, close) = before.until_closed().await;
+        let (shutdown, close) = before.until_the_end().await;
         assert_eq!(shutdown["reason"], "gateway restarting", "{edition}");
         assert_eq!(close, (1012, "service restart".to_owned()), "{edition}");
         program.ready().await;
@@ -278,7 +278,10 @@ async fn edited_device_files_count_at_once() {
         for stamp in ["createdAtMs", "approvedAtMs"] {
             paired[stamp] = request["ts"].clone();
         }
-        paired["tokens"] = json!({});
+        paired["tokens"]["operator"] = json!({
+            "token": "by-hand", "role": "operator", "scopes": ["operator.read"],
+            "createdAtMs": request["ts"],
+        });
         fs::write(&files[0], "{}").unwrap();
         fs::write(&files[1], json!({device.id(): paired}).to_string()).unwrap();
         let accepted = Session::connect_as(&program, &secret, &device).await;

@@ -1,5 +1,6 @@
 //! The program as a child process, and a client of it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -162,7 +163,10 @@ impl Device {
 
     pub(crate) fn id(&self) -> String {
         let digest = Sha256::digest(self.key.verifying_key().to_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        digest.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// The `device` of a connect, for the client and scopes that sessions have here.
@@ -257,7 +261,7 @@ impl Session {
     }
 
     /// The payload of `shutdown`, and the close after it.
-    pub(crate) async fn until_closed(&mut self) -> (Value, (u16, String)) {
+    pub(crate) async fn until_the_end(&mut self) -> (Value, (u16, String)) {
         let mut shutdown = Value::Null;
         loop {
             let message = timeout(PATIENCE, self.socket.next())
