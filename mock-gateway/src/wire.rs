@@ -12,7 +12,7 @@ pub(crate) struct ErrorShape {
     pub(crate) retryable: bool,
     pub(crate) retry_after_ms: Option<u64>,
     /// What the response carries next to the error, as that of a failed run does.
-    pub(crate) payload: Option<Value>,
+    pub(crate) payload: Option<Box<Value>>,
 }
 
 impl ErrorShape {
@@ -37,7 +37,7 @@ impl ErrorShape {
     }
 
     pub(crate) fn with_payload(mut self, payload: Value) -> Self {
-        self.payload = Some(payload);
+        self.payload = Some(Box::new(payload));
         self
     }
 
@@ -74,7 +74,7 @@ pub(crate) fn response(id: &Value, reply: &Reply) -> String {
             let mut frame =
                 json!({"type": "res", "id": id, "ok": false, "error": error.to_value()});
             if let Some(payload) = &error.payload {
-                frame["payload"] = payload.clone();
+                frame["payload"] = Value::clone(payload);
             }
             frame
         }

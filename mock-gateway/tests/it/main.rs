@@ -12,4 +12,5 @@ mod limits;
 mod live;
 mod pairing;
 mod runs;
+mod sessions;
 mod shape;
