@@ -172,7 +172,7 @@ impl Connection {
                     }
                     rpc::answer(inner, state, &live, request)
                 }
-                Err(outcome) => outcome,
+                Err(outcome) => *outcome,
             }
         };
         match outcome {

@@ -38,14 +38,14 @@ impl From<Reply> for Outcome {
 }
 
 /// Checks that a caller may call a method, and with what.
-pub(crate) fn authorize(inner: &Inner, live: &Live, request: &Request) -> Result<(), Outcome> {
+pub(crate) fn authorize(inner: &Inner, live: &Live, request: &Request) -> Result<(), Box<Outcome>> {
     let facts = inner.facts();
     let required = required_scope(inner.edition(), &request.method, &request.params);
     let open = request.method == "health" && facts.open_health;
     match (required, live.role.as_str()) {
         _ if open => {}
         (Some(Required::Node), "node") => {}
-        (Some(Required::Node), role) => return Err(wrong_role(role)),
+        (Some(Required::Node), role) => return Err(Box::new(wrong_role(role))),
         (_, "operator") => {
             let scope = match required {
                 Some(Required::Scope(scope)) => scope,
@@ -61,14 +61,14 @@ pub(crate) fn authorize(inner: &Inner, live: &Live, request: &Request) -> Result
                     || (scope == "operator.read" && has("operator.write"))
             };
             if !covered {
-                return Err(Err(missing_scope(inner, scope)).into());
+                return Err(Box::new(Err(missing_scope(inner, scope)).into()));
             }
         }
-        (_, role) => return Err(wrong_role(role)),
+        (_, role) => return Err(Box::new(wrong_role(role))),
     }
     if required.is_none() {
         let text = format!("unknown method: {}", request.method);
-        return Err(Err(ErrorShape::invalid(text)).into());
+        return Err(Box::new(Err(ErrorShape::invalid(text)).into()));
     }
     let none = json!({});
     let params = if request.params.is_null() {
@@ -77,7 +77,7 @@ pub(crate) fn authorize(inner: &Inner, live: &Live, request: &Request) -> Result
         &request.params
     };
     match params_error(inner.edition(), &request.method, params) {
-        Some(error) => Err(Err(error).into()),
+        Some(error) => Err(Box::new(Err(error).into())),
         None => Ok(()),
     }
 }

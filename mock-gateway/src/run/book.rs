@@ -16,6 +16,9 @@ const KEY_TTL_MS: u64 = 5 * 60 * 1000;
 const WAIT_TTL_MS: u64 = 10 * 60 * 1000;
 /// More finished runs than this are not remembered.
 const MAX_RUNS: usize = 5000;
+/// Nor are more idle sessions, and more messages of one.
+const MAX_SESSIONS: usize = 5000;
+const MAX_MESSAGES: usize = 2000;
 
 /// How a run was started. Each kind has idempotency keys of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,10 +116,28 @@ impl Record {
 pub(crate) struct SessionBook {
     pub(crate) session_id: String,
     pub(crate) created_at: u64,
-    pub(crate) messages: Vec<Value>,
+    messages: VecDeque<Value>,
+    /// All messages so far.
+    pub(crate) total: usize,
     /// Runs that work or wait for their turn.
     pub(crate) queue: VecDeque<u64>,
     pub(crate) verbose: Option<String>,
+}
+
+impl SessionBook {
+    /// The latest messages, oldest first.
+    pub(crate) fn latest(&self, limit: usize) -> Vec<Value> {
+        let skipped = self.messages.len().saturating_sub(limit);
+        self.messages.iter().skip(skipped).cloned().collect()
+    }
+
+    pub(crate) fn add(&mut self, message: Value) {
+        if self.messages.len() == MAX_MESSAGES {
+            self.messages.pop_front();
+        }
+        self.total += 1;
+        self.messages.push_back(message);
+    }
 }
 
 /// Somebody who waits for the end of a run.
@@ -195,12 +216,21 @@ impl Runs {
     }
 
     pub(crate) fn session_mut(&mut self, key: &str, now: u64) -> &mut SessionBook {
+        if self.sessions.len() >= MAX_SESSIONS && !self.sessions.contains_key(key) {
+            let idle = |(_, session): &(&String, &SessionBook)| session.queue.is_empty();
+            let oldest = self.sessions.iter().filter(idle);
+            let oldest = oldest.min_by_key(|(_, session)| session.created_at);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                self.sessions.remove(&oldest);
+            }
+        }
         self.sessions
             .entry(key.to_owned())
             .or_insert_with(|| SessionBook {
                 session_id: uuid::Uuid::new_v4().to_string(),
                 created_at: now,
-                messages: Vec::new(),
+                messages: VecDeque::new(),
+                total: 0,
                 queue: VecDeque::new(),
                 verbose: None,
             })

@@ -104,7 +104,7 @@ pub(crate) fn answer(
         "agent.wait" => Some(wait::wait(state, connection, request)),
         "chat.abort" => Some(abort::chat(inner, state, &caller, request)),
         "sessions.abort" => Some(abort::sessions(inner, state, &caller, request)),
-        "chat.history" => Some(Turn::reply(history::history(inner, state, request))),
+        "chat.history" => Some(Turn::reply(Ok(history::history(inner, state, request)))),
         "sessions.patch" => history::patch(inner, state, request).map(Turn::reply),
         method if is_run(method) => replay(inner, state, connection, request),
         _ => None,

@@ -11,7 +11,7 @@ use crate::wire::Reply;
 const DEFAULT_LIMIT: usize = 200;
 
 /// The latest messages of a session, oldest first.
-pub(super) fn history(inner: &Inner, state: &State, request: &Request) -> Reply {
+pub(super) fn history(inner: &Inner, state: &State, request: &Request) -> Value {
     let key = request.params["sessionKey"].as_str().unwrap_or_default();
     let session_key = canonical(key);
     let limit = request.params["limit"]
@@ -19,22 +19,22 @@ pub(super) fn history(inner: &Inner, state: &State, request: &Request) -> Reply 
         .and_then(|limit| usize::try_from(limit).ok())
         .unwrap_or(DEFAULT_LIMIT);
     let session = state.runs.session(&session_key);
-    let messages = session.map_or(&[][..], |session| &session.messages);
     let last = state
         .runs
         .iter()
         .filter(|record| record.session_key == session_key)
         .last();
-    let shown = messages[messages.len().saturating_sub(limit)..].to_vec();
-    Ok(dialect(inner.edition()).history(&View {
+    dialect(inner.edition()).history(&View {
         session_key: &session_key,
         session,
-        messages: shown,
-        total: messages.len(),
+        messages: session
+            .map(|session| session.latest(limit))
+            .unwrap_or_default(),
+        total: session.map_or(0, |session| session.total),
         active: state.runs.working(&session_key),
         last,
         now: inner.clock.now_ms(),
-    }))
+    })
 }
 
 /// `sessions.patch`, as far as runs care: which tool events a session gives.

@@ -167,12 +167,12 @@ pub(super) fn close(
 
 fn write_history(state: &mut State, record: &mut Record, now: u64) {
     let rows = std::mem::take(&mut record.rows);
-    let messages = &mut state.runs.session_mut(&record.session_key, now).messages;
+    let session = state.runs.session_mut(&record.session_key, now);
     for mut row in rows {
         if row["__openclaw"].is_object() {
-            row["__openclaw"]["seq"] = (messages.len() + 1).into();
+            row["__openclaw"]["seq"] = (session.total + 1).into();
         }
-        messages.push(row);
+        session.add(row);
     }
 }
 
@@ -381,7 +381,7 @@ impl Player {
             tokio::select! {
                 biased;
                 () = self.stop.notified() => return Err(self.aborted()),
-                next = changes.changed() => next.map_err(|_| Stop::Gone)?,
+                seen = changes.changed() => seen.map_err(|_| Stop::Gone)?,
             }
         }
     }

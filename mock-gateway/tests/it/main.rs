@@ -14,4 +14,5 @@ mod pairing;
 mod runs;
 mod scenario;
 mod schema;
+mod sessions;
 mod shape;

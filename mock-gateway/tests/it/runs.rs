@@ -3,18 +3,22 @@
 
 use std::time::Duration;
 
-use openclaw_mock_gateway::{Edition, Locality, MockGateway, On, Run, partial_json};
+use openclaw_mock_gateway::{Edition, Locality, MockGateway, On, Run};
 use serde_json::{Value, json};
 
 use crate::client::{Ask, Client, Device, READ_WRITE, accepted, mock, paired};
 use crate::shape::{Lines, agree, expected, history, names, seen};
 
-const OLD: Edition = Edition::V2026_2_9;
-const NEW: Edition = Edition::V2026_9_6;
+pub(crate) const OLD: Edition = Edition::V2026_2_9;
+pub(crate) const NEW: Edition = Edition::V2026_9_6;
 const DELTA: Duration = Duration::from_millis(110);
-const KEY: &str = "agent:main:tests";
+pub(crate) const KEY: &str = "agent:main:tests";
 
-async fn client(gateway: &MockGateway, device: &Device, caps: &[&'static str]) -> Client {
+pub(crate) async fn client(
+    gateway: &MockGateway,
+    device: &Device,
+    caps: &[&'static str],
+) -> Client {
     if gateway.paired().is_empty() {
         paired(gateway, device).await;
     }
@@ -23,19 +27,19 @@ async fn client(gateway: &MockGateway, device: &Device, caps: &[&'static str]) -
     accepted(gateway, Locality::Remote, &ask).await.0
 }
 
-fn params(key: &str) -> Value {
+pub(crate) fn params(key: &str) -> Value {
     json!({"message": "hi", "idempotencyKey": key, "sessionKey": KEY})
 }
 
-fn wait(key: &str) -> Value {
+pub(crate) fn wait(key: &str) -> Value {
     json!({"runId": key, "timeoutMs": 600_000})
 }
 
-fn history_of() -> Value {
+pub(crate) fn history_of() -> Value {
     json!({"sessionKey": KEY})
 }
 
-fn spoken(text: &str, deltas: usize) -> Run {
+pub(crate) fn spoken(text: &str, deltas: usize) -> Run {
     Run::text(text).deltas(deltas).delay_per_delta(DELTA)
 }
 
@@ -287,64 +291,6 @@ async fn an_aborted_chat_run_is_told_as_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn runs_are_aborted_by_their_owner_only_where_there_is_one() {
-    for edition in Edition::ALL {
-        let gateway = mock(edition);
-        let (owner, stranger) = (Device::new(1), Device::new(2));
-        gateway.script_runs(|_| Run::text("x").hangs());
-        let mut first = client(&gateway, &owner, &[]).await;
-        paired(&gateway, &stranger).await;
-        let ask = Ask::new(&gateway, &stranger);
-        let (mut other, _) = accepted(&gateway, Locality::Remote, &ask).await;
-        first.request("chat.send", params("o1")).await;
-        seen(&mut first, &Lines::until("+chat delta")).await;
-        let abort = json!({"sessionKey": KEY, "runId": "o1"});
-        let answer = other.call("chat.abort", abort.clone()).await;
-        match edition {
-            OLD => assert_eq!(answer["payload"]["runIds"], json!(["o1"])),
-            _ => {
-                assert_eq!(answer["error"]["message"], "unauthorized");
-                let wrong = json!({"sessionKey": "agent:main:other", "runId": "o1"});
-                let answer = first.call("chat.abort", wrong).await;
-                assert_eq!(
-                    answer["error"]["message"],
-                    "runId does not match sessionKey"
-                );
-                drop(first);
-                let mut again = client(&gateway, &owner, &[]).await;
-                let answer = again
-                    .call("sessions.abort", json!({"key": KEY, "runId": "o1"}))
-                    .await;
-                assert_eq!(
-                    answer["payload"],
-                    json!({"ok": true, "abortedRunId": "o1", "status": "aborted"})
-                );
-            }
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn agent_runs_of_the_old_edition_cannot_be_aborted() {
-    let (gateway, device) = (mock(OLD), Device::new(1));
-    gateway.script_runs(|_| spoken("Going on", 4));
-    let mut client = client(&gateway, &device, &[]).await;
-    client.request("agent", params("n1")).await;
-    seen(&mut client, &Lines::until("+chat delta")).await;
-    let abort = json!({"sessionKey": KEY, "runId": "n1"});
-    let answer = client.call("chat.abort", abort).await;
-    assert_eq!(
-        answer["payload"],
-        json!({"ok": true, "aborted": false, "runIds": []})
-    );
-    let frames = seen(&mut client, &Lines::until("agent res ok ok")).await;
-    assert_eq!(
-        frames.last["payload"]["result"]["payloads"][0]["text"],
-        "Going on"
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_failing_model_is_told_as_recorded() {
     for edition in Edition::ALL {
         for (method, fixture) in [("agent", "agent-error"), ("chat.send", "chat-error")] {
@@ -430,165 +376,4 @@ async fn a_message_for_a_busy_session_is_answered_in_the_run_that_works() {
     agree(NEW, "steer", &frames.lines);
     let text = &frames.last["payload"]["message"]["content"][0]["text"];
     assert_eq!(text, "Third answer.\n\nFourth answer.");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_second_run_waits_for_the_first() {
-    for edition in Edition::ALL {
-        let (gateway, device) = (mock(edition), Device::new(1));
-        gateway.script_runs(|request| spoken(&request.run_id, 2));
-        let mut client = client(&gateway, &device, &[]).await;
-        for key in ["q1", "q2"] {
-            client.request("agent", params(key)).await;
-        }
-        let mut order = Vec::new();
-        while order.len() < 4 {
-            let frame = client.next().await.frame();
-            let payload = &frame["payload"];
-            if payload["stream"] == "lifecycle"
-                && (payload["data"]["phase"] == "start" || payload["data"]["phase"] == "end")
-            {
-                let phase = payload["data"]["phase"].as_str().expect("a phase");
-                order.push(format!(
-                    "{} {phase}",
-                    payload["runId"].as_str().expect("an id")
-                ));
-            }
-        }
-        assert_eq!(order, ["q1 start", "q1 end", "q2 start", "q2 end"]);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_old_edition_answers_a_second_message_under_another_id() {
-    let (gateway, device) = (mock(OLD), Device::new(1));
-    gateway.script_runs(|request| spoken(&request.run_id, 2));
-    let mut client = client(&gateway, &device, &[]).await;
-    for key in ["q1", "q2"] {
-        client.request("chat.send", params(key)).await;
-    }
-    let mut finals = Vec::new();
-    while finals.len() < 3 {
-        let frame = client.event("chat").await;
-        if frame["payload"]["state"] == "final" {
-            finals.push(frame["payload"].clone());
-        }
-    }
-    assert_eq!(finals[0]["runId"], "q2");
-    assert_eq!(finals[0]["message"], Value::Null);
-    assert_eq!(finals[1]["runId"], "q1");
-    assert_eq!(finals[2]["message"]["content"][0]["text"], "q2");
-    assert_ne!(finals[2]["runId"], "q2");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_answer_of_a_run_is_for_the_connection_that_asked() {
-    let (gateway, device) = (mock(NEW), Device::new(1));
-    gateway.script_runs(|_| spoken("Still here.", 3));
-    let mut first = client(&gateway, &device, &[]).await;
-    first.request("agent", params("r1")).await;
-    seen(&mut first, &Lines::until("+chat delta")).await;
-    drop(first);
-    let mut second = client(&gateway, &device, &[]).await;
-    let running = second.call("chat.history", history_of()).await;
-    assert_eq!(running["payload"]["inFlightRun"]["runId"], "r1");
-    assert_eq!(running["payload"]["sessionInfo"]["hasActiveRun"], true);
-    let waited = second.call("agent.wait", wait("r1")).await;
-    assert_eq!(waited["payload"]["terminalReply"]["text"], "Still here.");
-    let again = second.call("agent", params("r1")).await;
-    assert_eq!(
-        again["payload"]["result"]["payloads"][0]["text"],
-        "Still here."
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_restart_forgets_runs() {
-    let (gateway, device) = (mock(NEW), Device::new(1));
-    gateway.script_runs(|_| Run::text("x").hangs());
-    let mut before = client(&gateway, &device, &[]).await;
-    before.request("agent", params("r2")).await;
-    seen(&mut before, &Lines::until("+chat delta")).await;
-    gateway.restart().await.expect("a restart");
-    let mut after = client(&gateway, &device, &[]).await;
-    let answer = after.call("chat.history", history_of()).await;
-    assert_eq!(answer["payload"]["messages"], json!([]));
-    let wait = json!({"runId": "r2", "timeoutMs": 0});
-    assert_eq!(
-        after.call("agent.wait", wait).await["payload"],
-        json!({"runId": "r2", "status": "timeout"})
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn sessions_are_named_as_each_edition_does() {
-    for edition in Edition::ALL {
-        let (gateway, device) = (mock(edition), Device::new(1));
-        gateway.script_runs(|_| Run::text("x"));
-        let mut client = client(&gateway, &device, &[]).await;
-        let params = json!({"message": "hi", "idempotencyKey": "s1", "sessionKey": "main"});
-        client.request("agent", params).await;
-        let shown = client.event("agent").await["payload"]["sessionKey"].clone();
-        let params = json!({"message": "hi", "idempotencyKey": "S2"});
-        client.request("agent", params).await;
-        let answer = seen(&mut client, &Lines::until("agent res ok ok")).await;
-        assert_eq!(answer.last["payload"]["runId"], "s1");
-        let unknown = json!({"message": "hi", "idempotencyKey": "s3", "agentId": "nosuch"});
-        match edition {
-            OLD => {
-                assert_eq!(shown, "main");
-                let frames = seen(&mut client, &Lines::until("agent res error error")).await;
-                let text = "Error: Pass --to <E.164>, --session-id, or --agent to choose a session";
-                assert_eq!(
-                    frames.last["error"],
-                    json!({"code": "UNAVAILABLE", "message": text})
-                );
-                assert_eq!(frames.last["payload"]["summary"], text);
-            }
-            _ => {
-                assert_eq!(shown, "agent:main:main");
-                let chat = client.event("chat").await;
-                assert_eq!(chat["payload"]["sessionKey"], "agent:main:explicit:s2");
-            }
-        }
-        let answer = client.call("agent", unknown).await;
-        assert_eq!(
-            answer["error"]["message"],
-            "invalid agent params: unknown agent id \"nosuch\""
-        );
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn mounted_runs_go_before_the_default_and_are_chosen_by_parameters() {
-    let (gateway, device) = (mock(NEW), Device::new(1));
-    gateway.script_runs(|request| Run::text(format!("You said: {}", request.message)));
-    On::method("agent")
-        .with(partial_json(json!({"message": "special"})))
-        .respond_with(|params| {
-            let message = params["message"].as_str().unwrap_or_default();
-            Run::text(format!("Mounted for {message}"))
-                .usage(3, 5)
-                .into()
-        })
-        .expect(1)
-        .mount(&gateway);
-    let mut client = client(&gateway, &device, &[]).await;
-    for (key, message, text) in [
-        ("m1", "special", "Mounted for special"),
-        ("m2", "plain", "You said: plain"),
-    ] {
-        let params = json!({"message": message, "idempotencyKey": key, "sessionKey": KEY});
-        client.request("agent", params).await;
-        let answer = seen(&mut client, &Lines::until("agent res ok ok"))
-            .await
-            .last;
-        assert_eq!(answer["payload"]["result"]["payloads"][0]["text"], text);
-        let usage = &answer["payload"]["result"]["meta"]["agentMeta"]["usage"];
-        let expected = if key == "m1" { (3, 5) } else { (11, 7) };
-        assert_eq!(
-            (&usage["input"], &usage["output"]),
-            (&expected.0.into(), &expected.1.into())
-        );
-    }
 }

@@ -142,7 +142,7 @@ fn chat_message(text: &str, now: u64) -> Value {
 }
 
 /// A row of history about something the model said.
-fn assistant_row(content: Value, usage: (u64, u64), stop_reason: &str, now: u64) -> Value {
+fn assistant_row(content: &Value, usage: (u64, u64), stop_reason: &str, now: u64) -> Value {
     let (input, output) = usage;
     json!({
         "role": "assistant", "content": content, "api": "openai-completions", "provider": PROVIDER,

@@ -19,7 +19,7 @@ const CHAT_INTERVAL: Duration = Duration::from_millis(150);
 pub(super) struct Old;
 
 /// An `agent` event.
-fn agent(run: &mut Record, stream: &str, data: Value, now: u64) -> Value {
+fn agent(run: &mut Record, stream: &str, data: &Value, now: u64) -> Value {
     let mut payload = json!({
         "runId": run.run_id, "stream": stream, "data": data, "seq": run.next_seq(), "ts": now,
     });
@@ -29,7 +29,7 @@ fn agent(run: &mut Record, stream: &str, data: Value, now: u64) -> Value {
     payload
 }
 
-fn said(run: &mut Record, stream: &str, data: Value, now: u64) -> Said {
+fn said(run: &mut Record, stream: &str, data: &Value, now: u64) -> Said {
     Said::All("agent", agent(run, stream, data, now))
 }
 
@@ -67,24 +67,24 @@ fn user_row(run: &Record) -> Value {
 }
 
 fn error_row(message: &str, now: u64) -> Value {
-    let mut row = assistant_row(json!([]), (0, 0), "error", now);
+    let mut row = assistant_row(&json!([]), (0, 0), "error", now);
     row["errorMessage"] = message.into();
     row
 }
 
 fn reply(
     run: &Record,
-    payloads: Value,
+    payloads: &Value,
     aborted: bool,
     usage: Option<(u64, u64)>,
     now: u64,
-) -> Reply {
+) -> Value {
     match run.kind {
-        Kind::Agent => Ok(json!({
+        Kind::Agent => json!({
             "runId": run.run_id, "status": "ok", "summary": "completed",
             "result": {"payloads": payloads, "meta": result::old_meta(run, aborted, usage, now)},
-        })),
-        Kind::Chat => Ok(json!({"runId": run.run_id, "status": "ok"})),
+        }),
+        Kind::Chat => json!({"runId": run.run_id, "status": "ok"}),
     }
 }
 
@@ -101,7 +101,7 @@ fn looks_over(run: &mut Record, now: u64) -> Closing {
     let mut events = vec![said(
         run,
         "lifecycle",
-        json!({"phase": "end", "endedAt": now}),
+        &json!({"phase": "end", "endedAt": now}),
         now,
     )];
     if run.waited.is_some() {
@@ -181,7 +181,7 @@ impl Dialect for Old {
         run.text.push_str(piece);
         run.turn_text.push_str(piece);
         let data = json!({"text": run.text, "delta": piece});
-        let mut events = vec![said(run, "assistant", data, now)];
+        let mut events = vec![said(run, "assistant", &data, now)];
         let due = run
             .last_chat
             .is_none_or(|last| last.elapsed() >= CHAT_INTERVAL);
@@ -197,7 +197,7 @@ impl Dialect for Old {
         let data = json!({
             "phase": "start", "name": call.tool.name, "toolCallId": call.id, "args": call.tool.args,
         });
-        vec![Said::Starter("agent", agent(run, "tool", data, now))]
+        vec![Said::Starter("agent", agent(run, "tool", &data, now))]
     }
 
     fn tool_ends(
@@ -225,14 +225,14 @@ impl Dialect for Old {
             if verbose == "full" {
                 update["partialResult"] = result::tool_result(call);
             }
-            events.push(Said::Starter("agent", agent(run, "tool", update, now)));
+            events.push(Said::Starter("agent", agent(run, "tool", &update, now)));
         }
-        events.push(Said::Starter("agent", agent(run, "tool", data, now)));
+        events.push(Said::Starter("agent", agent(run, "tool", &data, now)));
         run.tools.push(call.tool.name.clone());
         run.turn += 1;
         let rows = vec![
             assistant_row(
-                call_parts(call),
+                &call_parts(call),
                 run.script.usage,
                 "toolUse",
                 call.started_at,
@@ -254,7 +254,7 @@ impl Dialect for Old {
         let mut events = vec![said(
             run,
             "lifecycle",
-            json!({"phase": "end", "endedAt": now}),
+            &json!({"phase": "end", "endedAt": now}),
             now,
         )];
         let more = with_message("final", &run.text, now);
@@ -268,9 +268,9 @@ impl Dialect for Old {
             events,
             waited: Some(waited(run, now)),
             last_events: Vec::new(),
-            reply: Some(reply(run, payloads, false, Some(run.tokens()), now)),
+            reply: Some(Ok(reply(run, &payloads, false, Some(run.tokens()), now))),
             rows: vec![assistant_row(
-                answer_parts(run),
+                &answer_parts(run),
                 run.script.usage,
                 "stop",
                 now,
@@ -290,7 +290,7 @@ impl Dialect for Old {
         vec![said(
             run,
             "lifecycle",
-            json!({"phase": "start", "startedAt": now}),
+            &json!({"phase": "start", "startedAt": now}),
             now,
         )]
     }
@@ -299,7 +299,7 @@ impl Dialect for Old {
         let mut closing = looks_over(run, now);
         closing.rows = vec![error_row(message, now)];
         let payloads = json!([{"text": message, "mediaUrl": null}]);
-        closing.reply = Some(reply(run, payloads, false, None, now));
+        closing.reply = Some(Ok(reply(run, &payloads, false, None, now)));
         closing
     }
 
@@ -307,7 +307,7 @@ impl Dialect for Old {
         let data = json!({
             "phase": "end", "startedAt": run.began_at, "endedAt": now, "aborted": true,
         });
-        let mut events = vec![said(run, "lifecycle", data, now)];
+        let mut events = vec![said(run, "lifecycle", &data, now)];
         let more = with_message("final", &run.text, now);
         events.extend(chat(run, run.seq, more));
         run.started_at = run.began_at;
@@ -315,7 +315,7 @@ impl Dialect for Old {
             events,
             waited: Some(waited(run, now)),
             last_events: Vec::new(),
-            reply: Some(reply(run, json!([]), true, None, now)),
+            reply: Some(Ok(reply(run, &json!([]), true, None, now))),
             rows: Vec::new(),
         }
     }

@@ -1,0 +1,285 @@
+//! How runs end in 2026.9.6.
+
+use serde_json::{Value, json};
+
+use super::super::super::book::{Kind, Record, Waited};
+use super::super::{Closing, MODEL, PROVIDER, Said, assistant_row, chat_message, result};
+use super::events::{
+    chat, failed_task, finished, finishing_badly, local_chat, model, observation, release, running,
+    said, task,
+};
+use super::rows::{answer_row, keyed, openclaw};
+use crate::wire::{ErrorShape, Reply};
+
+const ABORTED: &str = "This operation was aborted";
+const TIMED_OUT: &str = "Request timed out before a response was generated. Please try again, or increase \
+                         `agents.defaults.timeoutSeconds` in your config.";
+
+fn terminal_reply(run: &Record) -> Value {
+    if run.text.is_empty() {
+        json!({"disposition": "empty"})
+    } else {
+        json!({"disposition": "visible", "text": run.text})
+    }
+}
+
+/// What a wait says: more to those who were there at the end.
+pub(super) fn waited(
+    run: &Record,
+    now: u64,
+    status: &str,
+    more: &Value,
+    chat_more: &Value,
+) -> Waited {
+    let base = json!({"runId": run.run_id, "status": status, "endedAt": now});
+    let with = |more: &Value, started: bool| {
+        let mut payload = base.clone();
+        if let (Value::Object(payload), Value::Object(more)) = (&mut payload, more) {
+            payload.extend(more.clone());
+        }
+        if started {
+            payload["startedAt"] = run.began_at.into();
+        }
+        payload
+    };
+    Waited {
+        at_end: with(more, true),
+        later: match run.kind {
+            Kind::Agent => with(more, status == "error"),
+            Kind::Chat => with(chat_more, false),
+        },
+    }
+}
+
+fn ok_waited(run: &Record, now: u64) -> Waited {
+    let receipt = result::receipt(run, true);
+    let chat_more = json!({"terminalReceipt": receipt, "terminalReply": terminal_reply(run)});
+    let mut more = chat_more.clone();
+    more["stopReason"] = "stop".into();
+    more["livenessState"] = "working".into();
+    waited(run, now, "ok", &more, &chat_more)
+}
+
+fn failure(run: &Record, message: &str) -> Reply {
+    let payload = json!({"runId": run.run_id, "status": "error", "summary": message});
+    Err(ErrorShape::new("UNAVAILABLE", message).with_payload(payload))
+}
+
+pub(super) fn done(run: &mut Record, now: u64) -> Closing {
+    let data = json!({
+        "phase": "finishing", "stopReason": "stop", "aborted": false, "livenessState": "working",
+        "endedAt": now,
+    });
+    let mut events = vec![said(run, "lifecycle", data, now)];
+    events.extend(running(run, now));
+    events.push(release(run, now));
+    events.extend(finished(run, now));
+    let mut data = json!({
+        "phase": "end", "startedAt": run.began_at, "endedAt": now, "aborted": false,
+        "stopReason": "stop", "livenessState": "working", "executionSettled": true,
+        "terminalReceipt": result::receipt(run, true), "terminalReply": terminal_reply(run),
+    });
+    if run.kind == Kind::Chat {
+        data["startedAt"] = run.started_at.into();
+        data["replayInvalid"] = false.into();
+    }
+    events.push(said(run, "lifecycle", data, now));
+    let mut more = json!({"state": "final", "stopReason": "stop"});
+    if !run.text.is_empty() {
+        more["message"] = chat_message(&run.text, now);
+    }
+    events.push(chat(run, run.seq, more));
+    let completed = json!({"terminalSummary": "completed"});
+    Closing {
+        events,
+        waited: Some(ok_waited(run, now)),
+        last_events: task(run, "completed", "finished", completed, now)
+            .into_iter()
+            .collect(),
+        reply: Some(Ok(match run.kind {
+            Kind::Agent => result::new_result(run, now),
+            Kind::Chat => json!({"runId": run.run_id, "status": "ok"}),
+        })),
+        rows: vec![answer_row(run, now)],
+    }
+}
+
+pub(super) fn failed(run: &mut Record, message: &str, now: u64) -> Closing {
+    let mut events = vec![finishing_badly(run, message, now), release(run, now)];
+    let mut data = json!({
+        "phase": "error", "startedAt": run.began_at, "endedAt": now, "error": message,
+        "errorObservation": observation(), "executionSettled": true,
+    });
+    let mut last_events = Vec::new();
+    let mut summary = message.to_owned();
+    if run.kind == Kind::Chat {
+        let step = json!({
+            "phase": "fallback_step", "fallbackStepType": "fallback_step",
+            "fallbackStepFromModel": format!("{PROVIDER}/{MODEL}"),
+            "fallbackStepFromFailureReason": "server_error",
+            "fallbackStepFromFailureDetail": message, "fallbackStepChainPosition": 1,
+            "fallbackStepFinalOutcome": "chain_exhausted",
+        });
+        events.push(said(run, "lifecycle", step, now));
+        data["startedAt"] = run.started_at.into();
+        data["aborted"] = false.into();
+        data["livenessState"] = "blocked".into();
+        summary = format!(
+            "⚠️ Agent failed before reply: {message}\nTo view logs, run `openclaw logs --follow` in a \
+             terminal."
+        );
+        last_events.push(local_chat(
+            run,
+            json!({"state": "error", "errorMessage": summary}),
+        ));
+    }
+    events.extend(finished(run, now));
+    events.push(said(run, "lifecycle", data, now));
+    let more = json!({"state": "error", "errorMessage": message, "errorDetail": observation()});
+    events.push(chat(run, run.seq, more));
+    last_events.extend(finished(run, now));
+    last_events.extend(failed_task(run, "failed", message, now));
+    let error = json!({"error": message});
+    let row = assistant_row(
+        &json!([{"type": "text", "text": message}]),
+        (0, 0),
+        "error",
+        now,
+    );
+    let key = format!("{}:terminal-error", run.run_id);
+    let mut waits = waited(run, now, "error", &error, &json!({"error": summary}));
+    if run.kind == Kind::Agent {
+        waits.later = waits.at_end.clone();
+    }
+    Closing {
+        events,
+        waited: Some(waits),
+        last_events,
+        reply: Some(failure(run, &summary)),
+        rows: vec![keyed(openclaw(run, row, now), key)],
+    }
+}
+
+pub(super) fn timed_out(run: &mut Record, now: u64) -> Closing {
+    let common = json!({
+        "startedAt": run.began_at, "endedAt": now, "aborted": false, "replayInvalid": true,
+        "livenessState": "paused", "timeoutPhase": "provider", "providerStarted": true,
+        "error": TIMED_OUT, "terminalReceipt": result::receipt(run, true),
+        "terminalReply": terminal_reply(run),
+    });
+    let with = |more: Value| {
+        let mut data = common.clone();
+        if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
+            data.extend(more);
+        }
+        data
+    };
+    let mut events: Vec<Said> = running(run, now).into_iter().collect();
+    events.extend([model(run, now), release(run, now)]);
+    if run.kind == Kind::Agent {
+        events.push(said(
+            run,
+            "lifecycle",
+            with(json!({"phase": "finishing"})),
+            now,
+        ));
+    }
+    events.extend(finished(run, now));
+    let error = with(json!({"phase": "error", "executionSettled": true}));
+    events.push(said(run, "lifecycle", error, now));
+    let more = json!({"state": "error", "errorMessage": TIMED_OUT, "errorKind": "timeout"});
+    events.push(chat(run, run.seq, more));
+    let mut last_events = Vec::new();
+    if run.kind == Kind::Chat {
+        last_events.push(local_chat(
+            run,
+            json!({"state": "error", "errorMessage": TIMED_OUT}),
+        ));
+    }
+    last_events.extend(finished(run, now));
+    last_events.extend(failed_task(run, "timed_out", TIMED_OUT, now));
+    let mut payload = common.clone();
+    payload["runId"] = run.run_id.as_str().into();
+    payload["status"] = "timeout".into();
+    if let Some(payload) = payload.as_object_mut() {
+        payload.remove("aborted");
+        payload.remove("replayInvalid");
+    }
+    Closing {
+        events,
+        waited: Some(Waited {
+            at_end: payload.clone(),
+            later: payload,
+        }),
+        last_events,
+        reply: Some(Ok(result::new_timeout(run, TIMED_OUT, now))),
+        rows: vec![answer_row(run, now)],
+    }
+}
+
+pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closing {
+    let mut events: Vec<Said> = running(run, now).into_iter().collect();
+    let mut more = json!({"state": "aborted", "stopReason": reason});
+    if !run.text.is_empty() {
+        more["message"] = chat_message(&run.text, now);
+    }
+    events.push(chat(run, run.seq + 1, more));
+    events.extend(task(run, "running", "unknown", json!({}), now));
+    let data = json!({
+        "phase": "end", "status": "cancelled", "aborted": true, "stopReason": reason,
+        "startedAt": run.began_at, "endedAt": now,
+    });
+    events.push(said(run, "lifecycle", data, now));
+    let more = json!({"stopReason": reason});
+    let chat_more = json!({"error": "aborted", "stopReason": reason});
+    let waits = waited(run, now, "error", &more, &chat_more);
+    let mut reply = json!({
+        "runId": run.run_id, "status": "timeout", "summary": "aborted", "stopReason": reason,
+    });
+    let mut last_events = Vec::new();
+    match run.kind {
+        // Its late error counts from 1 again.
+        Kind::Agent => run.seq = 0,
+        Kind::Chat => {
+            last_events.push(model(run, now));
+            reply["endedAt"] = now.into();
+        }
+    }
+    let mut rows = Vec::new();
+    if !run.text.is_empty() {
+        let parts = json!([{"type": "text", "text": run.text}]);
+        let mut row = assistant_row(&parts, (0, 0), "stop", now);
+        row["api"] = "openai-responses".into();
+        row["provider"] = "openclaw".into();
+        row["model"] = "gateway-injected".into();
+        row["openclawAbort"] = json!({"aborted": true, "origin": reason, "runId": run.run_id});
+        let key = format!("{}:assistant", run.run_id);
+        rows.push(keyed(openclaw(run, row, now), key));
+    }
+    Closing {
+        events,
+        waited: Some(waits),
+        last_events,
+        reply: Some(Ok(reply)),
+        rows,
+    }
+}
+
+pub(super) fn settled(run: &mut Record, now: u64) -> Closing {
+    let mut events = Vec::new();
+    if run.kind == Kind::Chat {
+        events.push(release(run, now));
+    }
+    events.extend(finished(run, now));
+    let data = json!({
+        "phase": "error", "startedAt": run.began_at, "endedAt": now, "error": ABORTED,
+        "aborted": true, "stopReason": "aborted", "executionSettled": true,
+    });
+    events.push(said(run, "lifecycle", data, now));
+    let error = format!("{ABORTED} | 20");
+    events.extend(failed_task(run, "cancelled", &error, now));
+    Closing {
+        events,
+        ..Closing::default()
+    }
+}

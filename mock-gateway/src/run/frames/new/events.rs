@@ -1,0 +1,187 @@
+//! Events of 2026.9.6.
+
+use serde_json::{Map, Value, json};
+
+use super::super::super::book::{Kind, Record};
+use super::super::{Call, MODEL, PROVIDER, Said, session_row, tool_meta};
+
+/// An `agent` event.
+pub(super) fn agent(run: &mut Record, stream: &str, data: Value, now: u64) -> Map<String, Value> {
+    let mut payload = Map::new();
+    let fields = [
+        ("runId", run.run_id.as_str().into()),
+        ("stream", stream.into()),
+        ("data", data),
+        ("agentId", run.agent_id.as_str().into()),
+        ("seq", run.next_seq().into()),
+        ("ts", now.into()),
+    ];
+    payload.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(key) = &run.shown_key {
+        payload.insert("sessionKey".into(), key.as_str().into());
+    }
+    if stream == "lifecycle" {
+        payload.insert("sessionId".into(), run.session_id.as_str().into());
+    }
+    if run.kind == Kind::Chat {
+        payload.insert("isHeartbeat".into(), false.into());
+    }
+    payload
+}
+
+pub(super) fn said(run: &mut Record, stream: &str, data: Value, now: u64) -> Said {
+    Said::All("agent", agent(run, stream, data, now).into())
+}
+
+pub(super) fn chat(run: &Record, seq: u64, more: Value) -> Said {
+    let mut payload = Map::new();
+    payload.insert("runId".into(), run.run_id.as_str().into());
+    payload.insert("sessionKey".into(), run.session_key.as_str().into());
+    payload.insert("agentId".into(), run.agent_id.as_str().into());
+    payload.insert("seq".into(), seq.into());
+    if let Value::Object(more) = more {
+        payload.extend(more);
+    }
+    Said::All("chat", payload.into())
+}
+
+/// A `chat` event that the gateway makes up itself.
+pub(super) fn local_chat(run: &Record, more: Value) -> Said {
+    match chat(run, 1, more) {
+        Said::All(name, Value::Object(mut payload)) => {
+            payload.remove("agentId");
+            Said::All(name, payload.into())
+        }
+        other => other,
+    }
+}
+
+/// How far the preparation is; only `chat.send` tells.
+pub(super) fn status(run: &mut Record, phase: &str, now: u64) -> Vec<Said> {
+    if run.kind == Kind::Agent {
+        return Vec::new();
+    }
+    let event = said(run, "run_status", json!({"phase": phase}), now);
+    let state = json!({"state": "status", "phase": phase});
+    vec![chat(run, run.seq, state), event]
+}
+
+pub(super) fn model(run: &mut Record, now: u64) -> Said {
+    let data = json!({"phase": "model", "provider": PROVIDER, "model": MODEL});
+    said(run, "lifecycle", data, now)
+}
+
+/// The model is let go.
+pub(super) fn release(run: &mut Record, now: u64) -> Said {
+    let data = json!({"phase": "model", "provider": null, "model": null});
+    let mut payload = agent(run, "lifecycle", data, now);
+    if run.kind == Kind::Chat {
+        payload.insert("lane".into(), "main".into());
+    }
+    Said::All("agent", payload.into())
+}
+
+/// The `task` event that shows an `agent` run as background work.
+pub(super) fn task(run: &Record, status: &str, state: &str, more: Value, now: u64) -> Option<Said> {
+    if run.kind == Kind::Chat {
+        return None;
+    }
+    let over = status != "running";
+    let mut execution = json!({"state": state});
+    if !over && run.seq > 0 {
+        execution["lastActivityAt"] = now.into();
+    }
+    let mut task = json!({
+        "id": run.task_id, "taskId": run.task_id, "kind": "cli", "runtime": "cli", "status": status,
+        "execution": execution, "title": run.message, "agentId": run.agent_id,
+        "sessionKey": run.session_key, "childSessionKey": run.session_key, "hasTranscript": true,
+        "ownerKey": run.session_key, "runId": run.run_id, "sourceId": run.run_id,
+        "createdAt": run.accepted_at, "updatedAt": now, "startedAt": run.started_at,
+        "deliveryStatus": "not_applicable",
+    });
+    if let Some(tool) = run.tools.last() {
+        task["toolUseCount"] = run.tools.len().into();
+        task["lastToolName"] = tool.as_str().into();
+    }
+    if !over && !run.text.is_empty() {
+        task["lastActivity"] = run.text.as_str().into();
+    }
+    if over {
+        task["endedAt"] = now.into();
+    }
+    if let (Value::Object(task), Value::Object(more)) = (&mut task, more) {
+        task.extend(more);
+    }
+    Some(Said::All(
+        "task",
+        json!({"action": "upserted", "task": task}),
+    ))
+}
+
+pub(super) fn running(run: &Record, now: u64) -> Option<Said> {
+    task(run, "running", "running", json!({}), now)
+}
+
+pub(super) fn finished(run: &Record, now: u64) -> Option<Said> {
+    task(run, "running", "finished", json!({}), now)
+}
+
+pub(super) fn failed_task(run: &Record, status: &str, error: &str, now: u64) -> Option<Said> {
+    let more = json!({"terminalSummary": error, "error": error});
+    task(run, status, "finished", more, now)
+}
+
+pub(super) fn observation() -> Value {
+    json!({
+        "provider": PROVIDER, "model": MODEL, "failoverReason": "server_error",
+        "providerRuntimeFailureKind": "timeout",
+    })
+}
+
+pub(super) fn start(run: &mut Record, now: u64) -> Vec<Said> {
+    let data = json!({"phase": "start", "startedAt": now});
+    let mut events = vec![said(run, "lifecycle", data, now)];
+    events.extend(running(run, now));
+    events.extend(status(run, "starting_model", now));
+    events.push(model(run, now));
+    events
+}
+
+pub(super) fn finishing_badly(run: &mut Record, message: &str, now: u64) -> Said {
+    let data = json!({
+        "phase": "finishing", "error": message, "errorObservation": observation(), "aborted": false,
+        "livenessState": "blocked", "endedAt": now,
+    });
+    said(run, "lifecycle", data, now)
+}
+
+pub(super) fn item(call: &Call, phase: &str, status: &str) -> Value {
+    let mut title: String = call
+        .tool
+        .name
+        .split('_')
+        .map(|word| {
+            let mut chars = word.chars();
+            let first = chars.next().into_iter().flat_map(char::to_uppercase);
+            first.chain(chars).collect::<String>()
+        })
+        .collect::<Vec<_>>()
+        .join(" ");
+    let mut data = json!({
+        "itemId": format!("tool:{}", call.id), "toolCallId": call.id, "name": call.tool.name,
+        "kind": "tool", "phase": phase, "status": status, "commandBearing": false,
+        "startedAt": call.started_at,
+    });
+    if let Some(meta) = tool_meta(&call.tool) {
+        title = format!("{title} {meta}");
+        data["meta"] = meta.into();
+    }
+    data["title"] = title.into();
+    data
+}
+
+pub(super) fn tool_event(run: &mut Record, data: Value, now: u64) -> Said {
+    let mut payload = agent(run, "tool", data, now);
+    payload.extend(session_row::flattened(run, now));
+    Said::Starter("agent", payload.into())
+}
