@@ -163,6 +163,9 @@ impl Server {
 
     /// Ends every connection in the gateway's own way and stops listening.
     pub(crate) async fn stop(&self, why: Why, notice: Duration) {
+        if why == Why::Stopping {
+            self.drain().await;
+        }
         self.close_all(why);
         if !notice.is_zero() {
             sleep(notice).await;
@@ -181,6 +184,31 @@ impl Server {
         self.inner.kill_all();
         self.inner.lock().phase = Phase::Stopped;
         self.inner.touched();
+    }
+
+    /// Waits for the runs that go on, where the edition does. Their events still arrive.
+    async fn drain(&self) {
+        let Some(limit) = self.inner.facts().drains_for else {
+            return;
+        };
+        let mut changes = self.inner.changes();
+        {
+            let mut state = self.inner.lock();
+            if !state.runs.any_live() {
+                return;
+            }
+            state.phase = Phase::Draining;
+        }
+        self.inner.touched();
+        // A run that outlives the limit is lost with the process, as on the real one.
+        let _ = timeout(limit, async {
+            while self.inner.lock().runs.any_live() {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        })
+        .await;
     }
 
     async fn stop_listening(&self) {

@@ -155,6 +155,8 @@ pub(crate) enum Phase {
     /// Listening, but not ready for clients before this instant.
     Starting(Instant),
     Running,
+    /// Told to stop while runs go on: neither new clients nor new calls.
+    Draining,
     /// No new clients.
     Closing,
 }

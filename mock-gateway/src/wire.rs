@@ -16,6 +16,21 @@ pub(crate) struct ErrorShape {
 }
 
 impl ErrorShape {
+    /// What every call gets while the gateway drains (measured on 2026.9.6).
+    pub(crate) fn restarting(method: &str) -> Self {
+        Self {
+            details: Some(json!({
+                "method": method, "reason": "gateway-restarting", "phase": "accepting",
+            })),
+            retryable: true,
+            retry_after_ms: Some(1000),
+            ..Self::new(
+                "UNAVAILABLE",
+                format!("{method} unavailable during gateway restart"),
+            )
+        }
+    }
+
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,

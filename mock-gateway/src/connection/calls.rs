@@ -14,6 +14,7 @@ use crate::run::{self, Run, Turn};
 use crate::schema::complaints;
 use crate::server::Server;
 use crate::server::strike;
+use crate::state::Phase;
 use crate::wire::{self, ErrorShape, Reply};
 use crate::ws::{Out, Outbox};
 
@@ -147,6 +148,11 @@ impl Connection {
                 .get(&self.id)
                 .and_then(|session| session.live.clone());
             let Some(live) = live else { return };
+            if state.phase == Phase::Draining {
+                drop(guard);
+                let error = ErrorShape::restarting(&request.method);
+                return self.answer_call(request, &Err(error));
+            }
             let (method, params) = (&request.method, &request.params);
             let only_mounted = state.mounts.knows(method)
                 && required_scope(inner.edition(), method, params).is_none();

@@ -85,7 +85,10 @@ pub(super) fn admit_upgrade(
         Refused::new(403, "application/json", body.to_string())
     })?;
     let mut state = inner.lock();
-    if matches!(state.phase, Phase::Closing | Phase::Stopped) {
+    if matches!(
+        state.phase,
+        Phase::Draining | Phase::Closing | Phase::Stopped
+    ) {
         return Err(plain(503, "Gateway websocket admission closed"));
     }
     let unauthenticated = state.unauthenticated.entry(client.ip).or_default();

@@ -197,6 +197,11 @@ impl Runs {
         self.records.values()
     }
 
+    /// Whether any run is still going on.
+    pub(crate) fn any_live(&self) -> bool {
+        self.iter().any(Record::is_live)
+    }
+
     /// The run that a key stands for.
     pub(crate) fn by_key(&self, kind: Kind, key: &str, now: u64) -> Option<&Record> {
         self.records.values().rev().find(|record| {

@@ -3,7 +3,7 @@
 use openclaw_mock_gateway::{Edition, Locality, On, Run, partial_json};
 use serde_json::{Value, json};
 
-use crate::client::{Ask, Device, accepted, mock, paired};
+use crate::client::{Ask, Device, Got, accepted, mock, paired};
 use crate::runs::{KEY, NEW, OLD, client, history_of, params, spoken, wait};
 use crate::shape::{Lines, seen};
 
@@ -220,4 +220,63 @@ async fn mounted_runs_go_before_the_default_and_are_chosen_by_parameters() {
             (&expected.0.into(), &expected.1.into())
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_runs_where_the_edition_does() {
+    for edition in Edition::ALL {
+        let (gateway, device) = (mock(edition), Device::new(1));
+        gateway.script_runs(|_| spoken("One two three four.", 4));
+        let mut client = client(&gateway, &device, &[]).await;
+        client.request("agent", params("d1")).await;
+        seen(&mut client, &Lines::until("+chat delta")).await;
+        let (mut answers, mut ended, mut texts) = (Vec::new(), false, 0);
+        let watching = async {
+            // The first thing that is asked while the gateway goes down.
+            client.request("health", json!({})).await;
+            loop {
+                match client.next().await {
+                    Got::Frame(frame) if frame["type"] == "res" => answers.push(frame),
+                    Got::Frame(frame) if frame["event"] == "agent" => {
+                        texts += usize::from(frame["payload"]["stream"] == "assistant");
+                        ended |= frame["payload"]["data"]["phase"] == "end";
+                    }
+                    Got::Frame(_) => {}
+                    Got::Closed(code, reason) => return (code, reason),
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        let (closed, ()) = tokio::join!(watching, gateway.stop());
+        assert_eq!(closed, (1012, "service restart".to_owned()));
+        if edition == OLD {
+            assert!(!ended, "2026.2.9 drops its runs");
+        } else {
+            assert!(ended && texts > 0, "2026.9.6 lets its runs end");
+            let health = &answers[0]["error"];
+            assert_eq!(
+                health["message"],
+                "health unavailable during gateway restart"
+            );
+            assert_eq!(health["retryAfterMs"], 1000);
+            assert_eq!(health["details"]["reason"], "gateway-restarting");
+            assert!(
+                answers
+                    .iter()
+                    .any(|answer| answer["payload"]["status"] == "ok")
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_gives_a_run_that_hangs_up_in_the_end() {
+    let (gateway, device) = (mock(NEW), Device::new(1));
+    gateway.script_runs(|_| Run::text("x").hangs());
+    let mut client = client(&gateway, &device, &[]).await;
+    client.request("agent", params("d2")).await;
+    seen(&mut client, &Lines::until("+chat delta")).await;
+    let began = tokio::time::Instant::now();
+    gateway.stop().await;
+    assert_eq!(began.elapsed().as_secs(), 315);
 }
