@@ -243,7 +243,7 @@ async fn a_stop_waits_for_runs_where_the_edition_does() {
                     }
                     Got::Frame(_) => {}
                     Got::Closed(code, reason) => return (code, reason),
-                    other => panic!("{other:?}"),
+                    Got::Lost => panic!("the connection is lost"),
                 }
             }
         };
