@@ -6,7 +6,8 @@ use std::io::Write as _;
 
 use super::env::*;
 use super::*;
-use crate::store::MemoryStore;
+use crate::identity::DeviceIdentity;
+use crate::store::{DeviceToken, MemoryStore};
 
 fn from(vars: &[(&'static str, &str)]) -> Result<Config, ConfigError> {
     let vars: HashMap<_, _> = vars.iter().map(|(k, v)| (*k, OsString::from(v))).collect();
@@ -115,4 +116,32 @@ fn a_pin_without_tls_is_refused() {
         from(&[(TOKEN, "0123456789abcdef"), (FINGERPRINT, &pin)]),
         Err(ConfigError::PinWithoutTls)
     ));
+}
+
+#[test]
+fn an_inline_identity_keeps_its_tokens_where_a_directory_is_named() {
+    let identity = DeviceIdentity::generate(1).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let json = identity.to_json();
+    let vars = |name: &'static str| match name {
+        DEVICE_IDENTITY => Some(OsString::from(json.as_str())),
+        STATE_DIR => Some(dir.path().join("state").into_os_string()),
+        _ => None,
+    };
+    let store = || {
+        ConfigBuilder::from_vars(vars)
+            .unwrap()
+            .build_store()
+            .unwrap()
+    };
+    let gateway = Endpoint::parse(DEFAULT_URL).unwrap().key();
+    let token = DeviceToken::new(
+        Token::new("device-token-0123").unwrap(),
+        "operator",
+        Vec::new(),
+        1,
+    );
+    store().put_token(&gateway, identity.id(), &token).unwrap();
+    let memo = store().gateway(&gateway, identity.id()).unwrap();
+    assert_eq!(memo.token("operator"), Some(&token));
 }
