@@ -12,6 +12,7 @@ mod error;
 mod handshake;
 mod identity;
 mod lifecycle;
+mod method;
 mod pairing;
 mod protocol;
 mod refusal;
@@ -35,6 +36,7 @@ pub use config::{Config, ConfigBuilder, ConfigError, DEFAULT_URL, DeviceTokenFal
 pub use endpoint::{AddressClass, Endpoint, EndpointError, GatewayKey};
 pub use error::{Delivery, Error, Recovery, TransportError, TransportErrorKind};
 pub use identity::{DeviceId, DeviceIdentity, IdentityError};
+pub use method::{AnswerMode, Effect, Method};
 pub use pairing::{PairingPolicy, PairingReason, PairingRequired};
 pub use protocol::{GatewayError, Hello, Policy};
 pub use refusal::{Refusal, RefusalKind, UpgradeRefusal};
