@@ -296,7 +296,8 @@ async fn a_call_waits_for_the_connection_up_to_its_deadline() {
     let (client, mut peer) = start();
     let began = Instant::now();
     let error = client
-        .call_raw_within("health", json!({}), 3 * SECOND)
+        .call_raw("health", json!({}))
+        .within(3 * SECOND)
         .await
         .unwrap_err();
     assert!(
@@ -352,7 +353,8 @@ async fn a_call_that_is_not_answered_times_out_as_unknown() {
         let client = client.clone();
         async move {
             client
-                .call_raw_within("agent.wait", json!({}), 5 * SECOND)
+                .call_raw("agent.wait", json!({}))
+                .within(5 * SECOND)
                 .await
         }
     });
@@ -413,11 +415,8 @@ async fn a_gateway_that_stops_reading_does_not_stop_us_from_hearing_it() {
             let client = client.clone();
             tokio::spawn(async move {
                 client
-                    .call_raw_within(
-                        "chat.send",
-                        json!({"message":"x".repeat(4000)}),
-                        100 * SECOND,
-                    )
+                    .call_raw("chat.send", json!({"message":"x".repeat(4000)}))
+                    .within(100 * SECOND)
                     .await
             })
         })
