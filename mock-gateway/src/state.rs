@@ -200,6 +200,8 @@ pub(crate) struct State {
     pub(crate) next_session: u64,
     /// Sockets accepted since the mock was made.
     pub(crate) accepted: u64,
+    /// Sockets that are open now, however far they are.
+    pub(crate) open: usize,
     /// Sockets per address that have not authenticated yet.
     pub(crate) unauthenticated: HashMap<IpAddr, usize>,
     pub(crate) global_seq: u64,
@@ -231,6 +233,7 @@ impl State {
             sessions: BTreeMap::new(),
             next_session: 0,
             accepted: 0,
+            open: 0,
             unauthenticated: HashMap::new(),
             global_seq: 0,
             self_row: presence_self(settings.edition, HOST_NAME, &boot_id, now),
