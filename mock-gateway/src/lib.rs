@@ -14,6 +14,7 @@ mod handshake;
 mod listen;
 mod pairing;
 mod peer;
+mod presence;
 mod rate_limit;
 mod record;
 mod rpc;

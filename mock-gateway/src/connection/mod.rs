@@ -353,14 +353,10 @@ impl Drop for Connection {
         match session.live {
             None => release_slot(state, &session.client),
             Some(live) => {
-                if let Some(row) = live
-                    .presence_key
-                    .and_then(|key| state.presence.get_mut(&key))
-                {
-                    row["reason"] = "disconnect".into();
-                    row["ts"] = inner.clock.now_ms().into();
-                    state.presence_version += 1;
-                    let payload = json!({"presence": state.presence_list()});
+                let now = inner.clock.now_ms();
+                let key = live.presence_key.as_deref();
+                if key.is_some_and(|key| state.presence.leave(key, now)) {
+                    let payload = json!({"presence": state.presence.list(now)});
                     inner.broadcast(state, "presence", &payload);
                 }
             }
