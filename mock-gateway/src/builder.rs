@@ -219,6 +219,10 @@ impl MockGatewayBuilder {
     /// # Errors
     ///
     /// When a port cannot be bound or the state directory cannot be used.
+    #[expect(
+        clippy::unused_async,
+        reason = "has to be called on the runtime that will serve"
+    )]
     pub async fn try_start(self) -> Result<MockGateway, MockError> {
         let bind = || listen((Ipv4Addr::LOCALHOST, 0).into()).map_err(MockError::Listen);
         let (remote, local) = (bind()?, bind()?);

@@ -2,7 +2,13 @@
 //! sockets are those of these tests alone. They run one after the other for the same reason.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail the test, and say what they measured"
+)]
 
 mod crowd;
 mod garbage;
