@@ -2,7 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod api;
+pub mod api;
 mod call;
 mod client;
 mod config;
