@@ -1,6 +1,29 @@
 //! `agents.list`: the agents of a gateway.
 
 use super::wire::{answer, params, words};
+use crate::call::TypedCall;
+use crate::client::Client;
+
+/// The agents of a gateway; from [`Client::agents`].
+///
+/// Each method makes the call with what is needed; the types of this module have the rest, for
+/// [`Client::call`].
+#[derive(Clone, Copy, Debug)]
+pub struct Agents<'a> {
+    client: &'a Client,
+}
+
+impl<'a> Agents<'a> {
+    pub(crate) const fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// Lists the agents.
+    #[doc(alias = "agents.list")]
+    pub fn list(&self) -> TypedCall<'a, List> {
+        self.client.call(List::new())
+    }
+}
 
 params! {
     /// Asks for the agents.

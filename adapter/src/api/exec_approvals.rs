@@ -5,6 +5,41 @@ use serde_json::{Map, Value};
 
 use super::events::EventPayload;
 use super::wire::{answer, params, words};
+use crate::call::TypedCall;
+use crate::client::Client;
+
+/// Commands of agents that somebody has to allow; from [`Client::exec_approvals`].
+///
+/// Each method makes the call with what is needed; the types of this module have the rest, for
+/// [`Client::call`].
+#[derive(Clone, Copy, Debug)]
+pub struct ExecApprovals<'a> {
+    client: &'a Client,
+}
+
+impl<'a> ExecApprovals<'a> {
+    pub(crate) const fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// Lists the commands that wait to be allowed (2026.9.6).
+    #[doc(alias = "exec.approval.list")]
+    pub fn list(&self) -> TypedCall<'a, List> {
+        self.client.call(List::new())
+    }
+
+    /// Tells of a command that waits to be allowed (2026.9.6).
+    #[doc(alias = "exec.approval.get")]
+    pub fn get(&self, id: impl Into<String>) -> TypedCall<'a, Get> {
+        self.client.call(Get::new(id))
+    }
+
+    /// Allows or denies a command.
+    #[doc(alias = "exec.approval.resolve")]
+    pub fn resolve(&self, id: impl Into<String>, decision: Decision) -> TypedCall<'a, Resolve> {
+        self.client.call(Resolve::new(id, decision))
+    }
+}
 
 params! {
     /// Asks which commands wait to be allowed (2026.9.6).

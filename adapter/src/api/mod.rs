@@ -2,7 +2,7 @@
 
 pub mod agents;
 pub mod cron;
-mod devices;
+pub mod devices;
 pub mod events;
 pub mod exec_approvals;
 pub mod health;

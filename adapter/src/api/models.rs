@@ -1,6 +1,29 @@
 //! `models.list`: the models of a gateway.
 
 use super::wire::{answer, params, words};
+use crate::call::TypedCall;
+use crate::client::Client;
+
+/// The models of a gateway; from [`Client::models`].
+///
+/// Each method makes the call with what is needed; the types of this module have the rest, for
+/// [`Client::call`].
+#[derive(Clone, Copy, Debug)]
+pub struct Models<'a> {
+    client: &'a Client,
+}
+
+impl<'a> Models<'a> {
+    pub(crate) const fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// Lists the models.
+    #[doc(alias = "models.list")]
+    pub fn list(&self, list: List) -> TypedCall<'a, List> {
+        self.client.call(list)
+    }
+}
 
 params! {
     /// Asks for the models: those that are configured on 2026.9.6, and the whole catalogue, some

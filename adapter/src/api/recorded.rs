@@ -207,6 +207,7 @@ fn rebuild(method: &str, given: &Value, protocol: u32) -> Option<Value> {
     let text = |name: &str| given[name].as_str().map(ToOwned::to_owned);
     let flag = |name: &str| given[name].as_bool();
     let number = |name: &str| given[name].as_u64().and_then(|n| u32::try_from(n).ok());
+    #[allow(clippy::items_after_statements, reason = "used by the macro below it")]
     fn asked<M: Method>(method: &M, protocol: u32) -> Option<Value> {
         assert!(protocol >= M::SINCE_PROTOCOL, "{}", M::NAME);
         assert_eq!(method.unsupported_parameter(protocol), None, "{}", M::NAME);
