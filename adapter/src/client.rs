@@ -8,7 +8,12 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::api::Devices;
+use crate::api::agents::Agents;
+use crate::api::cron::Cron;
+use crate::api::exec_approvals::ExecApprovals;
+use crate::api::models::Models;
+use crate::api::sessions::Sessions;
+use crate::api::{Devices, health, status};
 use crate::call::{Call, RawCall, TypedCall};
 use crate::config::{Config, WhenDown};
 use crate::error::Error;
@@ -290,6 +295,46 @@ impl Client {
     #[must_use]
     pub const fn devices(&self) -> Devices<'_> {
         Devices::new(self)
+    }
+
+    /// The sessions of the gateway.
+    #[must_use]
+    pub const fn sessions(&self) -> Sessions<'_> {
+        Sessions::new(self)
+    }
+
+    /// The commands of agents that somebody has to allow.
+    #[must_use]
+    pub const fn exec_approvals(&self) -> ExecApprovals<'_> {
+        ExecApprovals::new(self)
+    }
+
+    /// The models of the gateway.
+    #[must_use]
+    pub const fn models(&self) -> Models<'_> {
+        Models::new(self)
+    }
+
+    /// The agents of the gateway.
+    #[must_use]
+    pub const fn agents(&self) -> Agents<'_> {
+        Agents::new(self)
+    }
+
+    /// The jobs of the gateway.
+    #[must_use]
+    pub const fn cron(&self) -> Cron<'_> {
+        Cron::new(self)
+    }
+
+    /// How the gateway is, as it was last looked at. Needs no scope.
+    pub fn health(&self) -> TypedCall<'_, health::Get> {
+        self.call(health::Get::new())
+    }
+
+    /// What the gateway is doing.
+    pub fn status(&self) -> TypedCall<'_, status::Get> {
+        self.call(status::Get::new())
     }
 
     /// Lets what is under way come to its end, and closes: new calls fail with [`Error::Draining`]

@@ -2,7 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod api;
+pub mod api;
 mod boot;
 mod breaker;
 mod call;
@@ -33,6 +33,7 @@ mod text;
 mod tls;
 mod transport;
 
+pub use api::events::EventPayload;
 pub use api::{
     Approved, DeviceList, Devices, PairedDevice, PendingDevice, Rejected, Removed, Renamed,
     Revoked, Rotated, TokenInfo,
