@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+pub mod model;
+pub mod net;
 pub mod peer;
 pub mod scenarios;
 
