@@ -148,7 +148,7 @@ mod tests {
         match u16::try_from(text.len()).unwrap() {
             short @ 0..126 => bytes.push(masked | u8::try_from(short).unwrap()),
             long => {
-                bytes.push(masked | 126);
+                bytes.push(masked | 0x7e);
                 bytes.extend(long.to_be_bytes());
             }
         }
