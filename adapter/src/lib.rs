@@ -3,15 +3,19 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod boot;
+mod breaker;
 mod call;
 mod client;
 mod config;
 mod credentials;
 mod endpoint;
 mod error;
+mod event;
 mod handshake;
 mod identity;
 mod lifecycle;
+mod load;
 mod method;
 mod pairing;
 mod protocol;
@@ -19,7 +23,9 @@ mod refusal;
 mod retry;
 mod secret;
 mod session;
+mod shared;
 mod state;
+mod stats;
 pub mod store;
 mod supervisor;
 mod text;
@@ -31,10 +37,12 @@ pub use api::{
     Approved, DeviceList, Devices, PairedDevice, PendingDevice, Rejected, Removed, Renamed,
     Revoked, Rotated, TokenInfo,
 };
-pub use client::Client;
+pub use call::{RawCall, TypedCall};
+pub use client::{Client, Drained};
 pub use config::{Config, ConfigBuilder, ConfigError, DEFAULT_URL, DeviceTokenFallback, WhenDown};
 pub use endpoint::{AddressClass, Endpoint, EndpointError, GatewayKey};
 pub use error::{Delivery, Error, Recovery, TransportError, TransportErrorKind};
+pub use event::{Event, EventFilter, EventItem, EventStream, ResyncReason};
 pub use identity::{DeviceId, DeviceIdentity, IdentityError};
 pub use method::{AnswerMode, Effect, Method};
 pub use pairing::{PairingPolicy, PairingReason, PairingRequired};
@@ -43,6 +51,7 @@ pub use refusal::{Refusal, RefusalKind, UpgradeRefusal};
 pub use retry::RetryPolicy;
 pub use secret::{Token, TokenError};
 pub use state::{ConnectionState, StopReason};
+pub use stats::Stats;
 #[doc(no_inline)]
 pub use store::{
     DeviceToken, FileStore, GatewayMemo, IdentityStore, InlineStore, MemoryStore, SignatureVersion,

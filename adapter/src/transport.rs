@@ -281,7 +281,7 @@ impl Socket {
     }
 
     /// Puts a text frame into the queue; [`next`](Self::next) writes it.
-    pub(crate) fn queue(&mut self, text: String) {
+    pub(crate) fn queue(&mut self, text: impl Into<Utf8Bytes>) {
         self.queue.push_back(Message::text(text));
     }
 

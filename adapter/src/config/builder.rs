@@ -15,6 +15,7 @@ use super::{
 };
 use crate::credentials::Secret;
 use crate::endpoint::Endpoint;
+use crate::event::Bounds;
 use crate::pairing::{PairingPolicy, PairingRequired};
 use crate::protocol::connect::Profile;
 use crate::retry::RetryPolicy;
@@ -70,6 +71,7 @@ pub struct ConfigBuilder {
     request_timeout: Duration,
     when_down: WhenDown,
     command_capacity: usize,
+    event_bounds: Bounds,
     max_message: usize,
     headers: Vec<(String, Zeroizing<String>)>,
     pub(super) allow_insecure: bool,
@@ -110,6 +112,10 @@ impl Default for ConfigBuilder {
             request_timeout: Duration::from_secs(30),
             when_down: WhenDown::default(),
             command_capacity: 256,
+            event_bounds: Bounds {
+                events: 4096,
+                bytes: 32 * 1024 * 1024,
+            },
             max_message: 32 * 1024 * 1024,
             headers: Vec::new(),
             allow_insecure: false,
@@ -262,6 +268,17 @@ impl ConfigBuilder {
     /// under their own deadline.
     pub fn command_capacity(mut self, capacity: usize) -> Self {
         self.command_capacity = capacity.max(1);
+        self
+    }
+
+    /// How much each event stream holds for a consumer that is busy: this many events and bytes;
+    /// 4,096 and 32 MiB unless set, at least one event whatever its size. What comes on top pushes
+    /// out the oldest.
+    pub fn event_capacity(mut self, events: usize, bytes: usize) -> Self {
+        self.event_bounds = Bounds {
+            events: events.max(1),
+            bytes,
+        };
         self
     }
 
@@ -429,6 +446,7 @@ impl ConfigBuilder {
             request_timeout: self.request_timeout,
             when_down: self.when_down,
             command_capacity: self.command_capacity,
+            event_bounds: self.event_bounds,
             max_message: self.max_message,
             headers,
             connector: self.connector,
