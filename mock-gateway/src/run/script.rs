@@ -109,6 +109,11 @@ impl Run {
         self
     }
 
+    pub(crate) fn with_tool(mut self, tool: Tool) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
     /// A tool whose result is an error.
     pub fn failing_tool(
         self,
