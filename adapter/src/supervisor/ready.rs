@@ -1,18 +1,21 @@
 //! A connection in use: frames in, calls out, until it ends.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use tokio::time::sleep_until;
 use tracing::{debug, info};
 
 use super::{Control, Phase, Supervisor, now};
 use crate::call::Call;
-use crate::config::WhenDown;
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::lifecycle::Loss;
 use crate::protocol::Hello;
-use crate::session::{Output, Session};
+use crate::session::{Gap, Output, Session};
+use crate::shared::Shared;
+use crate::text::printable;
 use crate::transport::{Inbound, Socket};
 
 /// How long a goodbye may take.
@@ -22,17 +25,25 @@ impl Supervisor {
     /// Serves one connection. `None` when the client is to be closed.
     pub(super) async fn serve(&mut self, mut socket: Socket, hello: Arc<Hello>) -> Option<Phase> {
         let since = now();
-        let mut session: Session<Call> = Session::new(&hello.policy, since);
+        let mut session: Session<Call> = Session::new(&hello, since);
         let loss = loop {
             let dead_at = session.dead_at();
+            while socket.has_room()
+                && let Some(call) = self.backlog.next()
+            {
+                send(&mut session, &mut socket, call);
+            }
             let has_room = socket.has_room();
+            let unanswered = &self.ends.shared.counters.unanswered;
+            unanswered.store(session.waiting(), Ordering::Relaxed);
             tokio::select! {
                 control = self.ends.control.recv() => match control {
-                    Some(Control::Forget(id)) => session.forget(&id),
+                    Some(Control::Forget(id)) => session.forget(id),
                     // The connection is good; the new token is for the next one.
                     Some(Control::SetToken(token)) => self.life.set_token(token),
                     Some(Control::RetryNow) => {}
                     None | Some(Control::Close) => {
+                        self.ends.shared.counters.unanswered.store(0, Ordering::Relaxed);
                         for call in session.end() {
                             call.fail(Error::Closed);
                         }
@@ -41,7 +52,7 @@ impl Supervisor {
                     }
                 },
                 inbound = socket.next() => match inbound {
-                    Inbound::Text(text) => hear(&mut session, &text),
+                    Inbound::Text(text) => self.hear(&mut session, &text),
                     Inbound::Other => session.alive(now()),
                     Inbound::Closed(close) => {
                         break Loss::of_close(&close, session.is_shutdown_announced());
@@ -58,13 +69,13 @@ impl Supervisor {
             }
         };
         drop(socket);
+        self.ends
+            .shared
+            .counters
+            .unanswered
+            .store(0, Ordering::Relaxed);
         for call in session.end() {
             call.disconnected();
-        }
-        if self.config.when_down == WhenDown::Fail {
-            while let Ok(call) = self.ends.calls.try_recv() {
-                call.disconnected();
-            }
         }
         let lived = now().saturating_duration_since(since);
         info!(
@@ -77,16 +88,29 @@ impl Supervisor {
         let next = self.life.connection_lost(now(), lived, loss);
         self.follow(next, None).await
     }
-}
 
-fn hear(session: &mut Session<Call>, text: &str) {
-    match session.on_text(now(), text) {
-        Output::Answered { caller, answer } => caller.answer(answer),
-        Output::Shutdown { back_in } => {
-            debug!(?back_in, "the gateway says that it goes down");
+    fn hear(&self, session: &mut Session<Call>, text: &str) {
+        let Shared { hub, counters, .. } = &*self.ends.shared;
+        match session.on_text(now(), text) {
+            Output::Answered { caller, answer } => caller.answer(answer),
+            Output::Accepted { caller, payload } => caller.accept(payload),
+            Output::Event { event, gap } => {
+                if let Some(Gap { expected, got }) = gap {
+                    debug!(expected, got, "the gateway dropped events");
+                    hub.gap(expected, got);
+                }
+                if event.name == "shutdown" {
+                    let said = event.payload.map_or("", RawValue::get);
+                    debug!("the gateway says that it goes down: {}", printable(said));
+                }
+                hub.publish(&event);
+            }
+            Output::Stray => {
+                counters.strays.fetch_add(1, Ordering::Relaxed);
+                debug!("an answer that nobody waits for");
+            }
+            Output::Nothing => {}
         }
-        Output::Stray => debug!("an answer that nobody waits for"),
-        Output::Nothing => {}
     }
 }
 
@@ -103,7 +127,7 @@ fn send(session: &mut Session<Call>, socket: &mut Socket, mut call: Call) {
         return;
     }
     if let Some(frame) = call.take_frame() {
-        session.begin(call.id.clone(), call);
+        session.begin(call.id, call.mode, call);
         socket.queue(frame);
     }
 }

@@ -72,11 +72,15 @@ pub(super) fn read(node: &Node<'_>) -> Result<Run, Invalid> {
 
 fn tool(node: &Node<'_>) -> Result<Tool, Invalid> {
     node.only(&["name", "args", "result", "isError"])?;
+    let name = node.required("name")?.text()?;
     let args = node.maybe("args", |args| args.object().map(|()| args.value().clone()))?;
+    let is_error = node.maybe("isError", Node::yes)?.is_some();
     Ok(Tool {
-        name: node.required("name")?.text()?.to_owned(),
+        name: name.to_owned(),
         args: args.unwrap_or_else(|| json!({})),
         result: node.required("result")?.any_text()?.to_owned(),
-        is_error: node.maybe("isError", Node::yes)?.is_some(),
+        is_error,
+        // The tool that runs commands.
+        exit_code: (name == "exec" && !is_error).then_some(0),
     })
 }
