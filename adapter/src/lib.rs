@@ -27,6 +27,7 @@ mod shared;
 mod state;
 mod stats;
 pub mod store;
+mod subscription;
 mod supervisor;
 mod text;
 #[cfg(feature = "tls")]
@@ -59,6 +60,7 @@ pub use store::{
     StoreError,
 };
 
+pub use subscription::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
 #[cfg(feature = "tls")]
 pub use tls::{TlsError, TlsFingerprint};
 pub use transport::{Connecting, Connection, Connector};
