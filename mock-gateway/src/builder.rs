@@ -1,7 +1,7 @@
 //! How a mock is put together.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::clock::{Clock, ShiftedClock, TokioClock};
 use crate::edition::Edition;
 use crate::error::MockError;
 use crate::gateway::MockGateway;
+use crate::listen::listen;
 use crate::scenario::Scenario;
 use crate::secret::{AuthMode, Secret};
 use crate::server::{Door, Server};
@@ -218,13 +219,13 @@ impl MockGatewayBuilder {
     /// # Errors
     ///
     /// When a port cannot be bound or the state directory cannot be used.
+    #[expect(
+        clippy::unused_async,
+        reason = "has to be called on the runtime that will serve"
+    )]
     pub async fn try_start(self) -> Result<MockGateway, MockError> {
-        let bind = async || {
-            TcpListener::bind(("127.0.0.1", 0))
-                .await
-                .map_err(MockError::Listen)
-        };
-        let (remote, local) = (bind().await?, bind().await?);
+        let bind = || listen((Ipv4Addr::LOCALHOST, 0).into()).map_err(MockError::Listen);
+        let (remote, local) = (bind()?, bind()?);
         self.listening(vec![(remote, Door::Remote), (local, Door::Local)])
             .map(MockGateway::new)
     }

@@ -37,6 +37,8 @@ pub struct MockGateway {
 pub struct Snapshot {
     /// Sockets accepted so far.
     pub connects: u64,
+    /// Sockets that are open, however far they are.
+    pub open: usize,
     /// Connections that had their hello-ok and are open.
     pub live: usize,
     /// Requests that wait for approval, newest first.
@@ -195,6 +197,7 @@ impl MockGateway {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             connects: self.connects(),
+            open: self.open(),
             live: self.live(),
             pending: self.pending(),
             paired: self.paired(),
@@ -205,6 +208,12 @@ impl MockGateway {
     #[must_use]
     pub fn connects(&self) -> u64 {
         self.server.inner.lock().accepted
+    }
+
+    /// Sockets that are open, from the accept to the end.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.server.inner.lock().open
     }
 
     /// Connections that had their hello-ok and are open.

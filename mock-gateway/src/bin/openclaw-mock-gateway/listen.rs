@@ -76,8 +76,8 @@ impl Address {
         Ok(Self(SocketAddr::new(ip, port)))
     }
 
-    pub(crate) async fn bind(self) -> Result<TcpListener, Taken> {
-        TcpListener::bind(self.0).await.map_err(|source| Taken {
+    pub(crate) fn bind(self) -> Result<TcpListener, Taken> {
+        openclaw_mock_gateway::listen(self.0).map_err(|source| Taken {
             address: self.0,
             source,
         })

@@ -89,7 +89,7 @@ async fn serve(run: &Run) -> Result<(), Refusal> {
     };
     let address = Address::choose(run.bind.as_ref(), run.port, &config).map_err(invalid)?;
     let proxies = listen::trusted_proxies(&config).map_err(invalid)?;
-    let listener: TcpListener = address.bind().await?;
+    let listener: TcpListener = address.bind()?;
     let port = listener.local_addr().map_err(MockError::Listen)?.port();
 
     let mut builder = MockGateway::builder()
