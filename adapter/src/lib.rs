@@ -28,6 +28,7 @@ mod shared;
 mod state;
 mod stats;
 pub mod store;
+mod subscription;
 mod supervisor;
 mod text;
 #[cfg(feature = "tls")]
@@ -61,6 +62,7 @@ pub use store::{
     StoreError,
 };
 
+pub use subscription::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
 #[cfg(feature = "tls")]
 pub use tls::{TlsError, TlsFingerprint};
 pub use transport::{Connecting, Connection, Connector};
