@@ -21,6 +21,7 @@ mod pairing;
 mod protocol;
 mod refusal;
 mod retry;
+mod run;
 mod secret;
 mod session;
 mod shared;
