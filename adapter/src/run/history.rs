@@ -69,7 +69,7 @@ pub(crate) fn trace(history: &Value, wanted: Wanted<'_>) -> Trace {
     if wanted.protocol < 4 {
         let told = wanted
             .started_at_ms
-            .and_then(|start| by_time(rows, start));
+            .and_then(|start| by_time(rows, start, wanted.message));
         return Trace {
             known: told.is_some(),
             told,
@@ -129,12 +129,18 @@ fn by_marks(rows: &[Value], wanted: Wanted<'_>) -> (bool, Option<Told>) {
 }
 
 /// The rows of the run that began at `start`.
-fn by_time(rows: &[Value], start: i64) -> Option<Told> {
-    let is_close = |row: &Value| {
-        is_user(row)
-            && number(row, "timestamp").is_some_and(|at| (at - start).abs() <= CLOSE_MS)
+fn by_time(rows: &[Value], start: i64, message: Option<&str>) -> Option<Told> {
+    let distance = |row: &Value| {
+        let at = number(row, "timestamp").filter(|_| is_user(row))?;
+        let is_ours = message.is_none_or(|message| {
+            message_text(row).is_some_and(|text| text.contains(message.trim()))
+        });
+        Some((at - start).abs()).filter(|distance| is_ours && *distance <= CLOSE_MS)
     };
-    let asked = rows.iter().rposition(is_close)?;
+    let asked = (0..rows.len())
+        .filter_map(|at| Some((distance(&rows[at])?, at)))
+        .min()?
+        .1;
     let answer: Vec<&Value> = rows[asked + 1..]
         .iter()
         .take_while(|row| !is_user(row))
@@ -333,7 +339,7 @@ mod tests {
             row("assistant", 92_000, "", "error", Some("500 no")),
         ]});
         let at = |start| {
-            let wanted = Wanted { protocol: 3, started_at_ms: Some(start), ..NEW };
+            let wanted = Wanted { protocol: 3, started_at_ms: Some(start), message: Some("hi"), ..NEW };
             trace(&history, wanted).told
         };
         assert_eq!(at(1_003).unwrap().text, "Old.");
