@@ -22,6 +22,7 @@ mod protocol;
 mod proxy;
 mod refusal;
 mod retry;
+mod run;
 mod secret;
 mod session;
 mod shared;
