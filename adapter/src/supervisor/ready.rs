@@ -33,10 +33,18 @@ impl Supervisor {
             {
                 send(&mut session, &mut socket, call);
             }
+            // One call for each frame that comes in, so that neither direction has to fall silent
+            // before the other gets its turn.
+            if socket.has_room()
+                && let Ok(call) = self.ends.calls.try_recv()
+            {
+                send(&mut session, &mut socket, call);
+            }
             let has_room = socket.has_room();
             let unanswered = &self.ends.shared.counters.unanswered;
             unanswered.store(session.waiting(), Ordering::Relaxed);
             tokio::select! {
+                biased;
                 control = self.ends.control.recv() => match control {
                     Some(Control::Forget(id)) => session.forget(id),
                     // The connection is good; the new token is for the next one.
@@ -58,7 +66,6 @@ impl Supervisor {
                         break Loss::of_close(&close, session.is_shutdown_announced());
                     }
                 },
-                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, call),
                 () = sleep_until(dead_at.into()) => {
                     let silence = hello.policy.tick_interval * 2;
                     break Loss::Broken(TransportError::new(
@@ -66,6 +73,7 @@ impl Supervisor {
                         format!("nothing came from the gateway for {silence:?}"),
                     ));
                 }
+                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, call),
             }
         };
         drop(socket);
