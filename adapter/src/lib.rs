@@ -7,6 +7,7 @@ mod call;
 mod client;
 mod config;
 mod credentials;
+pub mod doctor;
 mod endpoint;
 mod error;
 mod handshake;
