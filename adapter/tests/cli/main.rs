@@ -7,8 +7,10 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod call;
 mod connect;
 mod devices;
+mod events;
 mod host;
 mod identity;
 mod token;
