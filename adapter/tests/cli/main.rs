@@ -9,6 +9,7 @@
 
 mod connect;
 mod devices;
+mod doctor;
 mod host;
 mod identity;
 mod token;
