@@ -65,10 +65,12 @@ pub(crate) enum HandshakeFault {
     Encode,
 }
 
+/// The request id of `connect`; calls count from 1.
+const CONNECT_ID: u64 = 0;
+
 /// The state of one handshake.
 #[derive(Debug)]
 pub(crate) struct Handshake {
-    id: String,
     /// What the challenge told, once it is there.
     challenged: Option<Challenged>,
 }
@@ -83,12 +85,8 @@ pub(crate) struct Challenged {
 }
 
 impl Handshake {
-    /// `id` is the request id of `connect`; it has to be unlike any other on this connection.
-    pub(crate) const fn new(id: String) -> Self {
-        Self {
-            id,
-            challenged: None,
-        }
+    pub(crate) const fn new() -> Self {
+        Self { challenged: None }
     }
 
     /// Whether the gateway has sent its challenge.
@@ -129,10 +127,10 @@ impl Handshake {
                     is_new_generation: is_new,
                     ts: challenge.ts,
                 });
-                self.connect(&challenge, is_new, offer).map(Step::Send)
+                Self::connect(&challenge, is_new, offer).map(Step::Send)
             }
             Ok(Incoming::Response(response))
-                if self.challenged.is_some() && response.id.as_deref() == Some(&*self.id) =>
+                if self.challenged.is_some() && response.id == Some(CONNECT_ID) =>
             {
                 if response.ok {
                     let payload = response.payload.map_or("", RawValue::get);
@@ -152,7 +150,6 @@ impl Handshake {
     }
 
     fn connect(
-        &self,
         challenge: &Challenge,
         is_new: bool,
         offer: &Offer<'_>,
@@ -210,7 +207,7 @@ impl Handshake {
             auth: Some(auth),
             user_agent: concat!("openclaw-adapter/", env!("CARGO_PKG_VERSION")),
         };
-        frame::request(&self.id, "connect", Some(&params))
+        frame::request(CONNECT_ID, "connect", Some(&params))
             .map(zeroize::Zeroizing::new)
             .map_err(|_| HandshakeFault::Encode)
     }
@@ -248,7 +245,7 @@ mod tests {
         }
 
         fn sent(&self, challenge: &Value) -> Value {
-            let mut handshake = Handshake::new("1".into());
+            let mut handshake = Handshake::new();
             let frame = json!({"type":"event","event":"connect.challenge","payload":challenge});
             match handshake.on_text(&frame.to_string(), &self.offer()) {
                 Ok(Step::Send(text)) => serde_json::from_str(&text).unwrap(),
@@ -299,7 +296,7 @@ mod tests {
             identity: None,
             ..bench.offer()
         };
-        let mut handshake = Handshake::new("1".into());
+        let mut handshake = Handshake::new();
         let frame = json!({"type":"event","event":"connect.challenge","payload":new_challenge()});
         let Ok(Step::Send(text)) = handshake.on_text(&frame.to_string(), &offer) else {
             panic!("no connect");
@@ -313,8 +310,8 @@ mod tests {
     #[test]
     fn nothing_is_sent_before_the_challenge_and_nothing_twice() {
         let bench = Bench::new(Auth::Shared(token("shared-token")));
-        let mut handshake = Handshake::new("1".into());
-        let early = json!({"type":"res","id":"1","ok":true,"payload":{"protocol":4,"server":{}}});
+        let mut handshake = Handshake::new();
+        let early = json!({"type":"res","id":"0","ok":true,"payload":{"protocol":4,"server":{}}});
         assert!(matches!(
             handshake.on_text(&early.to_string(), &bench.offer()),
             Ok(Step::Wait)
@@ -343,7 +340,7 @@ mod tests {
         ] {
             let frame = json!({"type":"event","event":"connect.challenge","payload":payload});
             assert_eq!(
-                Handshake::new("1".into())
+                Handshake::new()
                     .on_text(&frame.to_string(), &bench.offer())
                     .unwrap_err(),
                 HandshakeFault::BadChallenge
@@ -354,13 +351,13 @@ mod tests {
     #[test]
     fn a_refusal_is_handed_on_whole() {
         let bench = Bench::new(Auth::Shared(token("shared-token")));
-        let mut handshake = Handshake::new("1".into());
+        let mut handshake = Handshake::new();
         let challenge =
             json!({"type":"event","event":"connect.challenge","payload":new_challenge()});
         handshake
             .on_text(&challenge.to_string(), &bench.offer())
             .unwrap();
-        let refusal = json!({"type":"res","id":"1","ok":false,"error":{"code":"NOT_PAIRED","message":"pairing required","details":{"requestId":"r"}}});
+        let refusal = json!({"type":"res","id":"0","ok":false,"error":{"code":"NOT_PAIRED","message":"pairing required","details":{"requestId":"r"}}});
         let Ok(Step::Refused(error)) = handshake.on_text(&refusal.to_string(), &bench.offer())
         else {
             panic!("not refused");

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::error::ConfigError;
 use super::{Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, WhenDown};
+use crate::event::Bounds;
 use crate::pairing::{PairingPolicy, PairingRequired};
 use crate::retry::RetryPolicy;
 use crate::secret::Token;
@@ -61,6 +62,7 @@ pub struct ConfigBuilder {
     request_timeout: Duration,
     when_down: WhenDown,
     command_capacity: usize,
+    event_bounds: Bounds,
     pub(super) max_message: usize,
     pub(super) headers: Vec<(String, Zeroizing<String>)>,
     pub(super) allow_insecure: bool,
@@ -102,6 +104,10 @@ impl Default for ConfigBuilder {
             request_timeout: Duration::from_secs(30),
             when_down: WhenDown::default(),
             command_capacity: 256,
+            event_bounds: Bounds {
+                events: 4096,
+                bytes: 32 * 1024 * 1024,
+            },
             max_message: 32 * 1024 * 1024,
             headers: Vec::new(),
             allow_insecure: false,
@@ -258,6 +264,17 @@ impl ConfigBuilder {
         self
     }
 
+    /// How much each event stream holds for a consumer that is busy: this many events and bytes;
+    /// 4,096 and 32 MiB unless set, at least one event whatever its size. What comes on top pushes
+    /// out the oldest.
+    pub fn event_capacity(mut self, events: usize, bytes: usize) -> Self {
+        self.event_bounds = Bounds {
+            events: events.max(1),
+            bytes,
+        };
+        self
+    }
+
     /// The largest message that is read, in bytes; 32 MiB unless set. Gateways announce 25 MiB.
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes.max(64 * 1024);
@@ -385,6 +402,7 @@ impl ConfigBuilder {
             request_timeout: self.request_timeout,
             when_down: self.when_down,
             command_capacity: self.command_capacity,
+            event_bounds: self.event_bounds,
             max_message: self.max_message,
             headers,
             connector: self.connector,

@@ -340,6 +340,12 @@ pub(crate) mod tests {
         }
     }
 
+    /// A hello of either generation.
+    pub(crate) fn hello(protocol: u32) -> Hello {
+        let text = format!(r#"{{"protocol":{protocol},"server":{{"connId":"c"}}}}"#);
+        Hello::parse(&text, &profile()).unwrap()
+    }
+
     #[test]
     fn the_signed_text_has_the_measured_order_and_normalisation() {
         let challenge = Challenge {
