@@ -293,7 +293,7 @@ async fn shake(
     offer: &Offer<'_>,
     seen: &mut Step<Challenge, String>,
 ) -> Option<Outcome> {
-    let mut handshake = Handshake::new(uuid::Uuid::new_v4().to_string());
+    let mut handshake = Handshake::new();
     loop {
         let text = match socket.next().await {
             Inbound::Text(text) => text,
