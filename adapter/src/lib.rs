@@ -9,6 +9,7 @@ mod call;
 mod client;
 mod config;
 mod credentials;
+pub mod doctor;
 mod endpoint;
 mod error;
 mod event;

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 
 use crate::endpoint::Endpoint;
 use crate::error::{CloseInfo, TransportError, TransportErrorKind};
@@ -319,6 +319,11 @@ impl Socket {
     /// Puts a text frame into the queue; [`next`](Self::next) writes it.
     pub(crate) fn queue(&mut self, text: impl Into<Utf8Bytes>) {
         self.queue.push_back(Message::text(text));
+    }
+
+    /// Puts a ping into the queue; its answer arrives as [`Inbound::Other`].
+    pub(crate) fn ping(&mut self) {
+        self.queue.push_back(Message::Ping(Bytes::new()));
     }
 
     /// Whether the queue has room: a gateway that stops reading must not fill our memory.

@@ -37,10 +37,18 @@ impl Supervisor {
             {
                 send(&mut session, &mut socket, call);
             }
+            // What is waiting goes out before more is read, and in one write: neither direction has
+            // to fall silent before the other gets its turn.
+            while socket.has_room()
+                && let Ok(call) = self.ends.calls.try_recv()
+            {
+                send(&mut session, &mut socket, call);
+            }
             let has_room = socket.has_room();
             let unanswered = &self.ends.shared.counters.unanswered;
             unanswered.store(session.waiting(), Ordering::Relaxed);
             tokio::select! {
+                biased;
                 control = self.ends.control.recv() => match control {
                     Some(Control::Forget(id)) => session.forget(id),
                     // The connection is good; the new token is for the next one.
@@ -60,15 +68,6 @@ impl Supervisor {
                         break loss;
                     }
                 }
-                Some(call) = self.ends.calls.recv(), if has_room => {
-                    send(&mut session, &mut socket, call);
-                    // What else is waiting goes out in the same write.
-                    while socket.has_room()
-                        && let Ok(call) = self.ends.calls.try_recv()
-                    {
-                        send(&mut session, &mut socket, call);
-                    }
-                }
                 () = &mut watchdog => {
                     // Set anew only when it goes off, not with each frame.
                     if session.dead_at() > now() {
@@ -81,6 +80,7 @@ impl Supervisor {
                         format!("nothing came from the gateway for {silence:?}"),
                     ));
                 }
+                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, call),
             }
         };
         drop(socket);
