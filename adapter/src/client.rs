@@ -1,14 +1,19 @@
 //! The handle that a backend holds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::api::Devices;
+use crate::api::agents::Agents;
+use crate::api::cron::Cron;
+use crate::api::exec_approvals::ExecApprovals;
+use crate::api::models::Models;
+use crate::api::sessions::Sessions;
+use crate::api::{Devices, health, status};
 use crate::call::{Call, RawCall, TypedCall};
 use crate::config::{Config, WhenDown};
 use crate::error::Error;
@@ -20,6 +25,7 @@ use crate::secret::Token;
 use crate::shared::Shared;
 use crate::state::ConnectionState;
 use crate::stats::Stats;
+use crate::subscription::Registry;
 use crate::supervisor::{self, Control, Ends};
 
 /// A connection to one gateway that looks after itself.
@@ -63,7 +69,21 @@ pub(crate) struct Inner {
     pub(crate) load: Arc<Load>,
     pub(crate) request_timeout: Duration,
     pub(crate) when_down: WhenDown,
+    watched: Arc<Registry>,
     last_id: AtomicU64,
+}
+
+/// A client, unless it is gone.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakClient {
+    inner: Weak<Inner>,
+}
+
+impl WeakClient {
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        let inner = self.inner.upgrade()?;
+        Some(Client { inner })
+    }
 }
 
 impl Inner {
@@ -110,6 +130,7 @@ impl Client {
             state,
             shared: Arc::clone(&shared),
             load: Arc::default(),
+            watched: Arc::default(),
             last_id: AtomicU64::new(0),
             request_timeout: config.request_timeout,
             when_down: config.when_down,
@@ -286,10 +307,61 @@ impl Client {
         &self.inner
     }
 
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient {
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
+
+    /// The sessions whose messages somebody watches.
+    pub(crate) fn watched(&self) -> &Arc<Registry> {
+        &self.inner.watched
+    }
+
     /// The devices that are paired with the gateway, or wait to be.
     #[must_use]
     pub const fn devices(&self) -> Devices<'_> {
         Devices::new(self)
+    }
+
+    /// The sessions of the gateway.
+    #[must_use]
+    pub const fn sessions(&self) -> Sessions<'_> {
+        Sessions::new(self)
+    }
+
+    /// The commands of agents that somebody has to allow.
+    #[must_use]
+    pub const fn exec_approvals(&self) -> ExecApprovals<'_> {
+        ExecApprovals::new(self)
+    }
+
+    /// The models of the gateway.
+    #[must_use]
+    pub const fn models(&self) -> Models<'_> {
+        Models::new(self)
+    }
+
+    /// The agents of the gateway.
+    #[must_use]
+    pub const fn agents(&self) -> Agents<'_> {
+        Agents::new(self)
+    }
+
+    /// The jobs of the gateway.
+    #[must_use]
+    pub const fn cron(&self) -> Cron<'_> {
+        Cron::new(self)
+    }
+
+    /// How the gateway is, as it was last looked at. Needs no scope.
+    pub fn health(&self) -> TypedCall<'_, health::Get> {
+        self.call(health::Get::new())
+    }
+
+    /// What the gateway is doing.
+    pub fn status(&self) -> TypedCall<'_, status::Get> {
+        self.call(status::Get::new())
     }
 
     /// Lets what is under way come to its end, and closes: new calls fail with [`Error::Draining`]

@@ -3,6 +3,7 @@
 mod builder;
 mod env;
 mod error;
+mod parts;
 
 use std::fmt;
 use std::io::Read as _;

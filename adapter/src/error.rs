@@ -96,6 +96,16 @@ pub enum Error {
         /// The protocol of the connection.
         protocol: u32,
     },
+    /// The gateway's generation has the method, but not this parameter. Nothing was sent.
+    #[error("{method} has no parameter `{parameter}` on this gateway (protocol {protocol})")]
+    UnsupportedParameter {
+        /// The method that was called.
+        method: Arc<str>,
+        /// The name of the parameter on the wire.
+        parameter: Arc<str>,
+        /// The protocol of the connection.
+        protocol: u32,
+    },
     /// The parameters or the answer could not be converted.
     #[error("{method}: {what}")]
     Data {
@@ -191,6 +201,7 @@ impl Error {
             }
             Self::HeldBack { .. }
             | Self::Unsupported { .. }
+            | Self::UnsupportedParameter { .. }
             | Self::Draining { .. }
             | Self::Closed => Recovery::None,
         }

@@ -2,13 +2,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod api;
+pub mod api;
 mod boot;
 mod breaker;
 mod call;
 mod client;
 mod config;
 mod credentials;
+pub mod doctor;
 mod endpoint;
 mod error;
 mod event;
@@ -19,6 +20,7 @@ mod load;
 mod method;
 mod pairing;
 mod protocol;
+mod proxy;
 mod refusal;
 mod retry;
 mod run;
@@ -28,12 +30,14 @@ mod shared;
 mod state;
 mod stats;
 pub mod store;
+mod subscription;
 mod supervisor;
 mod text;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
 
+pub use api::events::EventPayload;
 pub use api::{
     Approved, DeviceList, Devices, PairedDevice, PendingDevice, Rejected, Removed, Renamed,
     Revoked, Rotated, TokenInfo,
@@ -48,6 +52,7 @@ pub use identity::{DeviceId, DeviceIdentity, IdentityError};
 pub use method::{AnswerMode, Effect, Method};
 pub use pairing::{PairingPolicy, PairingReason, PairingRequired};
 pub use protocol::{GatewayError, Hello, Policy};
+pub use proxy::{Answerer, Cloudflare};
 pub use refusal::{Refusal, RefusalKind, UpgradeRefusal};
 pub use retry::RetryPolicy;
 pub use secret::{Token, TokenError};
@@ -59,6 +64,7 @@ pub use store::{
     StoreError,
 };
 
+pub use subscription::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
 #[cfg(feature = "tls")]
 pub use tls::{TlsError, TlsFingerprint};
 pub use transport::{Connecting, Connection, Connector};

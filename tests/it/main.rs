@@ -6,7 +6,9 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod calls;
 mod conformance;
+mod events;
 mod identity;
 mod lifecycle;
 mod refusals;

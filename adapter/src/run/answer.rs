@@ -36,9 +36,14 @@ impl Reply {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Verdict {
     Done(Success),
-    Failed { message: String },
+    Failed {
+        message: String,
+    },
     Aborted,
-    TimedOut { phase: Option<String>, message: Option<String> },
+    TimedOut {
+        phase: Option<String>,
+        message: Option<String>,
+    },
     Superseded,
 }
 
@@ -274,7 +279,8 @@ mod tests {
             waited(&json!({"runId":"r","status":"timeout"})),
             Waited::Running
         );
-        let timed_out = json!({"status":"timeout","endedAt":1,"error":"too slow","timeoutPhase":"provider"});
+        let timed_out =
+            json!({"status":"timeout","endedAt":1,"error":"too slow","timeoutPhase":"provider"});
         assert_eq!(
             waited(&timed_out),
             Waited::Ended(Verdict::TimedOut {
@@ -286,11 +292,9 @@ mod tests {
 
     #[test]
     fn a_queued_turn_is_told_from_a_running_one() {
-        let pending =
-            json!({"status":"pending","timeoutPhase":"queue","providerStarted":false});
+        let pending = json!({"status":"pending","timeoutPhase":"queue","providerStarted":false});
         assert_eq!(waited(&pending), Waited::Queued);
-        let Waited::Ended(Verdict::Done(success)) =
-            waited(&json!({"status":"ok","endedAt":7}))
+        let Waited::Ended(Verdict::Done(success)) = waited(&json!({"status":"ok","endedAt":7}))
         else {
             panic!()
         };
@@ -299,7 +303,8 @@ mod tests {
 
     #[test]
     fn success_with_nothing_but_errors_in_it_is_none() {
-        let answer = json!({"runId":"r","status":"ok","result":{"payloads":[{"text":"no","isError":true}]}});
+        let answer =
+            json!({"runId":"r","status":"ok","result":{"payloads":[{"text":"no","isError":true}]}});
         assert_eq!(
             last(&answer, None, 4),
             Some(Verdict::Failed {
@@ -326,7 +331,10 @@ mod tests {
                 message: "boom".to_owned()
             }))
         );
-        assert_eq!(ack(&json!({"status":"in_flight"}), None, 4), Some(Ack::InFlight));
+        assert_eq!(
+            ack(&json!({"status":"in_flight"}), None, 4),
+            Some(Ack::InFlight)
+        );
         assert_eq!(
             ack(&json!({"ok":true,"aborted":true,"runIds":[]}), None, 4),
             Some(Ack::NoRun)
@@ -337,7 +345,10 @@ mod tests {
     fn the_old_generation_can_only_run_out_of_time() {
         let answer = json!({"runId":"r","status":"ok","summary":"completed",
             "result":{"payloads":[],"meta":{"aborted":true}}});
-        assert!(matches!(last(&answer, None, 3), Some(Verdict::TimedOut { .. })));
+        assert!(matches!(
+            last(&answer, None, 3),
+            Some(Verdict::TimedOut { .. })
+        ));
     }
 
     #[test]

@@ -108,11 +108,11 @@ fn agent(payload: &Value) -> RunEvent {
                 begins: text(data, "delta") == Some(said),
             })
         }
-        Some("usage") => number(data, "outputTokens").map_or(RunEvent::Alive, |output| {
-            RunEvent::Usage {
+        Some("usage") => {
+            number(data, "outputTokens").map_or(RunEvent::Alive, |output| RunEvent::Usage {
                 output: output.unsigned_abs(),
-            }
-        }),
+            })
+        }
         Some("run_status") => match text(data, "phase") {
             Some("retrying") => RunEvent::Retrying(retry(data)),
             Some(phase) => RunEvent::Status(phase.to_owned()),
@@ -355,8 +355,12 @@ mod tests {
         let new = end(json!({"phase":"end","executionSettled":true,
             "terminalReply":{"disposition":"visible","text":"hi"}}));
         assert!(new.settled && !new.aborted);
-        assert_eq!(new.reply.and_then(|reply| reply.text).as_deref(), Some("hi"));
-        let abort = end(json!({"phase":"end","status":"cancelled","aborted":true,"stopReason":"rpc"}));
+        assert_eq!(
+            new.reply.and_then(|reply| reply.text).as_deref(),
+            Some("hi")
+        );
+        let abort =
+            end(json!({"phase":"end","status":"cancelled","aborted":true,"stopReason":"rpc"}));
         assert!(abort.aborted && !abort.settled);
     }
 

@@ -65,7 +65,9 @@ pub(crate) struct Wanted<'a> {
 
 /// Reads an answer to `chat.history`.
 pub(crate) fn trace(history: &Value, wanted: Wanted<'_>) -> Trace {
-    let rows = history["messages"].as_array().map_or(&[][..], Vec::as_slice);
+    let rows = history["messages"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     if wanted.protocol < 4 {
         let told = wanted
             .started_at_ms
@@ -99,15 +101,19 @@ pub(crate) fn trace(history: &Value, wanted: Wanted<'_>) -> Trace {
 
 /// Whether the run's own row was found, and what answers it.
 fn by_marks(rows: &[Value], wanted: Wanted<'_>) -> (bool, Option<Told>) {
-    let own: Vec<&Value> = rows.iter().filter(|row| is_by(row, wanted.run_id)).collect();
+    let own: Vec<&Value> = rows
+        .iter()
+        .filter(|row| is_by(row, wanted.run_id))
+        .collect();
     let asked = rows
         .iter()
         .position(|row| is_question(row, wanted.run_id))
-        .or_else(|| rows.iter().rposition(|row| is_collected(row, wanted.message)));
+        .or_else(|| {
+            rows.iter()
+                .rposition(|row| is_collected(row, wanted.message))
+        });
     let mut told = (!own.is_empty()).then(|| read(&own));
-    let is_open = told
-        .as_ref()
-        .is_none_or(|told| told.ending == Ending::Open);
+    let is_open = told.as_ref().is_none_or(|told| told.ending == Ending::Open);
     if let Some(asked) = asked
         && is_open
     {
@@ -154,7 +160,8 @@ fn read(rows: &[&Value]) -> Told {
     let mut texts: Vec<String> = Vec::new();
     let mut kept = 0;
     for row in rows {
-        let is_last_word = text(row, "idempotencyKey").is_some_and(|key| key.ends_with(":terminal-error"));
+        let is_last_word =
+            text(row, "idempotencyKey").is_some_and(|key| key.ends_with(":terminal-error"));
         // A key that was answered before a restart and is sent again afterwards gets such a row.
         if is_last_word && told.ending == Ending::Stopped {
             continue;
@@ -253,7 +260,10 @@ mod tests {
             json!({"role":"toolResult","content":[{"type":"text","text":"file"}],"__openclaw":{"runId":"r"}}),
             assistant("r", "After.  \n", "stop"),
         ]);
-        assert_eq!((&*told.text, told.ending), ("Before.\n\nAfter.", Ending::Stopped));
+        assert_eq!(
+            (&*told.text, told.ending),
+            ("Before.\n\nAfter.", Ending::Stopped)
+        );
     }
 
     #[test]
@@ -264,10 +274,7 @@ mod tests {
             user("r:user", "two"),
             assistant("one", "Second.", "stop"),
         ]);
-        assert_eq!(
-            (&*told.text, told.by.as_deref()),
-            ("Second.", Some("one"))
-        );
+        assert_eq!((&*told.text, told.by.as_deref()), ("Second.", Some("one")));
     }
 
     #[test]
@@ -285,10 +292,18 @@ mod tests {
     fn a_run_that_the_gateway_took_up_again_is_followed() {
         let mut recovery = user("new:user", "[System] interrupted");
         recovery["provenance"] = json!({"sourceTool":"main_session_restart_recovery"});
-        let rows = [user("r:user", "q"), recovery, assistant("new", "All.", "stop")];
+        let rows = [
+            user("r:user", "q"),
+            recovery,
+            assistant("new", "All.", "stop"),
+        ];
         let found = told(&rows);
         assert_eq!((&*found.text, found.by.as_deref()), ("All.", Some("new")));
-        let next = [user("r:user", "q"), user("new:user", "next"), assistant("new", "No.", "stop")];
+        let next = [
+            user("r:user", "q"),
+            user("new:user", "next"),
+            assistant("new", "No.", "stop"),
+        ];
         assert_eq!(trace(&json!({"messages":next}), NEW).told, None);
     }
 
@@ -296,7 +311,11 @@ mod tests {
     fn an_answered_key_that_is_sent_again_stays_answered() {
         let mut late = assistant("r", "failed", "error");
         late["idempotencyKey"] = json!("r:terminal-error");
-        let answered = [user("r:user", "q"), assistant("r", "Yes.", "stop"), late.clone()];
+        let answered = [
+            user("r:user", "q"),
+            assistant("r", "Yes.", "stop"),
+            late.clone(),
+        ];
         assert_eq!(told(&answered).ending, Ending::Stopped);
         let failed = told(&[user("r:user", "q"), late]);
         assert_eq!(failed.ending, Ending::Failed("failed".to_owned()));
@@ -339,12 +358,20 @@ mod tests {
             row("assistant", 92_000, "", "error", Some("500 no")),
         ]});
         let at = |start| {
-            let wanted = Wanted { protocol: 3, started_at_ms: Some(start), message: Some("hi"), ..NEW };
+            let wanted = Wanted {
+                protocol: 3,
+                started_at_ms: Some(start),
+                message: Some("hi"),
+                ..NEW
+            };
             trace(&history, wanted).told
         };
         assert_eq!(at(1_003).unwrap().text, "Old.");
         let failed = at(90_002).unwrap();
-        assert_eq!((failed.ending, failed.failures), (Ending::Failed("500 no".to_owned()), 2));
+        assert_eq!(
+            (failed.ending, failed.failures),
+            (Ending::Failed("500 no".to_owned()), 2)
+        );
         assert_eq!(at(50_000), None);
     }
 }

@@ -72,11 +72,17 @@ enum Stage {
     /// It is to be sent, is being sent, or goes on.
     Going,
     /// Something that looks like the end was heard.
-    Settling { since: Instant },
+    Settling {
+        since: Instant,
+    },
     /// The turn waits behind another one.
-    Queued { since: Instant },
+    Queued {
+        since: Instant,
+    },
     /// The gateway was restarted under it.
-    Recovering { since: Instant },
+    Recovering {
+        since: Instant,
+    },
     Ended,
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn run(
     let steps = async {
         let socket = socket.insert(dialer.dial().await?);
         let offer = Offer {
-            identity: &identity,
+            identity: Some(&identity),
             profile: &profile,
             auth: &auth,
             signature,

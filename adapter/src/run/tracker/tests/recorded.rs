@@ -143,7 +143,10 @@ impl<'a> Player<'a> {
             let now = self.now(at);
             match self.asked.take() {
                 Some(Ask::Wait(_)) => {
-                    let wait = self.last_wait.clone().unwrap_or(json!({"status":"timeout"}));
+                    let wait = self
+                        .last_wait
+                        .clone()
+                        .unwrap_or(json!({"status":"timeout"}));
                     self.tracker.on_waited(now, answer::waited(&wait));
                 }
                 Some(Ask::History) => match self.last_history.clone() {
@@ -190,15 +193,18 @@ impl<'a> Player<'a> {
                 self.tracker.on_disconnected(now);
             }
             "hello" if self.mine.is_none() => {
-                let restarted = is_restart(
-                    (self.hello.0, &self.hello.1),
-                    (line.at, &line.boot),
-                );
+                let restarted = is_restart((self.hello.0, &self.hello.1), (line.at, &line.boot));
                 self.mine = Some(line.c.clone());
                 self.hello = (line.at, line.boot.clone());
                 self.tracker.on_connected(now, line.protocol, restarted);
             }
-            "event" if is_mine && line.payload["runId"].as_str().or(line.payload["request"]["runId"].as_str()) == Some(self.run()) => {
+            "event"
+                if is_mine
+                    && line.payload["runId"]
+                        .as_str()
+                        .or(line.payload["request"]["runId"].as_str())
+                        == Some(self.run()) =>
+            {
                 let seq = line.payload["seq"].as_i64();
                 if let Some(event) = event::read(&line.name, &line.payload) {
                     self.tracker.on_event(now, seq, event);
@@ -210,7 +216,8 @@ impl<'a> Player<'a> {
                 if self.answers > 1 {
                     let verdict = answer::last(&line.payload, line.error.as_ref(), protocol);
                     self.tracker.on_last(now, verdict);
-                } else if let Some(ack) = answer::ack(&line.payload, line.error.as_ref(), protocol) {
+                } else if let Some(ack) = answer::ack(&line.payload, line.error.as_ref(), protocol)
+                {
                     let due = line.method == "agent" && ack == Ack::Accepted;
                     self.tracker.on_ack(now, ack, due);
                 } else {
@@ -273,7 +280,11 @@ fn play_all() -> BTreeMap<String, String> {
                 let number = recording.split('-').next().unwrap();
                 let run = send.run.as_deref().unwrap();
                 let run = run.trim_end_matches(|c: char| c.is_ascii_digit());
-                let name = format!("{version} {number} {} {}", send.method, run.trim_end_matches('-'));
+                let name = format!(
+                    "{version} {number} {} {}",
+                    send.method,
+                    run.trim_end_matches('-')
+                );
                 let by = match &outcome {
                     RunOutcome::Done {
                         answered_by: Some(_),
