@@ -5,11 +5,11 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::agent::{Attachment, add_attachment};
+use super::lenient;
 use super::session_key;
 use crate::client::Client;
 use crate::config::WhenDown;
@@ -329,24 +329,24 @@ impl<'a> IntoFuture for HistoryQuery<'a> {
 #[non_exhaustive]
 pub struct History {
     /// The session, as the gateway writes it.
-    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
     pub session_key: Option<String>,
     /// Changes when the session is reset.
-    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
     /// The rows, the oldest first.
     pub messages: Vec<ChatMessage>,
     /// `delta` or `reset` after [`HistoryQuery::since`].
-    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// For [`HistoryQuery::since`] (2026.9.6).
-    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
     pub delta_cursor: Option<String>,
     /// For [`HistoryQuery::offset`] (2026.9.6).
-    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<u64>,
     /// The run that goes on, with its text so far (2026.9.6).
-    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
     pub in_flight_run: Option<InFlightRun>,
     /// What else the gateway says: `sessionInfo`, `pendingInputs`, `defaults` and more.
     #[serde(flatten)]
@@ -374,21 +374,21 @@ pub struct InFlightRun {
 #[non_exhaustive]
 pub struct ChatMessage {
     /// `user`, `assistant`, `toolResult` or `system`.
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "lenient::option")]
     pub role: Option<String>,
     /// A text, or a list of parts with a `type`.
     pub content: Value,
     /// In milliseconds of the gateway's clock.
-    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<i64>,
     /// `<runId>:user` on the message that began a run (2026.9.6).
-    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
     /// Why the model stopped: `stop`, `toolUse`, `error`, …
-    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
     pub stop_reason: Option<String>,
     /// The model's error.
-    #[serde(deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
     /// What else the gateway says.
     #[serde(flatten)]
@@ -417,14 +417,6 @@ impl ChatMessage {
     pub fn run_id(&self) -> Option<&str> {
         self.other.get("__openclaw")?.get("runId")?.as_str()
     }
-}
-
-/// A value of another type than expected takes nothing else with it.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).ok())
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::config::WhenDown;
 use crate::error::Error;
 use crate::event::{EventItem, EventStream, ResyncReason};
 use crate::load::Busy;
-use crate::method::AnswerMode;
+use crate::method::{AnswerMode, Method};
 use crate::protocol::Hello;
 use crate::session::Answer;
 use crate::state::ConnectionState;
@@ -41,6 +41,24 @@ pub(crate) struct Request {
     pub(crate) params: Box<RawValue>,
     pub(crate) within: Option<Duration>,
     pub(crate) when_down: Option<WhenDown>,
+}
+
+impl Request {
+    pub(crate) fn of<M: Method>(
+        method: &M,
+        within: Option<Duration>,
+        when_down: Option<WhenDown>,
+    ) -> Self {
+        Self {
+            method: M::NAME,
+            mode: M::ANSWERS,
+            // Parameters are maps of JSON, which is always written; were it not, the gateway would
+            // refuse them by name.
+            params: serde_json::value::to_raw_value(method).unwrap_or_default(),
+            within,
+            when_down,
+        }
+    }
 }
 
 /// What a handle wants of the task.

@@ -229,12 +229,12 @@ impl Run {
         self.handle.clone()
     }
 
-    /// Waits until the gateway has taken the run.
-    pub(crate) async fn accepted(&mut self) -> Result<(), Error> {
-        match self.accepted.take() {
-            Some(accepted) => accepted.await.unwrap_or(Err(Error::Closed)),
-            None => Ok(()),
+    /// The run, as soon as the gateway has taken it.
+    pub(crate) async fn when_accepted(mut self) -> Result<Self, Error> {
+        if let Some(accepted) = self.accepted.take() {
+            accepted.await.unwrap_or(Err(Error::Closed))?;
         }
+        Ok(self)
     }
 
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<RunItem>> {
