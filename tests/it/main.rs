@@ -12,6 +12,7 @@ mod events;
 mod groups;
 mod identity;
 mod lifecycle;
+mod observability;
 mod refusals;
 mod scenarios;
 mod subscriptions;
