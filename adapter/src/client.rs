@@ -10,7 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tracing::{Span, debug_span, field};
 
+use crate::api::agent::Agent;
 use crate::api::agents::Agents;
+use crate::api::chat::Chat;
 use crate::api::cron::Cron;
 use crate::api::exec_approvals::ExecApprovals;
 use crate::api::models::Models;
@@ -348,6 +350,18 @@ impl Client {
     /// The sessions whose messages somebody watches.
     pub(crate) fn watched(&self) -> &Arc<Registry> {
         &self.inner.watched
+    }
+
+    /// Agent runs.
+    #[must_use]
+    pub const fn agent(&self) -> Agent<'_> {
+        Agent::new(self)
+    }
+
+    /// Conversations.
+    #[must_use]
+    pub const fn chat(&self) -> Chat<'_> {
+        Chat::new(self)
     }
 
     /// The devices that are paired with the gateway, or wait to be.
