@@ -38,7 +38,7 @@ pub use fault::{Fault, Point};
 pub use gateway::{MockGateway, Snapshot};
 pub use listen::listen;
 pub use pairing::{DeviceToken, PairedDevice, PendingRequest};
-pub use peer::Locality;
+pub use peer::{InvalidProxy, Locality, TrustedProxy};
 pub use record::{Direction, Frame};
 pub use run::{Run, RunRequest};
 pub use scenario::{Scenario, ScenarioError};

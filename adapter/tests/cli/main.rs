@@ -10,6 +10,7 @@
 mod call;
 mod connect;
 mod devices;
+mod doctor;
 mod events;
 mod host;
 mod identity;

@@ -10,5 +10,6 @@ mod script;
 mod wait;
 
 pub(crate) use book::Runs;
-pub(crate) use calls::{Turn, answer, begin, go_on, is_run, request};
+pub(crate) use calls::{RUNS, Turn, answer, begin, go_on, is_run, request};
+pub(crate) use script::Tool;
 pub use script::{Run, RunRequest};

@@ -26,7 +26,7 @@ const AT_ONCE: usize = 16;
 /// A close frame with code 1000, which the handshake timeout sends to who has upgraded.
 const CLOSE: &[u8] = b"\x88\x02\x03\xe8";
 /// How long the crowd may take for what it is told.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How far its clients go.
 #[derive(Clone, Copy)]

@@ -1,24 +1,21 @@
 //! `openclaw-adapter devices`: what `openclaw devices` does, without Node.
 //!
-//! It connects with an identity of its own, in the folder `operator` of the state directory. With
-//! the backend's identity its wider scopes would replace the token that the backend uses.
+//! It connects with an identity of its own; see [`operator`].
 
 use std::io;
 use std::time::Duration;
 
-use openclaw_adapter::{
-    Client, ConfigBuilder, DeviceList, Error, FileStore, GatewayError, PairingPolicy,
-};
+use openclaw_adapter::{Client, ConfigBuilder, DeviceList, Error, GatewayError, PairingPolicy};
 use serde_json::Value;
 
 use crate::args::{Devices, Scopes};
 use crate::exit::Exit;
 use crate::output::{Output, plain};
 use crate::reach::{self, Failure};
+use crate::setup::{PAIRING, operator};
 
 /// How long a gateway that is about to be there is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
-const PAIRING: &str = "operator.pairing";
 
 pub(crate) async fn run(
     builder: ConfigBuilder,
@@ -26,17 +23,13 @@ pub(crate) async fn run(
     command: &Devices,
     output: Output,
 ) -> io::Result<Exit> {
-    let dir = match builder.state_directory() {
-        Ok(dir) => dir.join("operator"),
+    let builder = match operator(builder, scopes) {
+        Ok(builder) => builder.pairing(PairingPolicy::FailFast),
         Err(error) => {
             output.config(&error)?;
             return Ok(Exit::of_config(&error));
         }
     };
-    let builder = builder
-        .store(FileStore::new(dir))
-        .display_name("openclaw-adapter devices")
-        .pairing(PairingPolicy::FailFast);
     match act(builder, scopes, command).await {
         Ok((value, text)) => {
             output.print(&value, || text)?;
