@@ -11,5 +11,6 @@ mod wait;
 
 pub(crate) use book::Runs;
 pub(crate) use calls::{RUNS, Turn, answer, begin, go_on, is_run, request};
+pub(crate) use play::answer_later;
 pub(crate) use script::Tool;
 pub use script::{Run, RunRequest};

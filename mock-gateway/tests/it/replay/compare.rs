@@ -90,8 +90,9 @@ fn replace(text: &str, table: &HashMap<String, String>) -> String {
 }
 
 /// Fields whose text is an id in whatever form.
-const ID_FIELDS: [&str; 6] = [
+const ID_FIELDS: [&str; 7] = [
     "deltaCursor",
+    "nextCursor",
     "responseId",
     "toolCallId",
     "itemId",

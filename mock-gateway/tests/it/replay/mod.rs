@@ -124,7 +124,6 @@ replayed! {
         recording_22_ticks "22-ticks"
         #[ignore = "the mock does not agree yet"]
         recording_23_cron "23-cron"
-        #[ignore = "the mock does not agree yet"]
         recording_24_exec_approval_rpc "24-exec-approval-rpc"
         #[ignore = "the mock does not agree yet"]
         recording_25_two_runs_one_session "25-two-runs-one-session"
@@ -197,7 +196,6 @@ replayed! {
         recording_22_ticks "22-ticks"
         #[ignore = "the mock does not agree yet"]
         recording_23_cron "23-cron"
-        #[ignore = "the mock does not agree yet"]
         recording_24_exec_approval_rpc "24-exec-approval-rpc"
         #[ignore = "the mock does not agree yet"]
         recording_25_two_runs_one_session "25-two-runs-one-session"

@@ -118,10 +118,11 @@ impl<'a> Stage<'a> {
         if params["device"] != true {
             ask = ask.without_device();
         }
-        let connect = json!({
+        let mut connect = json!({
             "type": "req", "id": frame["id"], "method": "connect",
             "params": ask.params(&client.challenge),
         });
+        connect["params"]["client"]["displayName"] = "recorder".into();
         let (mut sink, mut stream) = client.into_socket().split();
         let sender = self.sender.clone();
         let reader = tokio::spawn(async move {
