@@ -5,6 +5,7 @@ mod approvals;
 mod builder;
 mod clock;
 mod connection;
+mod cron;
 mod device;
 mod edition;
 mod error;

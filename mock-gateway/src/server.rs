@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, sleep, timeout};
 
 use crate::approvals;
 use crate::connection;
+use crate::cron;
 use crate::edition::health;
 use crate::fault::{Fault, What};
 use crate::listen::listen;
@@ -94,9 +95,11 @@ impl Server {
     }
 
     /// Lets happen what happens later.
-    pub(crate) fn then(&self, then: Option<Then>) {
+    pub(crate) fn then(self: &Arc<Self>, then: Option<Then>) {
         match then {
             None => {}
+            Some(Then::KeepJobs) => self.spawn(cron::keep(Arc::clone(self))),
+            Some(Then::RunJob(start)) => self.spawn(cron::run(Arc::clone(self), start)),
             Some(Then::Expire(id, after)) => {
                 let inner = Arc::clone(&self.inner);
                 self.spawn(async move {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::approvals::Approvals;
 use crate::clock::ShiftedClock;
+use crate::cron::Jobs;
 use crate::edition::{Edition, Facts};
 use crate::expect::Mounts;
 use crate::fault::Armed;
@@ -264,6 +265,7 @@ pub(crate) struct State {
     pub(crate) faults: Armed,
     pub(crate) runs: Runs,
     pub(crate) approvals: Approvals,
+    pub(crate) jobs: Jobs,
 }
 
 impl State {
@@ -292,6 +294,7 @@ impl State {
             faults: Armed::default(),
             runs: Runs::default(),
             approvals: Approvals::default(),
+            jobs: Jobs::default(),
         }
     }
 
@@ -305,6 +308,7 @@ impl State {
         self.health_version = 1;
         self.runs.boot();
         self.approvals.boot();
+        self.jobs.boot();
         if let Some(secret) = self.disk.read_secret() {
             self.auth = self.auth.with(secret);
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 pub(crate) use devices::{Closed, OPERATOR, approve, reject, remove, rename, revoke, rotate};
 
 use crate::approvals;
+use crate::cron;
 use crate::edition::{Required, params_error, required_scope};
 use crate::pairing::scopes::operator_covers;
 use crate::state::{Inner, Live, State};
@@ -41,6 +42,10 @@ pub(crate) enum Outcome {
 pub(crate) enum Then {
     /// Nobody has decided on an approval.
     Expire(String, Duration),
+    /// There may be jobs that wait for their time.
+    KeepJobs,
+    /// A job begins.
+    RunJob(cron::Start),
 }
 
 impl From<Reply> for Outcome {
@@ -117,6 +122,9 @@ pub(crate) fn answer(
     request: &Request,
 ) -> Outcome {
     if let Some(outcome) = approvals::answer(inner, state, connection, live, request) {
+        return outcome;
+    }
+    if let Some(outcome) = cron::answer(inner, state, connection, request) {
         return outcome;
     }
     let params = &request.params;

@@ -392,14 +392,21 @@ impl<'a> Stage<'a> {
 
     /// Frames about what happened before the recording began.
     fn is_foreign(&self, frame: &Value) -> bool {
-        let run = frame["payload"]["runId"]
+        let payload = &frame["payload"];
+        let session = &payload["sessionKey"];
+        let about = payload["runId"]
             .as_str()
-            .or_else(|| frame["payload"]["task"]["runId"].as_str());
-        run.is_some_and(|run| {
+            .or_else(|| payload["task"]["runId"].as_str())
+            .or_else(|| {
+                session
+                    .as_str()
+                    .filter(|_| frame["event"] == "sessions.changed")
+            });
+        about.is_some_and(|about| {
             self.entry
                 .foreign
                 .iter()
-                .any(|foreign| run.starts_with(foreign))
+                .any(|foreign| about.starts_with(foreign))
         })
     }
 }
