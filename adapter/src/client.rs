@@ -1,7 +1,7 @@
 //! The handle that a backend holds.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -25,6 +25,7 @@ use crate::secret::Token;
 use crate::shared::Shared;
 use crate::state::ConnectionState;
 use crate::stats::Stats;
+use crate::subscription::Registry;
 use crate::supervisor::{self, Control, Ends};
 
 /// A connection to one gateway that looks after itself.
@@ -68,7 +69,21 @@ pub(crate) struct Inner {
     pub(crate) load: Arc<Load>,
     pub(crate) request_timeout: Duration,
     pub(crate) when_down: WhenDown,
+    watched: Arc<Registry>,
     last_id: AtomicU64,
+}
+
+/// A client, unless it is gone.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakClient {
+    inner: Weak<Inner>,
+}
+
+impl WeakClient {
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        let inner = self.inner.upgrade()?;
+        Some(Client { inner })
+    }
 }
 
 impl Inner {
@@ -115,6 +130,7 @@ impl Client {
             state,
             shared: Arc::clone(&shared),
             load: Arc::default(),
+            watched: Arc::default(),
             last_id: AtomicU64::new(0),
             request_timeout: config.request_timeout,
             when_down: config.when_down,
@@ -289,6 +305,17 @@ impl Client {
 
     pub(crate) fn inner(&self) -> &Inner {
         &self.inner
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient {
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
+
+    /// The sessions whose messages somebody watches.
+    pub(crate) fn watched(&self) -> &Arc<Registry> {
+        &self.inner.watched
     }
 
     /// The devices that are paired with the gateway, or wait to be.

@@ -21,6 +21,8 @@ pub(crate) enum Auth {
     Password(Token),
     /// This device's own token.
     Device(Token),
+    /// Nothing: only to hear the challenge.
+    Nothing,
 }
 
 /// Everything that one attempt offers.
@@ -169,6 +171,7 @@ impl Handshake {
                 token: Some(token.expose_secret()),
                 ..AuthParams::default()
             },
+            Auth::Nothing => AuthParams::default(),
         };
         let device = offer.identity.map(|identity| {
             let text = signed_text(

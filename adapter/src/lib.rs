@@ -9,6 +9,7 @@ mod call;
 mod client;
 mod config;
 mod credentials;
+pub mod doctor;
 mod endpoint;
 mod error;
 mod event;
@@ -22,12 +23,14 @@ mod protocol;
 mod proxy;
 mod refusal;
 mod retry;
+mod run;
 mod secret;
 mod session;
 mod shared;
 mod state;
 mod stats;
 pub mod store;
+mod subscription;
 mod supervisor;
 mod text;
 #[cfg(feature = "tls")]
@@ -61,6 +64,7 @@ pub use store::{
     StoreError,
 };
 
+pub use subscription::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
 #[cfg(feature = "tls")]
 pub use tls::{TlsError, TlsFingerprint};
 pub use transport::{Connecting, Connection, Connector};

@@ -116,6 +116,7 @@ pub(crate) async fn run(config: Config, mut ends: Ends) {
 async fn wait_for_a_word(ends: &mut Ends, reason: &StopReason) -> bool {
     loop {
         tokio::select! {
+            biased;
             control = ends.control.recv() => match control {
                 None | Some(Control::Close) => return false,
                 Some(Control::RetryNow | Control::SetToken(_)) => return true,
@@ -400,6 +401,7 @@ impl Supervisor {
         let watches_file = reason.is_credentials() && self.config.source.file.is_some();
         loop {
             tokio::select! {
+                biased;
                 control = self.ends.control.recv() => match self.heed(control) {
                     Asked::Close => return None,
                     Asked::Hurry | Asked::NewToken => return Some(Phase::Connect),

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 
 use crate::endpoint::Endpoint;
 use crate::error::{CloseInfo, TransportError, TransportErrorKind};
@@ -145,6 +145,7 @@ impl Dialer {
             request.headers_mut().append(name, value.clone());
         }
         let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
             .max_message_size(Some(self.max_message))
             .max_frame_size(Some(self.max_message));
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
@@ -285,6 +286,9 @@ pub(crate) enum Inbound {
     Closed(CloseInfo),
 }
 
+/// What one read may take, in bytes. It is there for as long as the connection: enough for a burst of
+/// events, and a quarter of what the WebSocket library takes unasked.
+const READ_BUFFER: usize = 32 * 1024;
 /// How many frames may wait to be written before no more calls are taken.
 const MAX_QUEUED: usize = 64;
 
@@ -315,6 +319,11 @@ impl Socket {
     /// Puts a text frame into the queue; [`next`](Self::next) writes it.
     pub(crate) fn queue(&mut self, text: impl Into<Utf8Bytes>) {
         self.queue.push_back(Message::text(text));
+    }
+
+    /// Puts a ping into the queue; its answer arrives as [`Inbound::Other`].
+    pub(crate) fn ping(&mut self) {
+        self.queue.push_back(Message::Ping(Bytes::new()));
     }
 
     /// Whether the queue has room: a gateway that stops reading must not fill our memory.

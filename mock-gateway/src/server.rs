@@ -473,6 +473,7 @@ async fn keep_time(server: Arc<Server>) {
     let follows = settings.reload == ReloadMode::AsTheEdition;
     loop {
         tokio::select! {
+            biased;
             _ = ticks.tick() => {
                 let mut state = inner.lock();
                 inner.broadcast(&mut state, "tick", &json!({"ts": inner.clock.now_ms()}));

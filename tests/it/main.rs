@@ -9,9 +9,11 @@
 mod calls;
 mod conformance;
 mod events;
+mod groups;
 mod identity;
 mod lifecycle;
 mod refusals;
 mod scenarios;
+mod subscriptions;
 mod tls;
 mod upgrade;

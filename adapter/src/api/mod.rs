@@ -6,13 +6,13 @@ pub mod devices;
 pub mod events;
 pub mod exec_approvals;
 pub mod health;
-mod lenient;
+pub(crate) mod lenient;
 pub mod models;
 #[cfg(test)]
 mod recorded;
 pub mod sessions;
 pub mod status;
-mod wire;
+pub(crate) mod wire;
 
 pub use devices::{
     Approved, DeviceList, Devices, PairedDevice, PendingDevice, Rejected, Removed, Renamed,

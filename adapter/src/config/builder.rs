@@ -69,6 +69,7 @@ pub struct ConfigBuilder {
     pub(super) fingerprint: Option<String>,
     pub(super) root_certificates: Vec<PathBuf>,
     pub(super) connector: Arc<dyn Connector>,
+    pub(super) has_own_connector: bool,
     on_state: Option<StateHook>,
     on_pairing: Option<PairingHook>,
     seed: Option<u64>,
@@ -113,6 +114,7 @@ impl Default for ConfigBuilder {
             fingerprint: None,
             root_certificates: Vec::new(),
             connector: Arc::new(TcpConnector),
+            has_own_connector: false,
             on_state: None,
             on_pairing: None,
             seed: None,
@@ -309,6 +311,7 @@ impl ConfigBuilder {
     /// Opens streams in another way than TCP.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Arc::new(connector);
+        self.has_own_connector = true;
         self
     }
 

@@ -14,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::protocol::connect::Profile;
 #[cfg(feature = "tls")]
 use crate::tls::TlsFingerprint;
+use crate::transport::Dialer;
 
 impl ConfigBuilder {
     /// The gateway's address.
@@ -109,6 +110,26 @@ impl ConfigBuilder {
             return Err(ConfigError::NoTls);
         }
         Ok(())
+    }
+
+    /// How to reach the gateway, and whether by plain TCP.
+    pub(crate) fn dialer(&self, endpoint: &Endpoint) -> Result<(Dialer, bool), ConfigError> {
+        #[cfg(not(feature = "tls"))]
+        self.check_no_tls(endpoint)?;
+        let dialer = Dialer {
+            endpoint: endpoint.clone(),
+            connector: Arc::clone(&self.connector),
+            headers: self.header_map()?,
+            max_message: self.max_message,
+            #[cfg(feature = "tls")]
+            tls: self.tls_config(endpoint)?,
+        };
+        Ok((dialer, !self.has_own_connector))
+    }
+
+    /// Whether the certificate is pinned.
+    pub(crate) const fn is_pinned(&self) -> bool {
+        self.fingerprint.is_some()
     }
 
     /// Whether this device's token may go to this endpoint when the shared one is refused.

@@ -33,8 +33,9 @@ where
     let mut kills = server.inner.kills();
     let _open = Open::count(&server);
     tokio::select! {
-        () = serve(&server, stream, locality) => {}
+        biased;
         _ = kills.changed() => {}
+        () = serve(&server, stream, locality) => {}
     }
 }
 
@@ -125,6 +126,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin,
     {
         tokio::select! {
+            biased;
             // A client that takes neither the close frame nor what is queued before it.
             () = async {
                 self.outbox.closing().await;
@@ -134,12 +136,13 @@ impl Connection {
                 let ended = {
                     let mut writing = std::pin::pin!(write_all(&mut writer, &mut write));
                     tokio::select! {
+                        biased;
+                        closed = &mut writing => if closed { Ended::Closing } else { Ended::Peer },
                         ended = self.read(reader, deadline) => {
                             // What is queued, the close frame last, still goes out.
                             let _ = timeout(CLOSE_TIMEOUT, &mut writing).await;
                             ended
                         }
-                        closed = &mut writing => if closed { Ended::Closing } else { Ended::Peer },
                     }
                 };
                 match ended {

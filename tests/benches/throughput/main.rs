@@ -1,7 +1,7 @@
 //! What the adapter costs, beside a bare tokio-tungstenite and `serde_json` loop that does the same work on
 //! the same server in the same run.
 //!
-//! `cargo bench -p openclaw-tests --bench throughput`. The server has a thread of its own. Each figure is
+//! `cargo bench -p openclaw-tests --bench throughput [-- calls|events|dials]`. The server has a thread of its own. Each figure is
 //! the better of `ROUNDS` rounds, taken in turn, so that a noisy moment hits both alike.
 #![expect(
     clippy::print_stdout,
@@ -15,13 +15,16 @@ mod floor;
 mod server;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 5;
-const EVENTS: u64 = 200_000;
+const EVENTS: u64 = 500_000;
 const DIALS: u32 = 200;
 
 fn main() {
+    let only = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     let address = server::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -32,33 +35,42 @@ fn main() {
             "{:<34} {:>12} {:>12} {:>7}",
             "", "floor", "adapter", "ratio"
         );
-        for (in_flight, calls) in [(1, 20_000), (64, 100_000), (1024, 100_000)] {
-            let name = format!("calls per second, {in_flight} in flight");
+        if wanted("calls") {
+            calls(&address).await;
+        }
+        if wanted("events") {
             let (floor, adapter) = in_turn(
-                || floor::calls(&address, in_flight, calls),
-                || adapter::calls(&address, in_flight, calls),
+                || floor::events(&address, EVENTS),
+                || adapter::events(&address, EVENTS),
             )
             .await;
-            rate(&name, calls, floor.0, adapter.0);
-            if in_flight > 1 {
-                continue;
-            }
+            rate("events per second", EVENTS, floor, adapter);
+        }
+        if wanted("dials") {
+            let (floor, adapter) = in_turn(
+                || floor::dials(&address, DIALS),
+                || adapter::dials(&address, DIALS),
+            )
+            .await;
+            latency("from dial to ready", floor / DIALS, adapter / DIALS);
+        }
+    });
+}
+
+async fn calls(address: &SocketAddr) {
+    for (in_flight, calls) in [(1, 20_000), (64, 100_000), (1024, 100_000)] {
+        let name = format!("calls per second, {in_flight} in flight");
+        let (floor, adapter) = in_turn(
+            || floor::calls(address, in_flight, calls),
+            || adapter::calls(address, in_flight, calls),
+        )
+        .await;
+        rate(&name, calls, floor.0, adapter.0);
+        if in_flight == 1 {
             latency("latency, median", floor.1, adapter.1);
             latency("latency, 99th of a hundred", floor.2, adapter.2);
         }
-        let (floor, adapter) = in_turn(
-            || floor::events(&address, EVENTS),
-            || adapter::events(&address, EVENTS),
-        )
-        .await;
-        rate("events per second", EVENTS, floor, adapter);
-        let (floor, adapter) = in_turn(
-            || floor::dials(&address, DIALS),
-            || adapter::dials(&address, DIALS),
-        )
-        .await;
-        latency("from dial to ready", floor / DIALS, adapter / DIALS);
-    });
+    }
 }
 
 /// The best of each, taken in turn.

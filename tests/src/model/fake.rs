@@ -14,9 +14,6 @@ use super::script::{End, Script, ToolCall};
 use super::{Model, http, marker_of};
 use crate::net::Listener;
 
-/// The only model there is, as `GET /v1/models` names it.
-const NAME: &str = "fake-1";
-
 /// What it says to a message that no script is for.
 const SMALL_TALK: &str = "I have nothing to say to that.";
 
@@ -39,7 +36,13 @@ struct Page {
     asked: usize,
 }
 
+/// The only model there is.
+const NAME: &str = FakeModel::NAME;
+
 impl FakeModel {
+    /// Its name at its provider.
+    pub const NAME: &str = "fake-1";
+
     /// Starts answering.
     #[must_use]
     pub fn serve(listener: Listener) -> Self {
@@ -87,12 +90,6 @@ impl FakeModel {
                 "maxTokens": 8_192,
             }],
         })
-    }
-
-    /// The name under which that configuration's provider `fake` has it.
-    #[must_use]
-    pub fn name() -> String {
-        format!("fake/{NAME}")
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod fake;
 mod http;
+mod mock;
 mod script;
 
 use std::future::Future;
@@ -16,6 +17,7 @@ use anyhow::bail;
 use tokio::sync::watch;
 
 pub use fake::FakeModel;
+pub use mock::MockModel;
 pub use script::{End, Script, ToolCall};
 
 /// A model that tests can tell what to say.

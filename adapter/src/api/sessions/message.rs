@@ -109,6 +109,22 @@ answer! {
     }
 }
 
+answer! {
+    /// A run that is under way in a session (2026.9.6).
+    InFlight {
+        has {
+            /// The run. With turns that wait, it may be one of those.
+            run_id: String,
+        }
+        may_have {
+            /// Its text so far.
+            text: String,
+            /// When it began, in milliseconds of the gateway's clock.
+            started_at: u64,
+        }
+    }
+}
+
 words! {
     /// Who said a message.
     Role {

@@ -9,6 +9,7 @@ mod row;
 
 use crate::call::TypedCall;
 use crate::client::Client;
+use crate::subscription::{MessagesWatch, SessionsWatch};
 
 pub use calls::{
     Abort, AbortStatus, Aborted, Compact, Compacted, Create, Created, Delete, Deleted, Reset,
@@ -22,7 +23,7 @@ pub use list::{
     Archived, Describe, Described, Get, List, Preview, PreviewItem, PreviewStatus, Previews,
     Resolve, Resolved, SessionDefaults, SessionList, SessionPreview, SortBy, Transcript,
 };
-pub use message::{Content, Message, Part, Place, Role};
+pub use message::{Content, InFlight, Message, Part, Place, Role};
 pub use patch::{Patch, Patched, Setting};
 pub use row::{Session, SessionKind, SessionStatus, SharingRole};
 
@@ -119,14 +120,14 @@ impl<'a> Sessions<'a> {
     }
 
     /// Asks for the events of all sessions on this connection (2026.9.6);
-    /// `watch` asks again on each new one.
+    /// [`watch`](Self::watch) asks again on each new one.
     #[doc(alias = "sessions.subscribe")]
     pub fn subscribe(&self, subscribe: Subscribe) -> TypedCall<'a, Subscribe> {
         self.client.call(subscribe)
     }
 
     /// Asks for the messages of a session on this connection (2026.9.6);
-    /// `watch_messages` asks again on each new one.
+    /// [`watch_messages`](Self::watch_messages) asks again on each new one.
     #[doc(alias = "sessions.messages.subscribe")]
     pub fn subscribe_messages(&self, key: impl Into<String>) -> TypedCall<'a, SubscribeMessages> {
         self.client.call(SubscribeMessages::new(key))
@@ -140,5 +141,40 @@ impl<'a> Sessions<'a> {
         key: impl Into<String>,
     ) -> TypedCall<'a, UnsubscribeMessages> {
         self.client.call(UnsubscribeMessages::new(key))
+    }
+
+    /// Watches the sessions over all connections to come: a list, then each change (2026.9.6).
+    ///
+    /// The changes are those of all sessions, whatever the list is about. Without a limit, the list
+    /// has as many as the gateway likes.
+    ///
+    /// ```
+    /// # use openclaw_adapter::{Client, Error};
+    /// use openclaw_adapter::Update;
+    /// use openclaw_adapter::api::sessions;
+    ///
+    /// # async fn watch(client: Client) -> Result<(), Error> {
+    /// let mut watch = client.sessions().watch(sessions::List::new().limit(500));
+    /// while let Some(update) = watch.next().await {
+    ///     match update? {
+    ///         Update::Resync(why) => println!("something may be missing: {why}"),
+    ///         Update::Snapshot(list) => println!("{} sessions", list.sessions.len()),
+    ///         Update::Live(change) => println!("{:?} has changed", change.session_key),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "sessions.subscribe")]
+    pub fn watch(&self, list: List) -> SessionsWatch {
+        SessionsWatch::new(self.client, list)
+    }
+
+    /// Watches the messages of a session over all connections to come: those that there are, then
+    /// each as it is written (2026.9.6).
+    #[doc(alias = "sessions.messages.subscribe")]
+    pub fn watch_messages(&self, key: impl Into<String>) -> MessagesWatch {
+        MessagesWatch::new(self.client, key.into())
     }
 }
