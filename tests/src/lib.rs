@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+pub mod dice;
 pub mod model;
 pub mod net;
 pub mod peer;
