@@ -13,5 +13,6 @@ mod identity;
 mod lifecycle;
 mod refusals;
 mod scenarios;
+mod state_machine;
 mod tls;
 mod upgrade;

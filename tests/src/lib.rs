@@ -4,6 +4,7 @@
 pub mod conformance;
 pub mod peer;
 pub mod scenarios;
+pub mod sim;
 
 /// The code of the pages that belong to no crate is compiled with the tests.
 #[cfg(doctest)]
