@@ -50,12 +50,13 @@ impl Disk {
     /// be read.
     pub(super) async fn identity(&self) -> Result<DeviceIdentity, StoreError> {
         let gateway = self.gateway.clone();
-        let (identity, memo) = self.ask(move |store| {
-            let identity = store.load_or_create(&mut || DeviceIdentity::generate(now_ms()))?;
-            let memo = store.gateway(&gateway, identity.id())?;
-            Ok((identity, memo))
-        })
-        .await?;
+        let (identity, memo) = self
+            .ask(move |store| {
+                let identity = store.load_or_create(&mut || DeviceIdentity::generate(now_ms()))?;
+                let memo = store.gateway(&gateway, identity.id())?;
+                Ok((identity, memo))
+            })
+            .await?;
         self.keep(Memo {
             signature: memo.signature(),
             device: memo.token(&self.role).cloned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use openclaw_adapter::WhenDown;
 
-use super::net::{Flow, Speed, Way};
+use super::net::{Speed, Way};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -121,6 +121,21 @@ pub enum Misdeed {
     Reorder,
 }
 
+/// What keeps a client from being ready.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Trouble {
+    /// The gateway does not run.
+    Down,
+    /// Bytes are lost or held.
+    NoRoute,
+    /// Nobody has approved the device.
+    Unapproved,
+    /// The client has given up.
+    Stopped,
+    /// The link is slow.
+    Slow,
+}
+
 fn seconds(rng: &mut Rng, most: f64) -> Duration {
     // In whole milliseconds, so that the story does not depend on rounding.
     Duration::from_millis((rng.f64() * most * 1000.0) as u64)
@@ -135,14 +150,18 @@ fn ways(rng: &mut Rng) -> &'static [Way] {
 }
 
 impl Action {
-    /// The next thing. `troubled`: something is broken that only an action mends.
-    pub fn choose(rng: &mut Rng, troubled: bool, flows: [Flow; 2], down: bool) -> Self {
-        if troubled && rng.u8(0..100) < 35 {
-            return match rng.u8(0..4) {
-                0 if down => Self::Start,
-                1 if flows != [Flow::Open; 2] => Self::Heal { resets: rng.bool() },
-                2 => Self::Approve,
-                _ => Self::RightToken,
+    /// The next thing. Half of the time it mends what `trouble` says is broken.
+    pub fn choose(rng: &mut Rng, trouble: Option<Trouble>) -> Self {
+        if let Some(trouble) = trouble
+            && rng.bool()
+        {
+            return match trouble {
+                Trouble::Down => Self::Start,
+                Trouble::NoRoute => Self::Heal { resets: rng.bool() },
+                Trouble::Unapproved => Self::Approve,
+                Trouble::Stopped if rng.bool() => Self::RetryNow,
+                Trouble::Stopped => Self::RightToken,
+                Trouble::Slow => Self::Link(Speed::default()),
             };
         }
         match rng.u8(0..100) {
@@ -173,7 +192,11 @@ impl Action {
             70..80 => Self::Calls {
                 count: rng.u32(1..12),
                 within: seconds(rng, 25.0),
-                when_down: if rng.u8(0..4) == 0 { WhenDown::Fail } else { WhenDown::Wait },
+                when_down: if rng.u8(0..4) == 0 {
+                    WhenDown::Fail
+                } else {
+                    WhenDown::Wait
+                },
             },
             80..82 => Self::DropCalls,
             82..90 => Self::Events(rng.u32(1..120)),
@@ -216,7 +239,9 @@ impl Misdeed {
             6 => Self::Flap(rng.u32(1..6)),
             7 | 8 => Self::Close(*pick(
                 rng,
-                &[1000, 1001, 1005, 1006, 1008, 1011, 1012, 1013, 4000, 4001, 4001],
+                &[
+                    1000, 1001, 1005, 1006, 1008, 1011, 1012, 1013, 4000, 4001, 4001,
+                ],
             )),
             9 => Self::Drop,
             10 => Self::DropMidFrame,

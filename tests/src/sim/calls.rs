@@ -153,7 +153,10 @@ impl Calls {
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let book = self.book();
-        (book.len(), book.values().filter(|entry| entry.ended).count())
+        (
+            book.len(),
+            book.values().filter(|entry| entry.ended).count(),
+        )
     }
 
     /// Nobody waits past the deadline.

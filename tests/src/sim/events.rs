@@ -79,8 +79,7 @@ impl Reader {
         let last = Arc::new(AtomicU64::new(0));
         let count = Arc::new(AtomicU64::new(0));
         let ended = Arc::new(AtomicBool::new(false));
-        let (last_seen, counted, end) =
-            (Arc::clone(&last), Arc::clone(&count), Arc::clone(&ended));
+        let (last_seen, counted, end) = (Arc::clone(&last), Arc::clone(&count), Arc::clone(&ended));
         let task = tokio::spawn(async move {
             let mut account = Account::default();
             while let Some(item) = stream.next().await {

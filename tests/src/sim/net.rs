@@ -216,7 +216,10 @@ impl Net {
     }
 
     fn wake_all(mut state: MutexGuard<'_, State>) {
-        let pipes = state.streams.values_mut().flat_map(|stream| &mut stream.pipes);
+        let pipes = state
+            .streams
+            .values_mut()
+            .flat_map(|stream| &mut stream.pipes);
         let wakers: Vec<Waker> = pipes
             .flat_map(|pipe| [pipe.reader.take(), pipe.writer.take()])
             .flatten()
@@ -397,7 +400,9 @@ impl Half {
             return Poll::Ready(Ok(bytes.len()));
         }
         let now = Instant::now();
-        let mut due = pipe.last_due.map_or(now, |last| last.max(now + latency) - latency);
+        let mut due = pipe
+            .last_due
+            .map_or(now, |last| last.max(now + latency) - latency);
         let mut put = |segment: &[u8]| {
             if let Some(rate) = rate {
                 let bits = u32::try_from(segment.len()).unwrap_or(u32::MAX);

@@ -40,6 +40,7 @@ struct Book {
     secrets: Vec<String>,
     /// The device token that the store has to hold.
     token: Option<String>,
+    falls_back: bool,
     closed: bool,
     fouls: Vec<String>,
     log: Vec<String>,
@@ -50,9 +51,10 @@ struct Book {
 pub struct Referee(Mutex<Book>);
 
 impl Referee {
-    /// For a client that starts now with this shared token.
+    /// For a client that starts now with this shared token. `falls_back`: its device token may serve
+    /// when the shared one is refused.
     #[must_use]
-    pub fn new(secret: &str, pairing_limit: Option<Duration>) -> Self {
+    pub fn new(secret: &str, pairing_limit: Option<Duration>, falls_back: bool) -> Self {
         let now = Instant::now();
         Self(Mutex::new(Book {
             began: now,
@@ -63,6 +65,7 @@ impl Referee {
             hellos: 0,
             secrets: vec![secret.to_owned()],
             token: None,
+            falls_back,
             closed: false,
             fouls: Vec::new(),
             log: Vec::new(),
@@ -263,7 +266,11 @@ impl Book {
         if attempt.used.is_some() {
             return;
         }
-        attempt.used = Some(if is_secret { Used::Secret } else { Used::Device });
+        attempt.used = Some(if is_secret {
+            Used::Secret
+        } else {
+            Used::Device
+        });
         if !is_connect {
             self.foul("the first request is not connect".to_owned());
         }
@@ -271,7 +278,7 @@ impl Book {
 
     /// A frame has reached the client.
     fn frame_is_read(&mut self, stream: u64, text: &str) {
-        let has_token = self.token.is_some();
+        let has_token = self.falls_back && self.token.is_some();
         let Some(attempt) = self.attempt(stream) else {
             return;
         };
@@ -403,6 +410,8 @@ fn http_refusal(head: &str) -> Option<End> {
         .collect();
     Some(End::Http {
         status,
-        retry_after: headers.get("retry-after").and_then(|text| text.parse().ok()),
+        retry_after: headers
+            .get("retry-after")
+            .and_then(|text| text.parse().ok()),
     })
 }

@@ -227,7 +227,8 @@ impl Rules {
                 }),
                 Kind::RateLimited => {
                     self.rate_limited += 1;
-                    let own = Duration::from_secs(60 * u64::from(self.rate_limited)).min(LONGEST * 10);
+                    let own =
+                        Duration::from_secs(60 * u64::from(self.rate_limited)).min(LONGEST * 10);
                     let hint = retry_after(error).unwrap_or(own);
                     Some(self.back_off(Some(hint)))
                 }
@@ -271,7 +272,9 @@ impl Rules {
             (_, 0..600) => (1_500, 2_000),
             _ => (11_250, 15_000),
         };
-        let left = self.pairing_limit.map_or(Duration::MAX, |limit| limit - waited);
+        let left = self
+            .pairing_limit
+            .map_or(Duration::MAX, |limit| limit - waited);
         let ms = |ms| Duration::from_millis(ms).min(left);
         Some((ms(least), ms(most)))
     }

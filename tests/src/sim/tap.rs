@@ -39,7 +39,11 @@ impl Tap {
 
     fn next(&mut self) -> Option<Seen> {
         if !self.is_past_head {
-            let end = self.buffer.windows(4).position(|part| part == b"\r\n\r\n")? + 4;
+            let end = self
+                .buffer
+                .windows(4)
+                .position(|part| part == b"\r\n\r\n")?
+                + 4;
             let head = self.buffer.drain(..end).collect::<Vec<_>>();
             self.is_past_head = true;
             return Some(Seen::Head(String::from_utf8_lossy(&head).into_owned()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use openclaw_adapter::{
-    Client, Config, ConnectionState, IdentityStore as _, PairingPolicy, Token,
+    Client, Config, ConnectionState, DeviceTokenFallback, IdentityStore as _, PairingPolicy, Token,
 };
 use openclaw_mock_gateway::{
     Edition, Fault, Locality, MockGateway, Pairing, Point, ReloadMode, TokioClock,
@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::action::{Action, Misdeed};
+use super::action::{Action, Misdeed, Trouble};
 use super::calls::Calls;
 use super::events::{NAME, Reader};
 use super::net::{Flow, Net, Speed, Watch};
@@ -122,6 +122,16 @@ impl World {
             2 => Pairing::AfterDelay(Duration::from_secs(rng.u64(0..20))),
             _ => Pairing::Manual,
         };
+        let reload = if rng.bool() {
+            ReloadMode::AsTheEdition
+        } else {
+            ReloadMode::Off
+        };
+        let fallback = if rng.u8(0..8) == 0 {
+            DeviceTokenFallback::Never
+        } else {
+            DeviceTokenFallback::TrustedEndpoint
+        };
         let secret = "secret-000".to_owned();
         let gateway = MockGateway::builder()
             .edition(edition)
@@ -130,14 +140,15 @@ impl World {
             .startup_delay(startup_delay)
             .tick_interval(tick)
             .pairing(pairing)
-            .reload(ReloadMode::AsTheEdition)
+            .reload(reload)
             .recording(false)
             .strict(false)
             .build();
         let gateway = Arc::new(gateway);
 
         let limit = (rng.u8(0..6) == 0).then(|| Duration::from_secs(rng.u64(1..90)));
-        let referee = Arc::new(Referee::new(&secret, limit));
+        let falls_back = fallback != DeviceTokenFallback::Never;
+        let referee = Arc::new(Referee::new(&secret, limit, falls_back));
         let net = Net::new(Arc::clone(&referee) as Arc<dyn Watch>);
         net.on_accept({
             let gateway = Arc::downgrade(&gateway);
@@ -163,6 +174,7 @@ impl World {
             .seed(seed)
             .event_capacity(rng.usize(1..80), 1 << 20)
             .command_capacity(rng.usize(1..20))
+            .device_token_fallback(fallback)
             .pairing(limit.map_or(PairingPolicy::WaitForever, PairingPolicy::WaitUpTo))
             .connector(net.clone())
             .on_state({
@@ -198,9 +210,8 @@ impl World {
     async fn live(mut self) -> Story {
         let steps = self.rng.u64(15..45);
         for _ in 0..steps {
-            let flows = self.net.flows();
-            let is_ready = self.client.state().borrow().is_ready();
-            let action = Action::choose(&mut self.rng, !is_ready, flows, !self.is_up);
+            let trouble = self.trouble();
+            let action = Action::choose(&mut self.rng, trouble);
             self.referee.note(format!("{action:?}"));
             self.steps += 1;
             self.perform(action).await;
@@ -215,6 +226,19 @@ impl World {
         self.end().await
     }
 
+    fn trouble(&self) -> Option<Trouble> {
+        let state = self.client.state();
+        let state = state.borrow();
+        match &*state {
+            ConnectionState::Ready { .. } => None,
+            _ if !self.is_up => Some(Trouble::Down),
+            _ if self.net.flows() != [Flow::Open; 2] => Some(Trouble::NoRoute),
+            ConnectionState::AwaitingApproval { .. } => Some(Trouble::Unapproved),
+            ConnectionState::Stopped { .. } => Some(Trouble::Stopped),
+            _ => Some(Trouble::Slow),
+        }
+    }
+
     /// Lets everything that is due at this moment happen.
     async fn settle(&self) {
         for _ in 0..32 {
@@ -224,7 +248,9 @@ impl World {
 
     fn stored(&self) -> Option<String> {
         let identity = self.store.load().ok()??;
-        let key = openclaw_adapter::Endpoint::parse("ws://127.0.0.1:1").ok()?.key();
+        let key = openclaw_adapter::Endpoint::parse("ws://127.0.0.1:1")
+            .ok()?
+            .key();
         let memo = self.store.gateway(&key, identity.id()).ok()?;
         let token = memo.token("operator")?;
         Some(token.token().expose_secret().to_owned())
@@ -236,18 +262,30 @@ impl World {
         self.calls.check();
         let stats = self.client.stats();
         let open = self.calls.open();
-        let streams = self.readers.iter().filter(|reader| !reader.has_ended()).count();
+        let streams = self
+            .readers
+            .iter()
+            .filter(|reader| !reader.has_ended())
+            .count();
         let mut foul = |is_foul: bool, what: &str| {
             if is_foul {
-                self.referee.foul(format!("{what}: {stats:?}, {open} calls, {streams} streams"));
+                self.referee.foul(format!(
+                    "{what}: {stats:?}, {open} calls, {streams} streams"
+                ));
             }
         };
         foul(stats.calls != open, "calls are counted that are not open");
         foul(stats.unanswered > stats.calls, "an entry without a caller");
         foul(stats.runs != 0, "a run that nobody began");
-        foul(stats.event_streams != streams, "event streams that nobody holds");
+        foul(
+            stats.event_streams != streams,
+            "event streams that nobody holds",
+        );
         let state = self.client.state();
-        foul(state.borrow().is_stopped() && open > 0, "calls wait in a stopped client");
+        foul(
+            state.borrow().is_stopped() && open > 0,
+            "calls wait in a stopped client",
+        );
         self.waiting.retain(|task| !task.is_finished());
     }
 
@@ -269,8 +307,12 @@ impl World {
                 let _ = self.gateway.restart().await;
             }
             Action::Restart | Action::Wait => {}
-            Action::Partition(ways) => ways.iter().for_each(|&way| self.net.set_flow(way, Flow::Lost)),
-            Action::Hold(ways) => ways.iter().for_each(|&way| self.net.set_flow(way, Flow::Held)),
+            Action::Partition(ways) => ways
+                .iter()
+                .for_each(|&way| self.net.set_flow(way, Flow::Lost)),
+            Action::Hold(ways) => ways
+                .iter()
+                .for_each(|&way| self.net.set_flow(way, Flow::Held)),
             Action::Heal { resets } => self.net.heal(resets),
             Action::Reset => self.net.reset(),
             Action::Link(speed) => self.net.set_speed(speed),
@@ -281,7 +323,9 @@ impl World {
                 }
             }
             Action::Remove => self.on_device(|gateway, device| drop(gateway.remove(device))),
-            Action::Revoke => self.on_device(|gateway, device| drop(gateway.revoke_operator(device))),
+            Action::Revoke => {
+                self.on_device(|gateway, device| drop(gateway.revoke_operator(device)))
+            }
             Action::Rotate => {
                 self.on_device(|gateway, device| drop(gateway.rotate(device, "operator", None)));
             }
@@ -404,14 +448,18 @@ impl World {
             return;
         }
         self.check().await;
-        let call = self.calls.make(&self.client, MINUTE, openclaw_adapter::WhenDown::Wait);
+        let call = self
+            .calls
+            .make(&self.client, MINUTE, openclaw_adapter::WhenDown::Wait);
         self.emit(3);
         sleep(MINUTE / 2).await;
         self.check().await;
         let last = self.readers.first().map_or(0, Reader::last);
         if last != self.last_event {
             let told = self.last_event;
-            self.referee.foul(format!("a good connection brought events up to {last} of {told}"));
+            self.referee.foul(format!(
+                "a good connection brought events up to {last} of {told}"
+            ));
         }
         let _ = timeout(2 * MINUTE, call).await;
         self.check().await;
@@ -476,7 +524,13 @@ impl World {
         }
         self.check().await;
         let stats = stats_of.stats();
-        if (stats.calls, stats.unanswered, stats.runs, stats.event_streams) != (0, 0, 0, 0) {
+        if (
+            stats.calls,
+            stats.unanswered,
+            stats.runs,
+            stats.event_streams,
+        ) != (0, 0, 0, 0)
+        {
             self.referee.foul(format!("left behind: {stats:?}"));
         }
         drop(stats_of);
@@ -495,7 +549,9 @@ impl World {
         for _ in 0..64 {
             tokio::task::yield_now().await;
         }
-        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let tasks = tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks();
         if tasks > 0 {
             referee.foul(format!("{tasks} tasks are left"));
         }
