@@ -15,6 +15,7 @@ mod lifecycle;
 mod observability;
 mod refusals;
 mod scenarios;
+mod state_machine;
 mod subscriptions;
 mod tls;
 mod upgrade;
