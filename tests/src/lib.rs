@@ -8,6 +8,7 @@ pub mod net;
 pub mod peer;
 pub mod road;
 pub mod scenarios;
+pub mod sim;
 
 /// The code of the pages that belong to no crate is compiled with the tests.
 #[cfg(doctest)]
