@@ -12,6 +12,7 @@ mod events;
 mod identity;
 mod lifecycle;
 mod refusals;
+mod runs;
 mod scenarios;
 mod tls;
 mod upgrade;
