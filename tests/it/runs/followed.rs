@@ -201,7 +201,8 @@ async fn a_gateway_that_stops_drains_its_run_on_the_new_generation_and_loses_it_
         let client = Road::default().client(&stage.gateway);
         let mut run = begin(&client, false);
         while !matches!(run.next().await.unwrap(), RunItem::Text(_)) {}
-        stage.gateway.restart().await.unwrap();
+        stage.gateway.stop().await;
+        stage.gateway.start_again().await.unwrap();
         let outcome = run.outcome().await;
         if edition == NEW {
             assert_eq!(outcome.answer(), Some(TEXT), "{outcome:?}");
@@ -219,6 +220,30 @@ async fn a_gateway_that_stops_drains_its_run_on_the_new_generation_and_loses_it_
         }
         assert_eq!(stage.begun(), 1);
         client.close().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_is_killed_is_never_asked_twice() {
+    for edition in Edition::ALL {
+        for by_chat in [false, true] {
+            let stage = Stage::new(edition, spoken).await;
+            let client = Road::default().client(&stage.gateway);
+            let mut run = begin(&client, by_chat);
+            while !matches!(run.next().await.unwrap(), RunItem::Text(_)) {}
+            stage.gateway.kill();
+            stage.gateway.start_again().await.unwrap();
+            let since = tokio::time::Instant::now();
+            let outcome = run.outcome().await;
+            assert!(
+                matches!(outcome, RunOutcome::Lost { .. }),
+                "{edition:?}, chat {by_chat}: {outcome:?}"
+            );
+            assert!(TEXT.starts_with(outcome.text()) && !outcome.text().is_empty());
+            assert!(since.elapsed() < Duration::from_secs(1200));
+            assert_eq!(stage.begun(), 1);
+            client.close().await;
+        }
     }
 }
 
