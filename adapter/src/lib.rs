@@ -18,6 +18,7 @@ mod identity;
 mod lifecycle;
 mod load;
 mod method;
+mod metrics;
 mod pairing;
 mod protocol;
 mod proxy;
@@ -35,6 +36,7 @@ mod supervisor;
 mod text;
 #[cfg(feature = "tls")]
 mod tls;
+mod trace_context;
 mod transport;
 
 pub use api::agent::{Agent, AgentRun, Attachment};

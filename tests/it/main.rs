@@ -9,10 +9,14 @@
 mod calls;
 mod conformance;
 mod events;
+mod groups;
 mod identity;
 mod lifecycle;
+mod observability;
 mod refusals;
 mod runs;
 mod scenarios;
+mod state_machine;
+mod subscriptions;
 mod tls;
 mod upgrade;

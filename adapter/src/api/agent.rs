@@ -298,6 +298,9 @@ mod tests {
             image,
             json!({"type":"image","mimeType":"image/png","fileName":"a.png","content":"AP8="})
         );
-        assert_eq!(json!(Attachment::new("text/plain", "a", b""))["type"], "file");
+        assert_eq!(
+            json!(Attachment::new("text/plain", "a", b""))["type"],
+            "file"
+        );
     }
 }

@@ -329,24 +329,42 @@ impl<'a> IntoFuture for HistoryQuery<'a> {
 #[non_exhaustive]
 pub struct History {
     /// The session, as the gateway writes it.
-    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub session_key: Option<String>,
     /// Changes when the session is reset.
-    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub session_id: Option<String>,
     /// The rows, the oldest first.
     pub messages: Vec<ChatMessage>,
     /// `delta` or `reset` after [`HistoryQuery::since`].
-    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub kind: Option<String>,
     /// For [`HistoryQuery::since`] (2026.9.6).
-    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub delta_cursor: Option<String>,
     /// For [`HistoryQuery::offset`] (2026.9.6).
-    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub next_offset: Option<u64>,
     /// The run that goes on, with its text so far (2026.9.6).
-    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub in_flight_run: Option<InFlightRun>,
     /// What else the gateway says: `sessionInfo`, `pendingInputs`, `defaults` and more.
     #[serde(flatten)]
@@ -379,16 +397,28 @@ pub struct ChatMessage {
     /// A text, or a list of parts with a `type`.
     pub content: Value,
     /// In milliseconds of the gateway's clock.
-    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub timestamp: Option<i64>,
     /// `<runId>:user` on the message that began a run (2026.9.6).
-    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub idempotency_key: Option<String>,
     /// Why the model stopped: `stop`, `toolUse`, `error`, …
-    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub stop_reason: Option<String>,
     /// The model's error.
-    #[serde(deserialize_with = "lenient::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub error_message: Option<String>,
     /// What else the gateway says.
     #[serde(flatten)]

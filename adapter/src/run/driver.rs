@@ -257,9 +257,9 @@ impl Driver {
                 let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 let params = json!({"runId": &*self.run_id, "timeoutMs": timeout_ms});
                 let terms = inner(timeout + WAY_THERE_AND_BACK);
-                Box::pin(async move {
-                    Asked::Waited(call(&client, "agent.wait", &params, terms).await)
-                })
+                Box::pin(
+                    async move { Asked::Waited(call(&client, "agent.wait", &params, terms).await) },
+                )
             }
             Ask::History => {
                 let mut params = json!({"sessionKey": &*self.session_key, "limit": ROWS});

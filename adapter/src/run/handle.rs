@@ -99,9 +99,7 @@ impl Run {
         let (accepted_end, accepted) = oneshot::channel();
         let queue = Arc::new(Queue::default());
         let (conn_id, protocol) = match &*client.state().borrow() {
-            ConnectionState::Ready { hello } => {
-                (Some(hello.conn_id.clone()), Some(hello.protocol))
-            }
+            ConnectionState::Ready { hello } => (Some(hello.conn_id.clone()), Some(hello.protocol)),
             _ => (None, None),
         };
         let run_id: Arc<str> = plan.run_id.as_str().into();

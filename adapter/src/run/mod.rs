@@ -10,11 +10,11 @@ mod queue;
 mod text;
 mod tracker;
 
+pub(crate) use self::driver::Request;
+pub(crate) use self::handle::{PATIENCE, Plan};
 pub use self::handle::{Run, RunHandle};
 pub use self::item::{
     Approval, FailureDetail, LostReason, Retry, RunError, RunItem, RunOutcome, RunText, ToolEvent,
     ToolStep, Usage,
 };
-pub(crate) use self::driver::Request;
-pub(crate) use self::handle::{PATIENCE, Plan};
 pub(crate) use self::tracker::Kind;

@@ -132,7 +132,10 @@ mod tests {
         let Some(RunItem::Text(read)) = read(&queue) else {
             panic!()
         };
-        assert_eq!((&*read.text, &*read.delta, read.replaced), ("ab", "ab", false));
+        assert_eq!(
+            (&*read.text, &*read.delta, read.replaced),
+            ("ab", "ab", false)
+        );
     }
 
     #[test]
