@@ -14,6 +14,7 @@ mod identity;
 mod lifecycle;
 mod observability;
 mod refusals;
+mod runs;
 mod scenarios;
 mod state_machine;
 mod subscriptions;
