@@ -21,6 +21,7 @@ mod scenario;
 mod schema;
 mod secret;
 mod server;
+mod sessions;
 mod settings;
 mod state;
 mod state_dir;

@@ -16,8 +16,9 @@ use crate::pairing::{PairingStore, Stored};
 use crate::peer::Client;
 use crate::rate_limit::RateLimiter;
 use crate::record::Recorder;
-use crate::run::Runs;
+use crate::run::{Next, Runs, recover};
 use crate::secret::AuthMode;
+use crate::sessions::{Books, Subscriptions};
 use crate::settings::Settings;
 use crate::state_dir::Disk;
 use crate::wire;
@@ -99,6 +100,26 @@ impl Inner {
 
     /// Sends an event to every client that may see it.
     pub(crate) fn broadcast(&self, state: &mut State, name: &str, payload: &Value) {
+        // Measured on 2026.9.6: a client can ask for the runs of sessions that it follows only.
+        let of_session = payload["sessionKey"]
+            .as_str()
+            .filter(|_| self.facts().tells_about_sessions && matches!(name, "agent" | "chat"));
+        self.deliver(state, name, |session, live| {
+            let is_scoped = live.caps.iter().any(|cap| cap == SESSION_SCOPED_EVENTS);
+            of_session
+                .filter(|_| is_scoped)
+                .is_none_or(|key| session.subscriptions.follows(key))
+                .then_some(payload)
+        });
+    }
+
+    /// Sends an event, as `what` gives it for each client, to those who may see events of this name.
+    pub(crate) fn deliver<'a>(
+        &self,
+        state: &mut State,
+        name: &str,
+        what: impl Fn(&Session, &Live) -> Option<&'a Value>,
+    ) {
         let facts = self.facts();
         state.global_seq += 1;
         let versions = matches!(name, "presence" | "health").then(|| state.versions());
@@ -108,6 +129,9 @@ impl Inner {
             if !may_see(facts, live, name) {
                 continue;
             }
+            let Some(payload) = what(session, live) else {
+                continue;
+            };
             let seq = if facts.seq_per_connection {
                 session.seq += 1;
                 session.seq
@@ -127,6 +151,9 @@ impl Inner {
         }
     }
 }
+
+/// A client with this capability sees the runs of sessions that it follows, and no others.
+const SESSION_SCOPED_EVENTS: &str = "session-scoped-events";
 
 /// Measured on both editions: these are left out for a client that reads too slowly, not a reason to close.
 fn is_droppable(name: &str) -> bool {
@@ -176,6 +203,8 @@ pub(crate) struct Session {
     pub(crate) live: Option<Live>,
     pub(crate) seq: u64,
     pub(crate) unauthorized_calls: u32,
+    /// What it asked to be told about sessions.
+    pub(crate) subscriptions: Subscriptions,
 }
 
 /// A client that has had its hello-ok.
@@ -187,7 +216,15 @@ pub(crate) struct Live {
     pub(crate) by_device_token: bool,
     /// What the client says it can do with, in `connect.caps`.
     pub(crate) caps: Vec<String>,
+    /// What it calls itself.
+    pub(crate) names: Value,
     pub(crate) presence_key: Option<String>,
+}
+
+impl Live {
+    pub(crate) fn is_admin(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == "operator.admin")
+    }
 }
 
 pub(crate) struct State {
@@ -215,6 +252,8 @@ pub(crate) struct State {
     pub(crate) mounts: Mounts,
     pub(crate) faults: Armed,
     pub(crate) runs: Runs,
+    /// The sessions of the agent; those of clients are `sessions`.
+    pub(crate) books: Books,
     self_row: Value,
 }
 
@@ -244,11 +283,12 @@ impl State {
             mounts: Mounts::default(),
             faults: Armed::default(),
             runs: Runs::default(),
+            books: Books::default(),
         }
     }
 
-    /// A new process: counters start again, the store stays.
-    pub(crate) fn boot(&mut self, settings: &Settings, now: u64) {
+    /// A new process: counters start again, the store and the sessions stay. Gives the runs to go on with.
+    pub(crate) fn boot(&mut self, settings: &Settings, now: u64) -> Vec<Next> {
         self.boot_id = uuid::Uuid::new_v4().to_string();
         self.started = Instant::now();
         self.self_row = presence_self(settings.edition, HOST_NAME, &self.boot_id, now);
@@ -257,7 +297,6 @@ impl State {
         self.presence.clear();
         self.presence_version = 1;
         self.health_version = 1;
-        self.runs.boot();
         if let Some(secret) = self.disk.read_secret() {
             self.auth = self.auth.with(secret);
         }
@@ -266,6 +305,8 @@ impl State {
         } else {
             Phase::Starting(Instant::now() + settings.startup_delay)
         };
+        let interrupted = self.runs.boot();
+        recover(settings.edition, self, interrupted, now)
     }
 
     pub(crate) fn versions(&self) -> Value {

@@ -102,6 +102,7 @@ impl Connection {
             device_id: admitted.device_id,
             by_device_token: admitted.by_device_token,
             caps: admitted.caps,
+            names: admitted.names,
             presence_key: admitted.presence.map(|(key, _)| key),
         };
         let Some(session) = state.sessions.get_mut(&self.id) else {

@@ -6,6 +6,7 @@ mod hello;
 mod methods;
 mod refusal;
 mod schemas;
+mod session_schemas;
 
 use std::fmt;
 use std::str::FromStr;
@@ -179,6 +180,8 @@ pub(crate) struct Facts {
     pub(crate) forbidden_has_details: bool,
     /// health is answered to anybody who is connected.
     pub(crate) open_health: bool,
+    /// Clients can follow sessions.
+    pub(crate) tells_about_sessions: bool,
     /// Broadcast events go to readers only.
     pub(crate) events_need_read: bool,
     /// Operators other than command line clients are listed in presence.
@@ -237,6 +240,7 @@ const OLD: Facts = Facts {
     ping_interval: None,
     forbidden_has_details: false,
     open_health: false,
+    tells_about_sessions: false,
     events_need_read: false,
     lists_backends_in_presence: true,
     health_after_hello: true,
@@ -287,6 +291,7 @@ const NEW: Facts = Facts {
     ping_interval: Some(Duration::from_secs(25)),
     forbidden_has_details: true,
     open_health: true,
+    tells_about_sessions: true,
     events_need_read: true,
     lists_backends_in_presence: false,
     health_after_hello: false,

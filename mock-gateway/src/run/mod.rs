@@ -4,11 +4,14 @@ mod abort;
 mod book;
 mod calls;
 mod frames;
-mod history;
 mod play;
+mod recovery;
 mod script;
+mod telling;
 mod wait;
 
-pub(crate) use book::Runs;
-pub(crate) use calls::{Turn, answer, begin, go_on, is_run, request};
+pub(crate) use book::{Kind, Record, Runs};
+pub(crate) use calls::{Next, Turn, answer, begin, canonical, go_on, is_run, request};
+pub(crate) use frames::{MODEL, PROVIDER};
+pub(crate) use recovery::recover;
 pub use script::{Run, RunRequest};
