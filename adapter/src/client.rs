@@ -1,20 +1,31 @@
 //! The handle that a backend holds.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
-use crate::api::Devices;
-use crate::call::{Call, Claim, Reply};
+use crate::api::agents::Agents;
+use crate::api::cron::Cron;
+use crate::api::exec_approvals::ExecApprovals;
+use crate::api::models::Models;
+use crate::api::sessions::Sessions;
+use crate::api::{Devices, health, status};
+use crate::call::{Call, RawCall, TypedCall};
 use crate::config::{Config, WhenDown};
-use crate::error::{Delivery, Error};
-use crate::protocol::{Hello, frame};
+use crate::error::Error;
+use crate::event::{EventFilter, EventStream, Hub};
+use crate::load::Load;
+use crate::method::Method;
+use crate::protocol::Hello;
 use crate::secret::Token;
+use crate::shared::Shared;
 use crate::state::ConnectionState;
+use crate::stats::Stats;
+use crate::subscription::Registry;
 use crate::supervisor::{self, Control, Ends};
 
 /// A connection to one gateway that looks after itself.
@@ -48,14 +59,56 @@ pub struct Client {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     /// Unbounded, because dropping a call must not wait; what is in it is bounded by the calls
     /// that are dropped and by what the backend asks for.
-    control: mpsc::UnboundedSender<Control>,
-    calls: mpsc::Sender<Call>,
-    state: watch::Receiver<ConnectionState>,
-    request_timeout: Duration,
-    when_down: WhenDown,
+    pub(crate) control: mpsc::UnboundedSender<Control>,
+    pub(crate) calls: mpsc::Sender<Call>,
+    pub(crate) state: watch::Receiver<ConnectionState>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) load: Arc<Load>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) when_down: WhenDown,
+    watched: Arc<Registry>,
+    last_id: AtomicU64,
+}
+
+/// A client, unless it is gone.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakClient {
+    inner: Weak<Inner>,
+}
+
+impl WeakClient {
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        let inner = self.inner.upgrade()?;
+        Some(Client { inner })
+    }
+}
+
+impl Inner {
+    /// An id that no other call of this client has.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// What [`Client::drain`] could not wait for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Drained {
+    /// Calls that were still unanswered; they ended with [`Error::Closed`].
+    pub calls: usize,
+    /// Runs that were still going on. The gateway goes on with them.
+    pub runs: usize,
+}
+
+impl Drained {
+    /// Whether everything came to its end.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.calls == 0 && self.runs == 0
+    }
 }
 
 impl Client {
@@ -70,10 +123,15 @@ impl Client {
         let (control, control_end) = mpsc::unbounded_channel();
         let (calls, calls_end) = mpsc::channel(config.command_capacity);
         let (state_end, state) = watch::channel(ConnectionState::Connecting { attempt: 1 });
+        let shared = Arc::new(Shared::new(Hub::new(config.event_bounds)));
         let inner = Inner {
             control,
             calls,
             state,
+            shared: Arc::clone(&shared),
+            load: Arc::default(),
+            watched: Arc::default(),
+            last_id: AtomicU64::new(0),
             request_timeout: config.request_timeout,
             when_down: config.when_down,
         };
@@ -83,6 +141,7 @@ impl Client {
                 control: control_end,
                 calls: calls_end,
                 state: state_end,
+                shared,
             },
         ));
         Self {
@@ -148,110 +207,181 @@ impl Client {
         let _ = self.inner.control.send(Control::SetToken(token));
     }
 
-    /// Calls a method by its name and returns the answer's payload; `null` if it has none.
+    /// Calls a typed [`Method`]; `.await` makes the call.
     ///
-    /// The call is made once: nothing is repeated behind the caller's back. The deadline is
-    /// [`ConfigBuilder::request_timeout`](crate::ConfigBuilder::request_timeout).
+    /// The call is made once: nothing is repeated behind the caller's back. Only where a gateway
+    /// that drains says that it has not begun, and when to ask again, the call is held and asked
+    /// again within its deadline ([`WhenDown::Wait`]). The deadline is
+    /// [`ConfigBuilder::request_timeout`](crate::ConfigBuilder::request_timeout), or
+    /// [`TypedCall::within`].
     ///
     /// # Errors
     ///
-    /// [`Error::Call`] if the gateway refuses; [`Error::Timeout`] and [`Error::Disconnected`] say
-    /// whether the call was sent; [`Error::TooLarge`] before it is; the reason, if the client has
-    /// stopped.
+    /// Exactly one of: [`Error::Call`] if the gateway refuses; [`Error::Timeout`] and
+    /// [`Error::Disconnected`], which say whether the call was sent; before anything is sent,
+    /// [`Error::TooLarge`], [`Error::Unsupported`], [`Error::HeldBack`], [`Error::Draining`] and
+    /// [`Error::Data`]; the reason, if the client has stopped; [`Error::Closed`].
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives the call up and leaves nothing behind. Whether the gateway acts on
     /// it is then unknown.
-    pub async fn call_raw(&self, method: &str, params: impl Serialize) -> Result<Value, Error> {
-        self.call_raw_within(method, params, self.inner.request_timeout)
-            .await
+    pub const fn call<M: Method>(&self, method: M) -> TypedCall<'_, M> {
+        TypedCall::new(self, method)
     }
 
-    /// [`call_raw`](Self::call_raw) with a deadline of its own.
+    /// Calls a method by its name and returns the answer's payload; `null` if it has none.
+    ///
+    /// Of a method with two answers (`agent`) it returns the first one.
     ///
     /// # Errors
     ///
-    /// As [`call_raw`](Self::call_raw).
+    /// As [`call`](Self::call).
     ///
     /// # Cancel safety
     ///
-    /// As [`call_raw`](Self::call_raw).
-    pub async fn call_raw_within(
-        &self,
-        method: &str,
-        params: impl Serialize,
-        within: Duration,
-    ) -> Result<Value, Error> {
-        let method: Arc<str> = method.into();
-        let data = |what: String| Error::Data {
-            method: Arc::clone(&method),
-            what: what.into(),
-        };
-        let id = uuid::Uuid::new_v4().to_string();
-        let frame = frame::request(&id, &method, Some(params))
-            .map_err(|error| data(format!("the parameters cannot be written as JSON: {error}")))?;
-        let payload = self.send(Arc::clone(&method), id, frame, within).await??;
-        match payload {
-            None => Ok(Value::Null),
-            Some(raw) => serde_json::from_str(raw.get())
-                .map_err(|error| data(format!("the answer cannot be read: {error}"))),
+    /// As [`call`](Self::call).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+    /// # use openclaw_mock_gateway::MockGateway;
+    /// use std::time::Duration;
+    ///
+    /// use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = MockGateway::start().await;
+    /// # let config = Config::builder()
+    /// #     .url(gateway.local_url())
+    /// #     .token(Token::new(gateway.token())?)
+    /// #     .store(MemoryStore::new())
+    /// #     .build()?;
+    /// # let client = Client::connect(config).await?;
+    /// let health = client
+    ///     .call_raw("health", json!({}))
+    ///     .within(Duration::from_secs(5))
+    ///     .await?;
+    /// assert_eq!(health["ok"], true);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn call_raw<'a, P: Serialize>(&'a self, name: &'a str, params: P) -> RawCall<'a, P> {
+        RawCall::new(self, name, params)
+    }
+
+    /// Everything that the gateway tells from now on, over all connections to come.
+    pub fn events(&self) -> EventStream {
+        self.events_where(EventFilter::all())
+    }
+
+    /// The events that a filter lets through.
+    pub fn events_where(&self, filter: EventFilter) -> EventStream {
+        self.inner.shared.hub.listen(filter)
+    }
+
+    /// The events that name a run.
+    pub(crate) fn run_events(&self, run_id: &str) -> EventStream {
+        self.inner.shared.hub.listen_to_run(run_id)
+    }
+
+    /// Counts of what the client holds.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let Inner { shared, load, .. } = &*self.inner;
+        let counters = &shared.counters;
+        Stats {
+            calls: load.calls(),
+            unanswered: counters.unanswered.load(Ordering::Relaxed),
+            runs: load.runs(),
+            event_streams: shared.hub.len(),
+            held_back: shared.breaker(|breaker| breaker.len()),
+            connections: counters.connections.load(Ordering::Relaxed),
+            strays: counters.strays.load(Ordering::Relaxed),
         }
     }
 
-    async fn send(
-        &self,
-        method: Arc<str>,
-        id: String,
-        frame: String,
-        within: Duration,
-    ) -> Result<Reply, Error> {
-        let deadline = Instant::now() + within;
-        let claim = Claim::default();
-        let (reply, answer) = oneshot::channel();
-        match &*self.inner.state.borrow() {
-            ConnectionState::Ready { .. } => {}
-            ConnectionState::Stopped { reason } => return Err(reason.to_error()),
-            _ if self.inner.when_down == WhenDown::Fail => {
-                return Err(Error::Disconnected {
-                    method,
-                    delivery: Delivery::NotSent,
-                });
-            }
-            _ => {}
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient {
+            inner: Arc::downgrade(&self.inner),
         }
-        let call = Call {
-            id: id.clone(),
-            method: Arc::clone(&method),
-            frame,
-            claim: claim.clone(),
-            reply,
-        };
-        let timed_out = |delivery| Error::Timeout {
-            method: Arc::clone(&method),
-            after: within,
-            delivery,
-        };
-        match timeout_at(deadline, self.inner.calls.send(call)).await {
-            Err(_) => return Err(timed_out(Delivery::NotSent)),
-            Ok(Err(_)) => return Err(Error::Closed),
-            Ok(Ok(())) => {}
-        }
-        let _forget = Forget {
-            control: &self.inner.control,
-            id,
-        };
-        match timeout_at(deadline, answer).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(_)) => Err(Error::Closed),
-            Err(_) => Err(timed_out(claim.abandon())),
-        }
+    }
+
+    /// The sessions whose messages somebody watches.
+    pub(crate) fn watched(&self) -> &Arc<Registry> {
+        &self.inner.watched
     }
 
     /// The devices that are paired with the gateway, or wait to be.
     #[must_use]
     pub const fn devices(&self) -> Devices<'_> {
         Devices::new(self)
+    }
+
+    /// The sessions of the gateway.
+    #[must_use]
+    pub const fn sessions(&self) -> Sessions<'_> {
+        Sessions::new(self)
+    }
+
+    /// The commands of agents that somebody has to allow.
+    #[must_use]
+    pub const fn exec_approvals(&self) -> ExecApprovals<'_> {
+        ExecApprovals::new(self)
+    }
+
+    /// The models of the gateway.
+    #[must_use]
+    pub const fn models(&self) -> Models<'_> {
+        Models::new(self)
+    }
+
+    /// The agents of the gateway.
+    #[must_use]
+    pub const fn agents(&self) -> Agents<'_> {
+        Agents::new(self)
+    }
+
+    /// The jobs of the gateway.
+    #[must_use]
+    pub const fn cron(&self) -> Cron<'_> {
+        Cron::new(self)
+    }
+
+    /// How the gateway is, as it was last looked at. Needs no scope.
+    pub fn health(&self) -> TypedCall<'_, health::Get> {
+        self.call(health::Get::new())
+    }
+
+    /// What the gateway is doing.
+    pub fn status(&self) -> TypedCall<'_, status::Get> {
+        self.call(status::Get::new())
+    }
+
+    /// Lets what is under way come to its end, and closes: new calls fail with [`Error::Draining`]
+    /// from here on; calls and runs in flight are waited for, at most `within`. What a restart of
+    /// the gateway interrupts is waited for as well. It cannot be undone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the waiting; the client stays open and begins nothing new.
+    pub async fn drain(&self, within: Duration) -> Drained {
+        let load = &self.inner.load;
+        load.drain();
+        // Past the deadline, what is left is told.
+        let _ = timeout(within, load.idle()).await;
+        let left = Drained {
+            calls: load.calls(),
+            runs: load.runs(),
+        };
+        self.close().await;
+        left
     }
 
     /// Ends the connection and the client, for all its clones. Returns when the socket is closed,
@@ -265,19 +395,5 @@ impl Client {
         let mut state = self.inner.state.clone();
         // The sender goes when the task ends; that is the end, whatever the last state was.
         while state.changed().await.is_ok() {}
-    }
-}
-
-/// Tells the task that a caller has gone, so that no entry stays behind.
-struct Forget<'a> {
-    control: &'a mpsc::UnboundedSender<Control>,
-    id: String,
-}
-
-impl Drop for Forget<'_> {
-    fn drop(&mut self) {
-        let _ = self
-            .control
-            .send(Control::Forget(std::mem::take(&mut self.id)));
     }
 }

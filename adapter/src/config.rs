@@ -3,6 +3,7 @@
 mod builder;
 mod env;
 mod error;
+mod parts;
 
 use std::fmt;
 use std::io::Read as _;
@@ -17,6 +18,7 @@ pub use self::builder::ConfigBuilder;
 pub use self::error::ConfigError;
 use crate::credentials::Secret;
 use crate::endpoint::Endpoint;
+use crate::event::Bounds;
 use crate::pairing::{PairingPolicy, PairingRequired};
 use crate::protocol::connect::Profile;
 use crate::retry::RetryPolicy;
@@ -81,6 +83,7 @@ pub struct Config {
     pub(crate) request_timeout: Duration,
     pub(crate) when_down: WhenDown,
     pub(crate) command_capacity: usize,
+    pub(crate) event_bounds: Bounds,
     pub(crate) max_message: usize,
     pub(crate) headers: HeaderMap,
     pub(crate) connector: Arc<dyn Connector>,

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::config::ConfigError;
 use crate::pairing::PairingRequired;
 use crate::protocol::GatewayError;
@@ -43,6 +45,20 @@ pub enum Error {
         method: Arc<str>,
         /// What the gateway said.
         error: Arc<GatewayError>,
+        /// What came beside the error, if anything did: a failed agent run says there which run.
+        payload: Option<Arc<Value>>,
+    },
+    /// The gateway has refused this method before, for a reason that repeating cannot heal: a
+    /// missing scope, or a method that it does not have. The call was not sent.
+    #[error("{method} was held back, because it was refused before: {error}")]
+    HeldBack {
+        /// The method that was called.
+        method: Arc<str>,
+        /// What the gateway said before.
+        error: Arc<GatewayError>,
+        /// When the next call of it goes out, to see whether it is still refused. Doubles from 1 s
+        /// to 60 s, and starts over with each connection.
+        retry_in: Duration,
     },
     /// No answer in time.
     #[error("{method} was not answered within {after:?} ({delivery})")]
@@ -80,6 +96,16 @@ pub enum Error {
         /// The protocol of the connection.
         protocol: u32,
     },
+    /// The gateway's generation has the method, but not this parameter. Nothing was sent.
+    #[error("{method} has no parameter `{parameter}` on this gateway (protocol {protocol})")]
+    UnsupportedParameter {
+        /// The method that was called.
+        method: Arc<str>,
+        /// The name of the parameter on the wire.
+        parameter: Arc<str>,
+        /// The protocol of the connection.
+        protocol: u32,
+    },
     /// The parameters or the answer could not be converted.
     #[error("{method}: {what}")]
     Data {
@@ -87,6 +113,13 @@ pub enum Error {
         method: Arc<str>,
         /// Which side of the conversion failed, and where.
         what: Arc<str>,
+    },
+    /// [`Client::drain`](crate::Client::drain) was called: what is under way may end, and nothing
+    /// new begins. The call was not sent.
+    #[error("{method} was not sent: the client is being drained")]
+    Draining {
+        /// The method that was called.
+        method: Arc<str>,
     },
     /// The client was closed.
     #[error("the client is closed")]
@@ -163,7 +196,25 @@ impl Error {
                     Delivery::Unknown => Recovery::CheckOutcome,
                 }
             }
-            Self::Unsupported { .. } | Self::Closed => Recovery::None,
+            Self::HeldBack { error, .. } if error.missing_scope().is_some() => {
+                Recovery::FixConfiguration
+            }
+            Self::HeldBack { .. }
+            | Self::Unsupported { .. }
+            | Self::UnsupportedParameter { .. }
+            | Self::Draining { .. }
+            | Self::Closed => Recovery::None,
+        }
+    }
+
+    /// What the gateway said, if it was the gateway that refused: a connection, a call, or a call
+    /// held back for what it said before.
+    #[must_use]
+    pub fn gateway_error(&self) -> Option<&GatewayError> {
+        match self {
+            Self::Refused(refusal) => Some(&refusal.error),
+            Self::Call { error, .. } | Self::HeldBack { error, .. } => Some(error),
+            _ => None,
         }
     }
 

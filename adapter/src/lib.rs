@@ -2,53 +2,69 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod api;
+pub mod api;
+mod boot;
+mod breaker;
 mod call;
 mod client;
 mod config;
 mod credentials;
+pub mod doctor;
 mod endpoint;
 mod error;
+mod event;
 mod handshake;
 mod identity;
 mod lifecycle;
+mod load;
 mod method;
 mod pairing;
 mod protocol;
+mod proxy;
 mod refusal;
 mod retry;
+mod run;
 mod secret;
 mod session;
+mod shared;
 mod state;
+mod stats;
 pub mod store;
+mod subscription;
 mod supervisor;
 mod text;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
 
+pub use api::events::EventPayload;
 pub use api::{
     Approved, DeviceList, Devices, PairedDevice, PendingDevice, Rejected, Removed, Renamed,
     Revoked, Rotated, TokenInfo,
 };
-pub use client::Client;
+pub use call::{RawCall, TypedCall};
+pub use client::{Client, Drained};
 pub use config::{Config, ConfigBuilder, ConfigError, DEFAULT_URL, DeviceTokenFallback, WhenDown};
 pub use endpoint::{AddressClass, Endpoint, EndpointError, GatewayKey};
 pub use error::{Delivery, Error, Recovery, TransportError, TransportErrorKind};
+pub use event::{Event, EventFilter, EventItem, EventStream, ResyncReason};
 pub use identity::{DeviceId, DeviceIdentity, IdentityError};
 pub use method::{AnswerMode, Effect, Method};
 pub use pairing::{PairingPolicy, PairingReason, PairingRequired};
 pub use protocol::{GatewayError, Hello, Policy};
+pub use proxy::{Answerer, Cloudflare};
 pub use refusal::{Refusal, RefusalKind, UpgradeRefusal};
 pub use retry::RetryPolicy;
 pub use secret::{Token, TokenError};
 pub use state::{ConnectionState, StopReason};
+pub use stats::Stats;
 #[doc(no_inline)]
 pub use store::{
     DeviceToken, FileStore, GatewayMemo, IdentityStore, InlineStore, MemoryStore, SignatureVersion,
     StoreError,
 };
 
+pub use subscription::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
 #[cfg(feature = "tls")]
 pub use tls::{TlsError, TlsFingerprint};
 pub use transport::{Connecting, Connection, Connector};

@@ -1,52 +1,84 @@
-//! One connection after hello-ok: who waits for which answer, and whether the link is alive. No I/O.
+//! One connection after hello-ok: who waits for which answer, which events are missing, and whether
+//! the link is alive. No I/O.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::method::AnswerMode;
 use crate::protocol::frame::{self, Incoming};
-use crate::protocol::{GatewayError, Policy};
+use crate::protocol::{GatewayError, Hello};
 
-/// An answer to a call, as it came.
+/// An answer to a call, as it came. A failed run carries a payload beside its error.
 #[derive(Debug)]
-pub(crate) enum Answer {
-    Ok(Option<Box<RawValue>>),
-    Refused(Box<GatewayError>),
+pub(crate) struct Answer {
+    pub(crate) payload: Option<Box<RawValue>>,
+    /// `None` if the call was granted.
+    pub(crate) error: Option<Arc<GatewayError>>,
 }
 
 /// What a frame means.
 #[derive(Debug)]
-pub(crate) enum Output<C> {
-    /// The caller has its answer.
+pub(crate) enum Output<'a, C> {
+    /// The caller has its answer, and there will be no other.
     Answered { caller: C, answer: Answer },
-    /// The gateway says that it goes down. `back_in` is how long it expects to be away; `None`
-    /// if it does not say that it comes back.
-    Shutdown { back_in: Option<Duration> },
-    /// A sign of life, and nothing else.
+    /// The first of two answers: what was asked for has begun.
+    Accepted {
+        caller: &'a mut C,
+        payload: Box<RawValue>,
+    },
+    /// An event, and what is missing before it.
+    Event {
+        event: frame::Event<'a>,
+        gap: Option<Gap>,
+    },
+    /// Nothing: a frame of a kind that this version does not know.
     Nothing,
     /// An answer that nobody waits for, or no frame at all: counted and ignored. Gateways answer
     /// a malformed frame under the id `invalid`.
     Stray,
 }
 
+/// Events that the gateway dropped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Gap {
+    pub(crate) expected: u64,
+    pub(crate) got: u64,
+}
+
+#[derive(Debug)]
+struct Pending<C> {
+    caller: C,
+    /// Whether an answer `accepted` leaves it pending.
+    awaits_acceptance: bool,
+}
+
 /// The state of one connection. `C` is what completes a caller.
 #[derive(Debug)]
 pub(crate) struct Session<C> {
-    pending: HashMap<String, C>,
+    pending: BTreeMap<u64, Pending<C>>,
     last_inbound: Instant,
     silence: Duration,
     max_payload: usize,
+    /// The number of the next event; `None` where the numbers tell nothing.
+    next_seq: Option<u64>,
     shutdown_announced: bool,
 }
 
 impl<C> Session<C> {
-    pub(crate) fn new(policy: &Policy, now: Instant) -> Self {
+    pub(crate) fn new(hello: &Hello, now: Instant) -> Self {
         Self {
-            pending: HashMap::new(),
+            pending: BTreeMap::new(),
             last_inbound: now,
-            silence: policy.tick_interval * 2,
-            max_payload: policy.max_payload,
+            silence: hello.policy.tick_interval * 2,
+            max_payload: hello.policy.max_payload,
+            // Measured: on protocol 4 each connection counts from 1; on protocol 3 all connections
+            // share the numbers, and those of events that one may not see are missing.
+            next_seq: (hello.protocol >= 4).then_some(1),
             shutdown_announced: false,
         }
     }
@@ -57,18 +89,27 @@ impl<C> Session<C> {
     }
 
     /// Notes a call before it is written.
-    pub(crate) fn begin(&mut self, id: String, caller: C) {
-        self.pending.insert(id, caller);
+    pub(crate) fn begin(&mut self, id: u64, mode: AnswerMode, caller: C) {
+        let pending = Pending {
+            caller,
+            awaits_acceptance: mode == AnswerMode::AcceptedThenFinal,
+        };
+        self.pending.insert(id, pending);
     }
 
     /// The caller does not wait any more.
-    pub(crate) fn forget(&mut self, id: &str) {
-        self.pending.remove(id);
+    pub(crate) fn forget(&mut self, id: u64) {
+        self.pending.remove(&id);
     }
 
-    /// The connection has ended: everybody who still waits.
+    /// How many callers wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The connection has ended: everybody who still waits, in the order of their calls.
     pub(crate) fn end(self) -> impl Iterator<Item = C> {
-        self.pending.into_values()
+        self.pending.into_values().map(|pending| pending.caller)
     }
 
     /// Anything at all arrived, even a ping.
@@ -88,153 +129,77 @@ impl<C> Session<C> {
     }
 
     /// Takes one text frame.
-    pub(crate) fn on_text(&mut self, now: Instant, text: &str) -> Output<C> {
+    pub(crate) fn on_text<'a>(&'a mut self, now: Instant, text: &'a str) -> Output<'a, C> {
         self.alive(now);
         match frame::parse(text) {
-            Ok(Incoming::Response(response)) => {
-                let Some(caller) = response.id.and_then(|id| self.pending.remove(&*id)) else {
-                    return Output::Stray;
-                };
-                let answer = if response.ok {
-                    Answer::Ok(response.payload.map(ToOwned::to_owned))
-                } else {
-                    Answer::Refused(Box::new(response.error.unwrap_or_else(|| {
-                        GatewayError::from_words("the gateway refused without saying why")
-                    })))
-                };
-                Output::Answered { caller, answer }
+            Ok(Incoming::Response(response)) => self.on_response(response),
+            Ok(Incoming::Event(event)) => {
+                self.shutdown_announced |= event.name == "shutdown";
+                let gap = event.seq.and_then(|seq| self.count(seq));
+                Output::Event { event, gap }
             }
-            Ok(Incoming::Event(event)) if event.name == "shutdown" => {
-                self.shutdown_announced = true;
-                Output::Shutdown {
-                    back_in: event.payload.and_then(back_in),
-                }
-            }
-            Ok(Incoming::Event(_) | Incoming::Other) => Output::Nothing,
+            Ok(Incoming::Other) => Output::Nothing,
             Err(_) => Output::Stray,
         }
     }
+
+    fn on_response(&mut self, response: frame::Response<'_>) -> Output<'_, C> {
+        let Some(id) = response.id else {
+            return Output::Stray;
+        };
+        let Some(pending) = self.pending.get_mut(&id) else {
+            return Output::Stray;
+        };
+        let accepted = pending.awaits_acceptance && response.ok;
+        if let Some(payload) = response.payload.filter(|raw| accepted && is_accepted(raw)) {
+            // A second one would be another answer than the one that was promised.
+            pending.awaits_acceptance = false;
+            let payload = payload.to_owned();
+            // Looked up once more, because the borrow checker cannot see that only this arm keeps it.
+            return match self.pending.get_mut(&id) {
+                Some(pending) => Output::Accepted {
+                    caller: &mut pending.caller,
+                    payload,
+                },
+                None => Output::Stray,
+            };
+        }
+        let Some(pending) = self.pending.remove(&id) else {
+            return Output::Stray;
+        };
+        let error = (!response.ok).then(|| {
+            let unsaid = || GatewayError::from_words("the gateway refused without saying why");
+            Arc::new(response.error.unwrap_or_else(unsaid))
+        });
+        let answer = Answer {
+            payload: response.payload.map(ToOwned::to_owned),
+            error,
+        };
+        Output::Answered {
+            caller: pending.caller,
+            answer,
+        }
+    }
+
+    /// Counts an event; what is missing before it.
+    fn count(&mut self, got: u64) -> Option<Gap> {
+        let expected = self.next_seq?;
+        self.next_seq = Some(got.saturating_add(1));
+        // A number that was there before is no loss.
+        (got > expected).then_some(Gap { expected, got })
+    }
 }
 
-/// `restartExpectedMs` of a `shutdown` event; absent or null when the gateway stops for good.
-fn back_in(payload: &RawValue) -> Option<Duration> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Shutdown {
-        #[serde(default)]
-        restart_expected_ms: Option<u32>,
+/// Whether a payload is the first of two.
+fn is_accepted(payload: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Status<'a> {
+        #[serde(borrow, default)]
+        status: Option<Cow<'a, str>>,
     }
-    let shutdown: Shutdown = serde_json::from_str(payload.get()).ok()?;
-    shutdown
-        .restart_expected_ms
-        .map(|ms| Duration::from_millis(ms.into()))
+    serde_json::from_str::<Status<'_>>(payload.get())
+        .is_ok_and(|answer| answer.status.as_deref() == Some("accepted"))
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn policy() -> Policy {
-        Policy {
-            max_payload: 1000,
-            max_buffered_bytes: 1000,
-            tick_interval: Duration::from_secs(30),
-        }
-    }
-
-    fn session() -> (Session<u32>, Instant) {
-        let now = Instant::now();
-        (Session::new(&policy(), now), now)
-    }
-
-    #[test]
-    fn an_answer_goes_to_its_caller_and_only_once() {
-        let (mut session, now) = session();
-        session.begin("a".into(), 1);
-        let text = r#"{"type":"res","id":"a","ok":true,"payload":{"x":1}}"#;
-        let Output::Answered {
-            caller: 1,
-            answer: Answer::Ok(Some(payload)),
-        } = session.on_text(now, text)
-        else {
-            panic!("no answer");
-        };
-        assert_eq!(payload.get(), r#"{"x":1}"#);
-        assert!(matches!(session.on_text(now, text), Output::Stray));
-    }
-
-    #[test]
-    fn an_answer_to_a_forgotten_call_is_stray() {
-        let (mut session, now) = session();
-        session.begin("a".into(), 1);
-        session.forget("a");
-        assert!(matches!(
-            session.on_text(now, r#"{"type":"res","id":"a","ok":true}"#),
-            Output::Stray
-        ));
-        assert_eq!(session.end().count(), 0);
-    }
-
-    #[test]
-    fn any_frame_is_a_sign_of_life() {
-        let (mut session, now) = session();
-        assert_eq!(session.dead_at(), now + Duration::from_secs(60));
-        let later = now + Duration::from_secs(50);
-        session.on_text(later, "no frame at all");
-        assert_eq!(session.dead_at(), later + Duration::from_secs(60));
-    }
-
-    #[test]
-    fn a_restart_is_told_from_a_stop() {
-        let (mut session, now) = session();
-        let restart = r#"{"type":"event","event":"shutdown","payload":{"reason":"gateway restarting","restartExpectedMs":1500}}"#;
-        assert!(matches!(
-            session.on_text(now, restart),
-            Output::Shutdown { back_in: Some(back_in) } if back_in == Duration::from_millis(1500)
-        ));
-        let stop = r#"{"type":"event","event":"shutdown","payload":{"reason":"gateway stopping","restartExpectedMs":null}}"#;
-        assert!(matches!(
-            session.on_text(now, stop),
-            Output::Shutdown { back_in: None }
-        ));
-        assert!(session.is_shutdown_announced());
-    }
-
-    proptest! {
-        #[test]
-        fn every_caller_is_completed_or_left_exactly_once(ops in proptest::collection::vec((0_u8..3, 0_u32..8), 0..200)) {
-            let (mut session, now) = session();
-            let mut open = std::collections::BTreeMap::new();
-            for (step, (op, key)) in ops.into_iter().enumerate() {
-                let id = key.to_string();
-                let caller = u32::try_from(step).unwrap();
-                match op {
-                    0 if !open.contains_key(&id) => {
-                        session.begin(id.clone(), caller);
-                        open.insert(id, caller);
-                    }
-                    0 => {}
-                    1 => {
-                        let output = session.on_text(now, &format!(r#"{{"type":"res","id":"{id}","ok":true}}"#));
-                        match (open.remove(&id), output) {
-                            (Some(expected), Output::Answered { caller, .. }) => prop_assert_eq!(caller, expected),
-                            (None, Output::Stray) => {}
-                            (expected, output) => prop_assert!(false, "{:?} {:?}", expected, output),
-                        }
-                    }
-                    _ => {
-                        session.forget(&id);
-                        open.remove(&id);
-                    }
-                }
-            }
-            let mut left: Vec<_> = session.end().collect();
-            left.sort_unstable();
-            let mut expected: Vec<_> = open.into_values().collect();
-            expected.sort_unstable();
-            prop_assert_eq!(left, expected);
-        }
-    }
-}
+mod tests;

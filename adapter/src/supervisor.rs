@@ -4,17 +4,22 @@
 //! phase it is in.
 
 mod attempt;
+mod backlog;
 mod blocking;
 mod ready;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until};
 use tracing::{debug, info, warn};
 
+use self::backlog::Backlog;
 use self::blocking::Disk;
+use crate::boot::Boot;
+use crate::breaker::Breaker;
 use crate::call::Call;
 use crate::config::Config;
 use crate::error::Error;
@@ -22,6 +27,7 @@ use crate::identity::DeviceIdentity;
 use crate::lifecycle::{Effect, Lifecycle, Next, Rules};
 use crate::protocol::Hello;
 use crate::secret::Token;
+use crate::shared::Shared;
 use crate::state::{ConnectionState, StopReason};
 use crate::transport::{Dialer, Socket};
 
@@ -37,7 +43,7 @@ pub(crate) enum Control {
     RetryNow,
     SetToken(Token),
     /// The caller of this call has gone.
-    Forget(String),
+    Forget(u64),
 }
 
 /// What a control message means for whoever waits.
@@ -71,6 +77,7 @@ pub(crate) struct Ends {
     pub(crate) control: mpsc::UnboundedReceiver<Control>,
     pub(crate) calls: mpsc::Receiver<Call>,
     pub(crate) state: watch::Sender<ConnectionState>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Runs a client until it is closed.
@@ -109,6 +116,7 @@ pub(crate) async fn run(config: Config, mut ends: Ends) {
 async fn wait_for_a_word(ends: &mut Ends, reason: &StopReason) -> bool {
     loop {
         tokio::select! {
+            biased;
             control = ends.control.recv() => match control {
                 None | Some(Control::Close) => return false,
                 Some(Control::RetryNow | Control::SetToken(_)) => return true,
@@ -125,6 +133,7 @@ async fn finish(config: &Config, mut ends: Ends) {
     while let Some(call) = ends.calls.recv().await {
         call.fail(Error::Closed);
     }
+    ends.shared.hub.close();
     publish(
         config,
         &ends.state,
@@ -148,6 +157,10 @@ struct Supervisor {
     identity: DeviceIdentity,
     life: Lifecycle,
     ends: Ends,
+    /// Calls that wait for a connection.
+    backlog: Backlog,
+    /// The gateway's process behind the last connection.
+    boot: Option<Boot>,
     /// The last complaint, so that the same one is not logged every few seconds.
     complaint: String,
 }
@@ -169,6 +182,7 @@ impl Supervisor {
             now(),
             config.seed.unwrap_or_else(|| fastrand::u64(..)),
         );
+        let config_capacity = config.command_capacity;
         let dialer = Dialer {
             endpoint: config.endpoint.clone(),
             connector: Arc::clone(&config.connector),
@@ -183,6 +197,8 @@ impl Supervisor {
             disk,
             identity,
             life,
+            backlog: Backlog::new(config_capacity),
+            boot: None,
             ends,
             complaint: String::new(),
         }
@@ -203,6 +219,7 @@ impl Supervisor {
             }
         }
         info!(target: STATE, "closed");
+        self.backlog.end(|call| call.fail(Error::Closed));
         finish(&self.config, self.ends).await;
     }
 
@@ -243,6 +260,7 @@ impl Supervisor {
                         Asked::Hurry | Asked::Nothing => {}
                     }
                 }
+                Some(call) = self.ends.calls.recv(), if self.backlog.has_room() => self.backlog.hold(call),
                 ended = &mut attempt => break ended,
             }
         };
@@ -313,6 +331,14 @@ impl Supervisor {
             "ready"
         );
         self.complaint.clear();
+        let Shared { counters, hub, .. } = &*self.ends.shared;
+        counters.connections.fetch_add(1, Ordering::Relaxed);
+        let boot = Boot::of(&hello, now());
+        if let Some(before) = self.boot.replace(boot.clone()) {
+            hub.resync(boot.since(&before));
+        }
+        // What this connection grants may be more than what the last one did.
+        self.ends.shared.breaker(Breaker::clear);
         self.publish(ConnectionState::Ready {
             hello: Arc::clone(&hello),
         });
@@ -353,6 +379,7 @@ impl Supervisor {
                     Asked::Hurry | Asked::NewToken => return Some(Phase::Connect),
                     Asked::Nothing => {}
                 },
+                Some(call) = self.ends.calls.recv(), if self.backlog.has_room() => self.backlog.hold(call),
                 () = &mut timer => return Some(Phase::Connect),
             }
         }
@@ -370,9 +397,11 @@ impl Supervisor {
         self.publish(ConnectionState::Stopped {
             reason: reason.clone(),
         });
+        self.backlog.end(|call| call.fail(reason.to_error()));
         let watches_file = reason.is_credentials() && self.config.source.file.is_some();
         loop {
             tokio::select! {
+                biased;
                 control = self.ends.control.recv() => match self.heed(control) {
                     Asked::Close => return None,
                     Asked::Hurry | Asked::NewToken => return Some(Phase::Connect),

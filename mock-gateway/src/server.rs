@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, sleep, timeout};
 use crate::connection;
 use crate::edition::health;
 use crate::fault::{Fault, What};
+use crate::listen::listen;
 use crate::peer::Locality;
 use crate::rpc::Closed;
 use crate::run;
@@ -334,9 +335,7 @@ impl Server {
             .map(|known| (known.door, known.address))
             .collect();
         for (door, address) in deaf {
-            let listener = std::net::TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
-            self.listen(TcpListener::from_std(listener)?, door)?;
+            self.listen(listen(address)?, door)?;
         }
         Ok(())
     }
@@ -394,7 +393,7 @@ pub(crate) fn strike(session: &mut Session, what: &What) {
 async fn bind_again(address: SocketAddr) -> io::Result<TcpListener> {
     let mut tries = 0;
     loop {
-        match TcpListener::bind(address).await {
+        match listen(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < 40 => {
                 tries += 1;
                 sleep(Duration::from_millis(25)).await;
@@ -458,6 +457,7 @@ async fn keep_time(server: Arc<Server>) {
     let follows = settings.reload == ReloadMode::AsTheEdition;
     loop {
         tokio::select! {
+            biased;
             _ = ticks.tick() => {
                 let mut state = inner.lock();
                 inner.broadcast(&mut state, "tick", &json!({"ts": inner.clock.now_ms()}));

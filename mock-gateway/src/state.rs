@@ -9,11 +9,12 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::clock::ShiftedClock;
-use crate::edition::{Edition, Facts, presence_self};
+use crate::edition::{Edition, Facts};
 use crate::expect::Mounts;
 use crate::fault::Armed;
 use crate::pairing::{PairingStore, Stored};
 use crate::peer::Client;
+use crate::presence::Presence;
 use crate::rate_limit::RateLimiter;
 use crate::record::Recorder;
 use crate::run::{Next, Runs, recover};
@@ -22,7 +23,7 @@ use crate::sessions::{Books, Subscriptions};
 use crate::settings::Settings;
 use crate::state_dir::Disk;
 use crate::wire;
-use crate::ws::{Out, Outbox};
+use crate::ws::{Out, Outbox, text_frame};
 
 /// Everything that the parts of one gateway share.
 pub(crate) struct Inner {
@@ -123,7 +124,8 @@ impl Inner {
         let facts = self.facts();
         state.global_seq += 1;
         let versions = matches!(name, "presence" | "health").then(|| state.versions());
-        let global = state.global_seq;
+        let now = self.clock.now_ms();
+        let mut made: Vec<Shared<'a>> = Vec::new();
         for session in state.sessions.values_mut() {
             let Some(live) = &session.live else { continue };
             if !may_see(facts, live, name) {
@@ -136,24 +138,64 @@ impl Inner {
                 session.seq += 1;
                 session.seq
             } else {
-                global
+                state.global_seq
             };
-            let waiting = session.outbox.waiting();
-            if waiting > self.settings.max_buffered {
+            if session.outbox.waiting() > self.settings.max_buffered {
                 if !is_droppable(name) {
                     session.outbox.close(1008, "slow consumer");
                 }
                 continue;
             }
-            let frame = wire::event(name, payload, Some(seq), versions.as_ref());
-            state.recorder.sent(session.id, &frame, self.clock.now_ms());
-            session.outbox.send(Out::Text(frame));
+            let known = made
+                .iter()
+                .position(|shared| std::ptr::eq(shared.payload, payload));
+            let at = known.unwrap_or_else(|| {
+                let event = wire::Event::new(name, payload, versions.as_ref());
+                made.push(Shared::new(payload, event));
+                made.len() - 1
+            });
+            let (text, frame) = made[at].of(seq);
+            state.recorder.sent(session.id, text, now);
+            session.outbox.send(Out::Shared(frame));
         }
     }
 }
 
 /// A client with this capability sees the runs of sessions that it follows, and no others.
 const SESSION_SCOPED_EVENTS: &str = "session-scoped-events";
+
+/// A payload that goes to several, and the frame that went to the last of them, for the next one if it has
+/// the same number.
+struct Shared<'a> {
+    payload: &'a Value,
+    event: wire::Event,
+    seq: u64,
+    text: String,
+    frame: Option<Arc<[u8]>>,
+}
+
+impl<'a> Shared<'a> {
+    fn new(payload: &'a Value, event: wire::Event) -> Self {
+        Self {
+            payload,
+            event,
+            seq: 0,
+            text: String::new(),
+            frame: None,
+        }
+    }
+
+    fn of(&mut self, seq: u64) -> (&str, Arc<[u8]>) {
+        if let Some(frame) = self.frame.as_ref().filter(|_| self.seq == seq) {
+            return (&self.text, Arc::clone(frame));
+        }
+        self.seq = seq;
+        self.text = self.event.text(Some(seq));
+        let frame = text_frame(&self.text);
+        self.frame = Some(Arc::clone(&frame));
+        (&self.text, frame)
+    }
+}
 
 /// Measured on both editions: these are left out for a client that reads too slowly, not a reason to close.
 fn is_droppable(name: &str) -> bool {
@@ -237,14 +279,14 @@ pub(crate) struct State {
     pub(crate) next_session: u64,
     /// Sockets accepted since the mock was made.
     pub(crate) accepted: u64,
+    /// Sockets that are open now, however far they are.
+    pub(crate) open: usize,
     /// Sockets per address that have not authenticated yet.
     pub(crate) unauthenticated: HashMap<IpAddr, usize>,
     pub(crate) global_seq: u64,
     pub(crate) boot_id: String,
     pub(crate) started: Instant,
-    /// Rows of clients in presence, by key.
-    pub(crate) presence: BTreeMap<String, Value>,
-    pub(crate) presence_version: u64,
+    pub(crate) presence: Presence,
     pub(crate) health_version: u64,
     /// Refusals per device, for [`Pairing::AfterTries`](crate::Pairing::AfterTries).
     pub(crate) refusals: HashMap<String, u32>,
@@ -254,7 +296,6 @@ pub(crate) struct State {
     pub(crate) runs: Runs,
     /// The sessions of the agent; those of clients are `sessions`.
     pub(crate) books: Books,
-    self_row: Value,
 }
 
 impl State {
@@ -270,13 +311,12 @@ impl State {
             sessions: BTreeMap::new(),
             next_session: 0,
             accepted: 0,
+            open: 0,
             unauthenticated: HashMap::new(),
             global_seq: 0,
-            self_row: presence_self(settings.edition, HOST_NAME, &boot_id, now),
+            presence: Presence::new(settings.edition, &boot_id, now),
             boot_id,
             started: Instant::now(),
-            presence: BTreeMap::new(),
-            presence_version: 1,
             health_version: 1,
             refusals: HashMap::new(),
             recorder: Recorder::new(settings.recording),
@@ -291,11 +331,9 @@ impl State {
     pub(crate) fn boot(&mut self, settings: &Settings, now: u64) -> Vec<Next> {
         self.boot_id = uuid::Uuid::new_v4().to_string();
         self.started = Instant::now();
-        self.self_row = presence_self(settings.edition, HOST_NAME, &self.boot_id, now);
+        self.presence = Presence::new(settings.edition, &self.boot_id, now);
         self.limiter = RateLimiter::default();
         self.global_seq = 0;
-        self.presence.clear();
-        self.presence_version = 1;
         self.health_version = 1;
         if let Some(secret) = self.disk.read_secret() {
             self.auth = self.auth.with(secret);
@@ -310,12 +348,7 @@ impl State {
     }
 
     pub(crate) fn versions(&self) -> Value {
-        json!({"presence": self.presence_version, "health": self.health_version})
-    }
-
-    pub(crate) fn presence_list(&self) -> Value {
-        let rows = std::iter::once(&self.self_row).chain(self.presence.values());
-        rows.cloned().collect()
+        json!({"presence": self.presence.version, "health": self.health_version})
     }
 
     pub(crate) fn live(&self) -> impl Iterator<Item = (&Session, &Live)> {
@@ -342,6 +375,3 @@ impl State {
         }
     }
 }
-
-/// The name under which the mock appears in presence and hello-ok.
-pub(crate) const HOST_NAME: &str = "mock-gateway";

@@ -6,10 +6,14 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod calls;
 mod conformance;
+mod events;
+mod groups;
 mod identity;
 mod lifecycle;
 mod refusals;
 mod scenarios;
+mod subscriptions;
 mod tls;
 mod upgrade;

@@ -2,7 +2,10 @@
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+pub mod model;
+pub mod net;
 pub mod peer;
+pub mod road;
 pub mod scenarios;
 
 /// The code of the pages that belong to no crate is compiled with the tests.

@@ -12,7 +12,9 @@
 use std::io;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use openclaw_adapter::{Connecting, Connection, Connector};
+use openclaw_adapter::{
+    Client, Config, ConfigBuilder, Connecting, Connection, Connector, MemoryStore, Token,
+};
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
@@ -51,6 +53,37 @@ pub fn wire() -> (Wire, Peer) {
     (Wire { dials }, Peer { dials: theirs })
 }
 
+/// The configuration of a client whose gateway is a peer.
+#[must_use]
+pub fn builder() -> (ConfigBuilder, Peer) {
+    let (wire, peer) = wire();
+    let builder = Config::builder()
+        .url("ws://127.0.0.1:1")
+        .token(Token::new("shared-token-0123").expect("a token"))
+        .store(MemoryStore::new())
+        .seed(7)
+        .connector(wire);
+    (builder, peer)
+}
+
+/// A client that dials a peer.
+#[must_use]
+pub fn start() -> (Client, Peer) {
+    let (builder, peer) = builder();
+    (
+        Client::start(builder.build().expect("a configuration")),
+        peer,
+    )
+}
+
+/// A client that is connected to a peer.
+pub async fn ready() -> (Client, Peer, Link) {
+    let (client, mut peer) = start();
+    let link = peer.welcome().await;
+    client.ready().await.expect("not ready");
+    (client, peer, link)
+}
+
 impl Peer {
     /// The next dial, before the HTTP upgrade.
     pub async fn dialled(&mut self) -> DuplexStream {
@@ -84,8 +117,13 @@ impl Peer {
 
     /// The next dial, let in.
     pub async fn welcome(&mut self) -> Link {
+        self.welcome_with(hello()).await
+    }
+
+    /// The next dial, let in with a hello of the test's own.
+    pub async fn welcome_with(&mut self, hello: Value) -> Link {
         let (mut link, request) = self.connect().await;
-        link.answer(&request, hello()).await;
+        link.answer(&request, hello).await;
         link
     }
 }
@@ -120,6 +158,12 @@ impl Link {
     /// Sends an event.
     pub async fn event(&mut self, event: &str, payload: Value) {
         self.frame(json!({"type":"event","event":event,"payload":payload}))
+            .await;
+    }
+
+    /// Sends an event with its number.
+    pub async fn numbered(&mut self, seq: u64, event: &str, payload: Value) {
+        self.frame(json!({"type":"event","event":event,"payload":payload,"seq":seq}))
             .await;
     }
 
@@ -175,5 +219,17 @@ pub fn hello() -> Value {
         "snapshot":{"presence":[],"health":{},"stateVersion":{"presence":1,"health":1},"uptimeMs":1},
         "auth":{"method":"token","role":"operator","scopes":["operator.read","operator.write"]},
         "policy":{"maxPayload":26_214_400,"maxBufferedBytes":52_428_800,"tickIntervalMs":30_000}
+    })
+}
+
+/// A hello of the 2026.2 generation, cut in the same way. `uptime_ms` is all it says of its process.
+#[must_use]
+pub fn old_hello(uptime_ms: u64) -> Value {
+    json!({
+        "type":"hello-ok","protocol":3,
+        "server":{"version":"dev","host":"gateway","connId":"c-1"},
+        "features":{"methods":["health"],"events":["tick"]},
+        "snapshot":{"presence":[],"health":{},"stateVersion":{"presence":1,"health":1},"uptimeMs":uptime_ms},
+        "policy":{"maxPayload":524_288,"maxBufferedBytes":1_572_864,"tickIntervalMs":30_000}
     })
 }

@@ -1,6 +1,18 @@
-//! Methods by subject, as borrowed views of a client.
+//! Methods and events by subject, as borrowed views of a client.
 
-mod devices;
+pub mod agents;
+pub mod cron;
+pub mod devices;
+pub mod events;
+pub mod exec_approvals;
+pub mod health;
+pub(crate) mod lenient;
+pub mod models;
+#[cfg(test)]
+mod recorded;
+pub mod sessions;
+pub mod status;
+pub(crate) mod wire;
 
 pub use devices::{
     Approved, DeviceList, Devices, PairedDevice, PendingDevice, Rejected, Removed, Renamed,

@@ -5,24 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
-use super::{
-    Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, TokenSource, WhenDown,
-    read_token_file,
-};
-use crate::credentials::Secret;
-use crate::endpoint::Endpoint;
+use super::{Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, WhenDown};
+use crate::event::Bounds;
 use crate::pairing::{PairingPolicy, PairingRequired};
-use crate::protocol::connect::Profile;
 use crate::retry::RetryPolicy;
 use crate::secret::Token;
 use crate::state::ConnectionState;
 use crate::store::{FileStore, IdentityStore, InlineStore, StoreError};
-#[cfg(feature = "tls")]
-use crate::tls::TlsFingerprint;
 use crate::transport::{Connector, TcpConnector};
 
 #[derive(Clone, Debug)]
@@ -50,32 +42,34 @@ pub(super) enum Given {
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ConfigBuilder {
-    url: String,
-    given: Given,
-    conflict: Option<(String, String)>,
+    pub(super) url: String,
+    pub(super) given: Given,
+    pub(super) conflict: Option<(String, String)>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) identity: Option<Zeroizing<String>>,
     store: Option<Arc<dyn IdentityStore>>,
-    display_name: String,
-    platform: String,
-    device_family: Option<String>,
-    version: String,
-    role: String,
-    scopes: Vec<String>,
-    caps: Vec<String>,
+    pub(super) display_name: String,
+    pub(super) platform: String,
+    pub(super) device_family: Option<String>,
+    pub(super) version: String,
+    pub(super) role: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) caps: Vec<String>,
     pairing: PairingPolicy,
     retry: RetryPolicy,
-    fallback: DeviceTokenFallback,
+    pub(super) fallback: DeviceTokenFallback,
     connect_timeout: Duration,
     request_timeout: Duration,
     when_down: WhenDown,
     command_capacity: usize,
-    max_message: usize,
-    headers: Vec<(String, Zeroizing<String>)>,
+    event_bounds: Bounds,
+    pub(super) max_message: usize,
+    pub(super) headers: Vec<(String, Zeroizing<String>)>,
     pub(super) allow_insecure: bool,
     pub(super) fingerprint: Option<String>,
-    root_certificates: Vec<PathBuf>,
-    connector: Arc<dyn Connector>,
+    pub(super) root_certificates: Vec<PathBuf>,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) has_own_connector: bool,
     on_state: Option<StateHook>,
     on_pairing: Option<PairingHook>,
     seed: Option<u64>,
@@ -110,12 +104,17 @@ impl Default for ConfigBuilder {
             request_timeout: Duration::from_secs(30),
             when_down: WhenDown::default(),
             command_capacity: 256,
+            event_bounds: Bounds {
+                events: 4096,
+                bytes: 32 * 1024 * 1024,
+            },
             max_message: 32 * 1024 * 1024,
             headers: Vec::new(),
             allow_insecure: false,
             fingerprint: None,
             root_certificates: Vec::new(),
             connector: Arc::new(TcpConnector),
+            has_own_connector: false,
             on_state: None,
             on_pairing: None,
             seed: None,
@@ -265,6 +264,17 @@ impl ConfigBuilder {
         self
     }
 
+    /// How much each event stream holds for a consumer that is busy: this many events and bytes;
+    /// 4,096 and 32 MiB unless set, at least one event whatever its size. What comes on top pushes
+    /// out the oldest.
+    pub fn event_capacity(mut self, events: usize, bytes: usize) -> Self {
+        self.event_bounds = Bounds {
+            events: events.max(1),
+            bytes,
+        };
+        self
+    }
+
     /// The largest message that is read, in bytes; 32 MiB unless set. Gateways announce 25 MiB.
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes.max(64 * 1024);
@@ -301,6 +311,7 @@ impl ConfigBuilder {
     /// Opens streams in another way than TCP.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Arc::new(connector);
+        self.has_own_connector = true;
         self
     }
 
@@ -368,60 +379,22 @@ impl ConfigBuilder {
     /// [`ConfigError`] says what is wrong and what to set.
     pub fn build(self) -> Result<Config, ConfigError> {
         let store = self.build_store()?;
-        let endpoint = Endpoint::parse(&self.url).map_err(ConfigError::Url)?;
-        endpoint
-            .check_plaintext(self.allow_insecure)
-            .map_err(ConfigError::Url)?;
-        if let Some((first, second)) = self.conflict {
-            return Err(ConfigError::Conflict { first, second });
-        }
-        let (secret, source) = match self.given {
-            Given::Nothing => return Err(ConfigError::NoToken),
-            Given::Token(token, origin) => {
-                (Secret::Token(token), TokenSource { origin, file: None })
-            }
-            Given::TokenFile(path, origin) => (
-                Secret::Token(read_token_file(&path)?),
-                TokenSource {
-                    origin,
-                    file: Some(path),
-                },
-            ),
-            Given::Password(password, origin) => (
-                Secret::Password(password),
-                TokenSource { origin, file: None },
-            ),
-        };
-        let headers = parse_headers(self.headers)?;
+        let endpoint = self.endpoint()?;
+        self.check_plaintext(&endpoint)?;
+        let (secret, source) = self.credentials()?;
+        let headers = self.header_map()?;
         #[cfg(feature = "tls")]
-        let tls = tls_config(
-            &endpoint,
-            self.fingerprint.as_deref(),
-            &self.root_certificates,
-        )?;
+        let tls = self.tls_config(&endpoint)?;
         #[cfg(not(feature = "tls"))]
-        if endpoint.is_tls() || self.fingerprint.is_some() {
-            return Err(ConfigError::NoTls);
-        }
-        // The certificate of a `wss://` endpoint is always verified or pinned.
-        let may_fall_back = self.fallback == DeviceTokenFallback::TrustedEndpoint
-            && endpoint.is_trusted_for_device_token(endpoint.is_tls());
+        self.check_no_tls(&endpoint)?;
+        let may_fall_back = self.may_fall_back(&endpoint);
+        let profile = Arc::new(self.profile());
         Ok(Config {
             endpoint,
             secret,
             source,
             store,
-            profile: Arc::new(Profile {
-                client_id: "gateway-client".to_owned(),
-                mode: "backend".to_owned(),
-                display_name: self.display_name,
-                version: self.version,
-                platform: self.platform,
-                device_family: self.device_family,
-                role: self.role,
-                scopes: self.scopes,
-                caps: self.caps,
-            }),
+            profile,
             pairing: self.pairing,
             retry: self.retry,
             may_fall_back,
@@ -429,6 +402,7 @@ impl ConfigBuilder {
             request_timeout: self.request_timeout,
             when_down: self.when_down,
             command_capacity: self.command_capacity,
+            event_bounds: self.event_bounds,
             max_message: self.max_message,
             headers,
             connector: self.connector,
@@ -450,66 +424,6 @@ impl Given {
             }
         }
     }
-}
-
-#[cfg(feature = "tls")]
-fn tls_config(
-    endpoint: &Endpoint,
-    fingerprint: Option<&str>,
-    roots: &[PathBuf],
-) -> Result<Option<Arc<rustls::ClientConfig>>, ConfigError> {
-    let pin = fingerprint
-        .map(TlsFingerprint::parse)
-        .transpose()
-        .map_err(|error| ConfigError::Tls(Arc::new(error)))?;
-    if !endpoint.is_tls() {
-        // A pin that is not checked would be a promise that nobody keeps.
-        return if pin.is_some() {
-            Err(ConfigError::PinWithoutTls)
-        } else {
-            Ok(None)
-        };
-    }
-    let mut extra = Vec::new();
-    for path in roots {
-        let pem = std::fs::read(path).map_err(|error| ConfigError::RootCertificates {
-            path: path.clone(),
-            problem: Arc::new(error),
-        })?;
-        extra.extend(pem);
-        extra.push(b'\n');
-    }
-    let extra = (!extra.is_empty()).then_some(&*extra);
-    crate::tls::client_config(pin.as_ref(), extra)
-        .map(Some)
-        .map_err(|error| ConfigError::Tls(Arc::new(error)))
-}
-
-/// Headers that the upgrade itself needs, and `Origin`, which no backend has: 2026.9.6 refuses it.
-const RESERVED: &[&str] = &[
-    "connection",
-    "content-length",
-    "host",
-    "origin",
-    "transfer-encoding",
-    "upgrade",
-];
-
-fn parse_headers(given: Vec<(String, Zeroizing<String>)>) -> Result<HeaderMap, ConfigError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in given {
-        let parsed = HeaderName::try_from(name.as_str()).ok().filter(|parsed| {
-            !RESERVED.contains(&parsed.as_str()) && !parsed.as_str().starts_with("sec-websocket-")
-        });
-        let Some(parsed) = parsed else {
-            return Err(ConfigError::Header { name });
-        };
-        let mut value =
-            HeaderValue::try_from(value.as_str()).map_err(|_| ConfigError::Header { name })?;
-        value.set_sensitive(true);
-        headers.append(parsed, value);
-    }
-    Ok(headers)
 }
 
 fn store_error(error: StoreError) -> ConfigError {

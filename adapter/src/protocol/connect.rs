@@ -53,7 +53,8 @@ pub(crate) struct ConnectParams<'a> {
     pub(crate) caps: &'a [String],
     pub(crate) role: &'a str,
     pub(crate) scopes: &'a [String],
-    pub(crate) device: DeviceProof<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<DeviceProof<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) auth: Option<AuthParams<'a>>,
     pub(crate) user_agent: &'a str,
@@ -337,6 +338,12 @@ pub(crate) mod tests {
             scopes: vec!["operator.read".into(), "operator.write".into()],
             caps: Vec::new(),
         }
+    }
+
+    /// A hello of either generation.
+    pub(crate) fn hello(protocol: u32) -> Hello {
+        let text = format!(r#"{{"protocol":{protocol},"server":{{"connId":"c"}}}}"#);
+        Hello::parse(&text, &profile()).unwrap()
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::error::GatewayError;
 pub(crate) enum Incoming<'a> {
     /// `{"type":"res", id, ok, payload?, error?}`. A failed agent run carries both payload and error.
     Response(Response<'a>),
-    /// `{"type":"event", event, payload?}`.
+    /// `{"type":"event", event, payload?, seq?}`.
     Event(Event<'a>),
     /// A frame of a type that this version does not know: ignored.
     Other,
@@ -20,8 +20,9 @@ pub(crate) enum Incoming<'a> {
 
 #[derive(Debug)]
 pub(crate) struct Response<'a> {
-    /// `None` when the id is not a string; ours always are, so such an answer belongs to nobody.
-    pub(crate) id: Option<Cow<'a, str>>,
+    /// `None` when the id is none of ours, which are numbers written as strings: such an answer
+    /// belongs to nobody.
+    pub(crate) id: Option<u64>,
     pub(crate) ok: bool,
     pub(crate) payload: Option<&'a RawValue>,
     pub(crate) error: Option<GatewayError>,
@@ -31,6 +32,8 @@ pub(crate) struct Response<'a> {
 pub(crate) struct Event<'a> {
     pub(crate) name: Cow<'a, str>,
     pub(crate) payload: Option<&'a RawValue>,
+    /// `None` where it is absent or no whole number.
+    pub(crate) seq: Option<u64>,
 }
 
 /// The frame was not what the protocol allows. The frame's own text is not kept: it may hold secrets.
@@ -52,8 +55,11 @@ struct Envelope<'a> {
     payload: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    /// Empty where it is absent: no event has such a name. Borrowed, unlike in an `Option`.
     #[serde(borrow, default)]
-    event: Option<Cow<'a, str>>,
+    event: Cow<'a, str>,
+    #[serde(borrow, default)]
+    seq: Option<&'a RawValue>,
 }
 
 /// Reads the envelope of one text frame.
@@ -65,12 +71,9 @@ pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
             FrameFault::NotJson
         }
     })?;
-    match (&*envelope.kind, envelope.event, envelope.ok) {
+    match (&*envelope.kind, &*envelope.event, envelope.ok) {
         ("res", _, Some(ok)) => Ok(Incoming::Response(Response {
-            id: envelope
-                .id
-                .and_then(|raw| serde_json::from_str::<Text<'_>>(raw.get()).ok())
-                .map(|text| text.0),
+            id: envelope.id.and_then(|raw| number(raw.get())),
             ok,
             payload: envelope.payload,
             // Any JSON makes an error, so this fails on none that parsed as part of the frame.
@@ -78,38 +81,50 @@ pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
                 .error
                 .and_then(|raw| serde_json::from_str(raw.get()).ok()),
         })),
-        ("event", Some(name), _) => Ok(Incoming::Event(Event {
-            name,
+        ("res" | "event", "", _) => Err(FrameFault::NotAFrame),
+        ("event", _, _) => Ok(Incoming::Event(Event {
+            name: envelope.event,
             payload: envelope.payload,
+            seq: envelope.seq.and_then(|raw| raw.get().parse().ok()),
         })),
-        ("res" | "event", _, _) => Err(FrameFault::NotAFrame),
+        ("res", _, _) => Err(FrameFault::NotAFrame),
         _ => Ok(Incoming::Other),
     }
 }
 
-/// A string that borrows from the input where it has no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+/// The number in `"17"`, as [`request`] writes it.
+fn number(id: &str) -> Option<u64> {
+    id.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+}
 
 #[derive(Serialize)]
 struct Request<'a, P> {
     #[serde(rename = "type")]
     kind: &'static str,
-    id: &'a str,
+    id: Id,
     method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     params: Option<P>,
 }
 
+/// A number, as the string that gateways want.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Id(#[serde(serialize_with = "as_text")] u64);
+
+fn as_text<S: serde::Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
 /// The text of a request frame. Gateways of both generations refuse any other top-level property.
 pub(crate) fn request(
-    id: &str,
+    id: u64,
     method: &str,
     params: Option<impl Serialize>,
 ) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Request {
         kind: "req",
-        id,
+        id: Id(id),
         method,
         params,
     })
@@ -123,11 +138,11 @@ mod tests {
 
     #[test]
     fn an_answer_may_carry_payload_and_error_at_once() {
-        let text = r#"{"type":"res","id":"k","ok":false,"payload":{"runId":"k"},"error":{"code":"UNAVAILABLE","message":"no"}}"#;
+        let text = r#"{"type":"res","id":"7","ok":false,"payload":{"runId":"k"},"error":{"code":"UNAVAILABLE","message":"no"}}"#;
         let Ok(Incoming::Response(response)) = parse(text) else {
             panic!("not a response");
         };
-        assert_eq!(response.id.as_deref(), Some("k"));
+        assert_eq!(response.id, Some(7));
         assert!(!response.ok);
         assert_eq!(
             response.payload.map(RawValue::get),
@@ -137,11 +152,47 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_a_numeric_id_is_nobodys() {
-        let Ok(Incoming::Response(response)) = parse(r#"{"type":"res","id":7,"ok":true}"#) else {
-            panic!("not a response");
-        };
-        assert_eq!(response.id, None);
+    fn an_answer_to_an_id_that_is_none_of_ours_is_nobodys() {
+        for id in [
+            "7",
+            r#""invalid""#,
+            r#""-7""#,
+            r#""99999999999999999999""#,
+            "[]",
+            "null",
+        ] {
+            let text = format!(r#"{{"type":"res","id":{id},"ok":true}}"#);
+            let Ok(Incoming::Response(response)) = parse(&text) else {
+                panic!("not a response: {text}");
+            };
+            assert_eq!(response.id, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_can_be_read_back() {
+        let text = request(17, "health", Some(serde_json::json!({}))).unwrap();
+        assert_eq!(
+            text,
+            r#"{"type":"req","id":"17","method":"health","params":{}}"#
+        );
+        assert_eq!(number(r#""17""#), Some(17));
+    }
+
+    #[test]
+    fn a_number_that_is_none_counts_as_absent() {
+        for (seq, expected) in [
+            ("3", Some(3)),
+            ("-1", None),
+            ("1.5", None),
+            (r#""3""#, None),
+        ] {
+            let text = format!(r#"{{"type":"event","event":"x","seq":{seq}}}"#);
+            let Ok(Incoming::Event(event)) = parse(&text) else {
+                panic!("not an event: {text}");
+            };
+            assert_eq!(event.seq, expected);
+        }
     }
 
     #[test]

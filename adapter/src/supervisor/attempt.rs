@@ -23,12 +23,12 @@ pub(super) async fn run(
     signature: SignatureVersion,
     limit: Duration,
 ) -> (Option<Socket>, Outcome) {
-    let mut handshake = Handshake::new(uuid::Uuid::new_v4().to_string());
+    let mut handshake = Handshake::new();
     let mut socket = None;
     let steps = async {
         let socket = socket.insert(dialer.dial().await?);
         let offer = Offer {
-            identity: &identity,
+            identity: Some(&identity),
             profile: &profile,
             auth: &auth,
             signature,

@@ -1,20 +1,27 @@
 //! A connection in use: frames in, calls out, until it ends.
 
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+use serde_json::value::RawValue;
 use tokio::time::sleep_until;
 use tracing::{debug, info};
 
 use super::{Control, Phase, Supervisor, now};
 use crate::call::Call;
-use crate::config::WhenDown;
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::lifecycle::Loss;
 use crate::protocol::Hello;
-use crate::session::{Output, Session};
+use crate::session::{Gap, Output, Session};
+use crate::shared::Shared;
+use crate::text::printable;
 use crate::transport::{Inbound, Socket};
 
+/// How many frames are taken before calls and controls have their turn.
+const BATCH: usize = 64;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -22,17 +29,33 @@ impl Supervisor {
     /// Serves one connection. `None` when the client is to be closed.
     pub(super) async fn serve(&mut self, mut socket: Socket, hello: Arc<Hello>) -> Option<Phase> {
         let since = now();
-        let mut session: Session<Call> = Session::new(&hello.policy, since);
+        let mut session: Session<Call> = Session::new(&hello, since);
+        let mut watchdog = pin!(sleep_until(session.dead_at().into()));
         let loss = loop {
-            let dead_at = session.dead_at();
+            while socket.has_room()
+                && let Some(call) = self.backlog.next()
+            {
+                send(&mut session, &mut socket, call);
+            }
+            // What is waiting goes out before more is read, and in one write: neither direction has
+            // to fall silent before the other gets its turn.
+            while socket.has_room()
+                && let Ok(call) = self.ends.calls.try_recv()
+            {
+                send(&mut session, &mut socket, call);
+            }
             let has_room = socket.has_room();
+            let unanswered = &self.ends.shared.counters.unanswered;
+            unanswered.store(session.waiting(), Ordering::Relaxed);
             tokio::select! {
+                biased;
                 control = self.ends.control.recv() => match control {
-                    Some(Control::Forget(id)) => session.forget(&id),
+                    Some(Control::Forget(id)) => session.forget(id),
                     // The connection is good; the new token is for the next one.
                     Some(Control::SetToken(token)) => self.life.set_token(token),
                     Some(Control::RetryNow) => {}
                     None | Some(Control::Close) => {
+                        self.ends.shared.counters.unanswered.store(0, Ordering::Relaxed);
                         for call in session.end() {
                             call.fail(Error::Closed);
                         }
@@ -40,31 +63,34 @@ impl Supervisor {
                         return None;
                     }
                 },
-                inbound = socket.next() => match inbound {
-                    Inbound::Text(text) => hear(&mut session, &text),
-                    Inbound::Other => session.alive(now()),
-                    Inbound::Closed(close) => {
-                        break Loss::of_close(&close, session.is_shutdown_announced());
+                inbound = socket.next() => {
+                    if let Some(loss) = self.hear_all(&mut session, &mut socket, inbound) {
+                        break loss;
                     }
-                },
-                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, call),
-                () = sleep_until(dead_at.into()) => {
+                }
+                () = &mut watchdog => {
+                    // Set anew only when it goes off, not with each frame.
+                    if session.dead_at() > now() {
+                        watchdog.as_mut().reset(session.dead_at().into());
+                        continue;
+                    }
                     let silence = hello.policy.tick_interval * 2;
                     break Loss::Broken(TransportError::new(
                         TransportErrorKind::Silent,
                         format!("nothing came from the gateway for {silence:?}"),
                     ));
                 }
+                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, call),
             }
         };
         drop(socket);
+        self.ends
+            .shared
+            .counters
+            .unanswered
+            .store(0, Ordering::Relaxed);
         for call in session.end() {
             call.disconnected();
-        }
-        if self.config.when_down == WhenDown::Fail {
-            while let Ok(call) = self.ends.calls.try_recv() {
-                call.disconnected();
-            }
         }
         let lived = now().saturating_duration_since(since);
         info!(
@@ -77,16 +103,54 @@ impl Supervisor {
         let next = self.life.connection_lost(now(), lived, loss);
         self.follow(next, None).await
     }
-}
 
-fn hear(session: &mut Session<Call>, text: &str) {
-    match session.on_text(now(), text) {
-        Output::Answered { caller, answer } => caller.answer(answer),
-        Output::Shutdown { back_in } => {
-            debug!(?back_in, "the gateway says that it goes down");
+    /// Takes what has arrived, and what else is there already; the loss, if it was the last.
+    fn hear_all(
+        &self,
+        session: &mut Session<Call>,
+        socket: &mut Socket,
+        first: Inbound,
+    ) -> Option<Loss> {
+        let mut inbound = first;
+        let now = now();
+        for left in (0..BATCH).rev() {
+            match inbound {
+                Inbound::Text(text) => self.hear(session, now, &text),
+                Inbound::Other => session.alive(now),
+                Inbound::Closed(close) => {
+                    return Some(Loss::of_close(&close, session.is_shutdown_announced()));
+                }
+            }
+            if left == 0 {
+                break;
+            }
+            inbound = socket.next().now_or_never()?;
         }
-        Output::Stray => debug!("an answer that nobody waits for"),
-        Output::Nothing => {}
+        None
+    }
+
+    fn hear(&self, session: &mut Session<Call>, now: Instant, text: &str) {
+        let Shared { hub, counters, .. } = &*self.ends.shared;
+        match session.on_text(now, text) {
+            Output::Answered { caller, answer } => caller.answer(answer),
+            Output::Accepted { caller, payload } => caller.accept(payload),
+            Output::Event { event, gap } => {
+                if let Some(Gap { expected, got }) = gap {
+                    debug!(expected, got, "the gateway dropped events");
+                    hub.gap(expected, got);
+                }
+                if event.name == "shutdown" {
+                    let said = event.payload.map_or("", RawValue::get);
+                    debug!("the gateway says that it goes down: {}", printable(said));
+                }
+                hub.publish(&event);
+            }
+            Output::Stray => {
+                counters.strays.fetch_add(1, Ordering::Relaxed);
+                debug!("an answer that nobody waits for");
+            }
+            Output::Nothing => {}
+        }
     }
 }
 
@@ -103,7 +167,7 @@ fn send(session: &mut Session<Call>, socket: &mut Socket, mut call: Call) {
         return;
     }
     if let Some(frame) = call.take_frame() {
-        session.begin(call.id.clone(), call);
+        session.begin(call.id, call.mode, call);
         socket.queue(frame);
     }
 }

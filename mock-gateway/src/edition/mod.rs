@@ -186,6 +186,8 @@ pub(crate) struct Facts {
     pub(crate) events_need_read: bool,
     /// Operators other than command line clients are listed in presence.
     pub(crate) lists_backends_in_presence: bool,
+    /// A row of presence lives as long as its connection, not only for its five minutes.
+    pub(crate) renews_presence: bool,
     /// A health event follows every hello.
     pub(crate) health_after_hello: bool,
     /// Editing the secret closes shared-secret sessions instead of restarting the gateway.
@@ -243,6 +245,7 @@ const OLD: Facts = Facts {
     tells_about_sessions: false,
     events_need_read: false,
     lists_backends_in_presence: true,
+    renews_presence: false,
     health_after_hello: true,
     hot_reloads_secret: false,
     reload_delay: Duration::from_millis(500),
@@ -294,6 +297,7 @@ const NEW: Facts = Facts {
     tells_about_sessions: true,
     events_need_read: true,
     lists_backends_in_presence: false,
+    renews_presence: true,
     health_after_hello: false,
     hot_reloads_secret: true,
     reload_delay: Duration::from_millis(800),

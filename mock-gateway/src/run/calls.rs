@@ -76,12 +76,12 @@ pub(crate) fn go_on(server: &Arc<Server>, next: Vec<Next>) {
     }
 }
 
+/// The methods that start runs; `sessions.create` does with a message.
+pub(crate) const RUNS: [&str; 3] = ["agent", "chat.send", "sessions.send"];
+
 /// Whether a request starts a run.
 pub(crate) fn is_run(request: &Request) -> bool {
-    matches!(
-        request.method.as_str(),
-        "agent" | "chat.send" | "sessions.send"
-    ) || sessions::first_turn(request).is_some()
+    RUNS.contains(&request.method.as_str()) || sessions::first_turn(request).is_some()
 }
 
 /// A request for a run, as scripts see it.

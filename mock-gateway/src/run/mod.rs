@@ -11,7 +11,8 @@ mod telling;
 mod wait;
 
 pub(crate) use book::{Kind, Record, Runs};
-pub(crate) use calls::{Next, Turn, answer, begin, canonical, go_on, is_run, request};
+pub(crate) use calls::{Next, RUNS, Turn, answer, begin, canonical, go_on, is_run, request};
 pub(crate) use frames::{MODEL, PROVIDER};
 pub(crate) use recovery::recover;
+pub(crate) use script::Tool;
 pub use script::{Run, RunRequest};

@@ -97,7 +97,7 @@ pub(super) fn say(inner: &Inner, state: &mut State, record: &Record, said: &Said
                 session.seq += 1;
                 session.seq
             });
-            let frame = wire::event("agent", &payload, seq, None);
+            let frame = wire::event("agent", &payload, seq);
             state
                 .recorder
                 .sent(session.id, &frame, inner.clock.now_ms());

@@ -141,6 +141,11 @@ impl Run {
         self
     }
 
+    pub(crate) fn with_tool(mut self, tool: Tool) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
     /// A command that the model runs with the tool `exec`, and what it prints.
     ///
     /// Measured on 2026.9.6: everybody who sees the run sees the output, too, as stream `command_output`.

@@ -1,16 +1,21 @@
 //! A call on its way: from the caller's future through the queue to the supervisor and back.
 
+mod builder;
+mod send;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+pub use self::builder::{RawCall, TypedCall};
+pub(crate) use self::send::{Begun, First, Last, Outgoing, Terms};
+use crate::config::WhenDown;
 use crate::error::{Delivery, Error};
+use crate::method::AnswerMode;
 use crate::session::Answer;
-
-/// What a caller gets.
-pub(crate) type Reply = Result<Option<Box<RawValue>>, Error>;
 
 const QUEUED: u8 = 0;
 const ABANDONED: u8 = 1;
@@ -54,31 +59,41 @@ impl Claim {
 /// A call in the queue, or waiting for its answer.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) id: String,
+    pub(crate) id: u64,
     pub(crate) method: Arc<str>,
-    /// The whole frame; taken when it is written.
-    pub(crate) frame: String,
+    pub(crate) mode: AnswerMode,
+    /// The whole frame.
+    pub(crate) frame: Utf8Bytes,
+    pub(crate) when_down: WhenDown,
     pub(crate) claim: Claim,
-    pub(crate) reply: oneshot::Sender<Reply>,
+    /// Hears that what was asked for has begun, where there are two answers.
+    pub(crate) accepted: Option<oneshot::Sender<Box<RawValue>>>,
+    /// Hears how the call ended.
+    pub(crate) reply: oneshot::Sender<Result<Answer, Error>>,
 }
 
 impl Call {
-    /// Claims the call for writing and takes its frame; `None` if nobody waits for it any more.
-    pub(crate) fn take_frame(&mut self) -> Option<String> {
+    /// Whether anybody waits for it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
+    /// Claims the call for writing; `None` if nobody waits for it any more.
+    pub(crate) fn take_frame(&mut self) -> Option<Utf8Bytes> {
         (!self.reply.is_closed() && self.claim.send()).then(|| std::mem::take(&mut self.frame))
+    }
+
+    /// The gateway has begun what was asked for.
+    pub(crate) fn accept(&mut self, payload: Box<RawValue>) {
+        if let Some(accepted) = self.accepted.take() {
+            // A caller that has gone needs no answer.
+            let _ = accepted.send(payload);
+        }
     }
 
     /// The gateway has answered.
     pub(crate) fn answer(self, answer: Answer) {
-        let reply = match answer {
-            Answer::Ok(payload) => Ok(payload),
-            Answer::Refused(error) => Err(Error::Call {
-                method: self.method,
-                error: Arc::new(*error),
-            }),
-        };
-        // A caller that has gone needs no answer.
-        let _ = self.reply.send(reply);
+        let _ = self.reply.send(Ok(answer));
     }
 
     /// The connection is gone.

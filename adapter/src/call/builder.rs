@@ -1,0 +1,234 @@
+//! A call as a backend makes it: options, then `.await`.
+
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::send::{Outgoing, Terms};
+use crate::client::Client;
+use crate::config::WhenDown;
+use crate::error::{Delivery, Error};
+use crate::method::{AnswerMode, Method};
+use crate::protocol::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
+use crate::session::Answer;
+use crate::state::ConnectionState;
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A call of a typed [`Method`], from [`Client::call`]; `.await` makes it.
+#[must_use = "a call is made when it is awaited"]
+pub struct TypedCall<'a, M> {
+    client: &'a Client,
+    method: M,
+    terms: Terms,
+}
+
+/// A call of a method by its name, from [`Client::call_raw`]; `.await` makes it.
+#[must_use = "a call is made when it is awaited"]
+pub struct RawCall<'a, P> {
+    client: &'a Client,
+    name: &'a str,
+    params: P,
+    terms: Terms,
+}
+
+impl<M: Method> std::fmt::Debug for TypedCall<'_, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TypedCall").field(&M::NAME).finish()
+    }
+}
+
+impl<P> std::fmt::Debug for RawCall<'_, P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RawCall").field(&self.name).finish()
+    }
+}
+
+impl<'a, M> TypedCall<'a, M> {
+    pub(crate) const fn new(client: &'a Client, method: M) -> Self {
+        Self {
+            client,
+            method,
+            terms: Terms::DEFAULT,
+        }
+    }
+
+    /// The deadline for all of it: waiting for the connection, for the queue and for the answer.
+    /// [`ConfigBuilder::request_timeout`](crate::ConfigBuilder::request_timeout) unless set.
+    pub const fn within(mut self, within: Duration) -> Self {
+        self.terms.within = Some(within);
+        self
+    }
+
+    /// Whether to wait for a connection.
+    /// [`ConfigBuilder::when_down`](crate::ConfigBuilder::when_down) unless set.
+    pub const fn when_down(mut self, when_down: WhenDown) -> Self {
+        self.terms.when_down = Some(when_down);
+        self
+    }
+
+    /// It belongs to something under way, and may be made during a drain.
+    pub(crate) const fn inner(mut self) -> Self {
+        self.terms.is_inner = true;
+        self
+    }
+}
+
+impl<'a, P> RawCall<'a, P> {
+    pub(crate) const fn new(client: &'a Client, name: &'a str, params: P) -> Self {
+        Self {
+            client,
+            name,
+            params,
+            terms: Terms::DEFAULT,
+        }
+    }
+
+    /// As [`TypedCall::within`].
+    pub const fn within(mut self, within: Duration) -> Self {
+        self.terms.within = Some(within);
+        self
+    }
+
+    /// As [`TypedCall::when_down`].
+    pub const fn when_down(mut self, when_down: WhenDown) -> Self {
+        self.terms.when_down = Some(when_down);
+        self
+    }
+}
+
+impl<'a, M: Method> IntoFuture for TypedCall<'a, M>
+where
+    M::Answer: 'a,
+{
+    type Output = Result<M::Answer, Error>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let client = self.client;
+        let call = client.prepare(M::NAME, M::ANSWERS, &self.method, self.terms);
+        Box::pin(finish(client, call, Needs::of(&self.method), PhantomData))
+    }
+}
+
+impl<'a, P: Serialize> IntoFuture for RawCall<'a, P> {
+    type Output = Result<Value, Error>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let client = self.client;
+        let call = client.prepare(self.name, AnswerMode::Once, self.params, self.terms);
+        Box::pin(finish(client, call, Needs::NOTHING, PhantomData))
+    }
+}
+
+/// What a call needs of the gateway's generation.
+#[derive(Clone, Debug)]
+pub(crate) struct Needs {
+    /// The lowest protocol that has the method.
+    since: u32,
+    /// Protocols that lack a parameter which is set, with its name.
+    lacking: Vec<(u32, String)>,
+}
+
+impl Needs {
+    const NOTHING: Self = Self {
+        since: MIN_PROTOCOL,
+        lacking: Vec::new(),
+    };
+
+    pub(crate) fn of<M: Method>(method: &M) -> Self {
+        let lacking = (MIN_PROTOCOL..=MAX_PROTOCOL)
+            .filter_map(|protocol| Some((protocol, method.unsupported_parameter(protocol)?)));
+        Self {
+            since: M::SINCE_PROTOCOL,
+            lacking: lacking.collect(),
+        }
+    }
+
+    const fn is_nothing(&self) -> bool {
+        self.since <= MIN_PROTOCOL && self.lacking.is_empty()
+    }
+}
+
+/// The answer's type, without owning one: the future is `Send` whatever it is.
+type OfType<T> = PhantomData<fn() -> T>;
+
+async fn finish<T: DeserializeOwned>(
+    client: &Client,
+    call: Result<Outgoing, Error>,
+    needs: Needs,
+    _answer: OfType<T>,
+) -> Result<T, Error> {
+    let call = call?;
+    client.check_protocol(&call, needs).await?;
+    let answer = client.exchange(&call).await?;
+    answer.read(call.method())
+}
+
+impl Client {
+    /// Refuses a method or a parameter that the gateway's generation does not have. The gateway
+    /// itself would say of the method that a scope is missing, which is the wrong advice.
+    pub(crate) async fn check_protocol(&self, call: &Outgoing, needs: Needs) -> Result<(), Error> {
+        if needs.is_nothing() {
+            return Ok(());
+        }
+        let down = |delivery| Error::Disconnected {
+            method: Arc::clone(call.method()),
+            delivery,
+        };
+        let is_ready = matches!(*self.inner().state.borrow(), ConnectionState::Ready { .. });
+        if !is_ready && call.when_down() == WhenDown::Fail {
+            return Err(down(Delivery::NotSent));
+        }
+        let Ok(hello) = timeout(call.time_left(), self.ready()).await else {
+            return Err(call.timed_out(Delivery::NotSent));
+        };
+        let protocol = hello?.protocol;
+        let method = || Arc::clone(call.method());
+        if protocol < needs.since {
+            return Err(Error::Unsupported {
+                method: method(),
+                protocol,
+            });
+        }
+        let mut lacking = needs.lacking.into_iter();
+        match lacking.find(|(lacks, _)| *lacks == protocol) {
+            Some((_, parameter)) => Err(Error::UnsupportedParameter {
+                method: method(),
+                parameter: parameter.into(),
+                protocol,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Answer {
+    /// The payload of an answer that grants, as a type; no payload reads as `null`.
+    pub(crate) fn read<T: DeserializeOwned>(self, method: &Arc<str>) -> Result<T, Error> {
+        if let Some(error) = self.error {
+            let payload = self
+                .payload
+                .and_then(|raw| serde_json::from_str(raw.get()).ok())
+                .map(Arc::new);
+            return Err(Error::Call {
+                method: Arc::clone(method),
+                error,
+                payload,
+            });
+        }
+        let text = self.payload.as_deref().map_or("null", |raw| raw.get());
+        serde_json::from_str(text).map_err(|error| Error::Data {
+            method: Arc::clone(method),
+            what: format!("the answer has another shape: {error}").into(),
+        })
+    }
+}

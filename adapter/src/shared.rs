@@ -1,0 +1,28 @@
+//! What the handles of a client share with its task. It keeps neither alive.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::breaker::Breaker;
+use crate::event::Hub;
+use crate::stats::Counters;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) counters: Counters,
+    breaker: Mutex<Breaker>,
+}
+
+impl Shared {
+    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+        Self {
+            hub,
+            counters: Counters::default(),
+            breaker: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn breaker<T>(&self, use_it: impl FnOnce(&mut Breaker) -> T) -> T {
+        use_it(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
