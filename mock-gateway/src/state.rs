@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::approvals::Approvals;
 use crate::clock::ShiftedClock;
+use crate::cron::Jobs;
 use crate::edition::{Edition, Facts};
 use crate::expect::Mounts;
 use crate::fault::Armed;
@@ -105,27 +107,41 @@ impl Inner {
         let of_session = payload["sessionKey"]
             .as_str()
             .filter(|_| self.facts().tells_about_sessions && matches!(name, "agent" | "chat"));
-        self.deliver(state, name, |session, live| {
+        self.broadcast_to(state, name, payload, |session, live| {
             let is_scoped = live.caps.iter().any(|cap| cap == SESSION_SCOPED_EVENTS);
             of_session
                 .filter(|_| is_scoped)
                 .is_none_or(|key| session.subscriptions.follows(key))
-                .then_some(payload)
         });
     }
 
-    /// Sends an event, as `what` gives it for each client, to those who may see events of this name.
+    /// Sends an event to those that are wanted of the clients that may see it; how many there are.
+    pub(crate) fn broadcast_to(
+        &self,
+        state: &mut State,
+        name: &str,
+        payload: &Value,
+        wanted: impl Fn(&Session, &Live) -> bool,
+    ) -> usize {
+        self.deliver(state, name, |session, live| {
+            wanted(session, live).then_some(payload)
+        })
+    }
+
+    /// Sends an event, as `what` gives it for each client, to those who may see events of this name; how many
+    /// there are.
     pub(crate) fn deliver<'a>(
         &self,
         state: &mut State,
         name: &str,
         what: impl Fn(&Session, &Live) -> Option<&'a Value>,
-    ) {
+    ) -> usize {
         let facts = self.facts();
         state.global_seq += 1;
         let versions = matches!(name, "presence" | "health").then(|| state.versions());
         let now = self.clock.now_ms();
         let mut made: Vec<Shared<'a>> = Vec::new();
+        let mut receivers = 0;
         for session in state.sessions.values_mut() {
             let Some(live) = &session.live else { continue };
             if !may_see(facts, live, name) {
@@ -134,6 +150,7 @@ impl Inner {
             let Some(payload) = what(session, live) else {
                 continue;
             };
+            receivers += 1;
             let seq = if facts.seq_per_connection {
                 session.seq += 1;
                 session.seq
@@ -158,6 +175,7 @@ impl Inner {
             state.recorder.sent(session.id, text, now);
             session.outbox.send(Out::Shared(frame));
         }
+        receivers
     }
 }
 
@@ -256,16 +274,32 @@ pub(crate) struct Live {
     pub(crate) scopes: Vec<String>,
     pub(crate) device_id: Option<String>,
     pub(crate) by_device_token: bool,
+    /// What the client is, of the ids that gateways know, and what it calls itself.
+    pub(crate) client_id: String,
+    pub(crate) client_mode: String,
+    pub(crate) display_name: Option<String>,
     /// What the client says it can do with, in `connect.caps`.
     pub(crate) caps: Vec<String>,
-    /// What it calls itself.
-    pub(crate) names: Value,
     pub(crate) presence_key: Option<String>,
 }
 
 impl Live {
     pub(crate) fn is_admin(&self) -> bool {
         self.scopes.iter().any(|scope| scope == "operator.admin")
+    }
+
+    /// How a message says which client it came from.
+    pub(crate) fn transport(&self) -> Value {
+        let mut client = json!({"id": self.client_id, "mode": self.client_mode});
+        if let Some(name) = &self.display_name {
+            client["displayName"] = name.as_str().into();
+        }
+        json!({"clients": [client]})
+    }
+
+    /// The name under which others see what this client did.
+    pub(crate) fn shown_name(&self) -> &str {
+        self.display_name.as_deref().unwrap_or(&self.client_id)
     }
 }
 
@@ -296,6 +330,8 @@ pub(crate) struct State {
     pub(crate) runs: Runs,
     /// The sessions of the agent; those of clients are `sessions`.
     pub(crate) books: Books,
+    pub(crate) approvals: Approvals,
+    pub(crate) jobs: Jobs,
 }
 
 impl State {
@@ -324,6 +360,8 @@ impl State {
             faults: Armed::default(),
             runs: Runs::default(),
             books: Books::default(),
+            approvals: Approvals::default(),
+            jobs: Jobs::default(),
         }
     }
 
@@ -335,6 +373,8 @@ impl State {
         self.limiter = RateLimiter::default();
         self.global_seq = 0;
         self.health_version = 1;
+        self.approvals.boot();
+        self.jobs.boot();
         if let Some(secret) = self.disk.read_secret() {
             self.auth = self.auth.with(secret);
         }

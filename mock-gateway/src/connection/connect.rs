@@ -101,8 +101,10 @@ impl Connection {
             scopes: admitted.scopes,
             device_id: admitted.device_id,
             by_device_token: admitted.by_device_token,
+            client_id: admitted.client_id,
+            client_mode: admitted.client_mode,
+            display_name: admitted.display_name,
             caps: admitted.caps,
-            names: admitted.names,
             presence_key: admitted.presence.map(|(key, _)| key),
         };
         let Some(session) = state.sessions.get_mut(&self.id) else {

@@ -2,6 +2,8 @@
 //!
 //! The rest of the crate asks here; it does not know version numbers.
 
+mod approvals;
+mod cron;
 mod hello;
 mod methods;
 mod refusal;
@@ -182,6 +184,12 @@ pub(crate) struct Facts {
     pub(crate) open_health: bool,
     /// Clients can follow sessions.
     pub(crate) tells_about_sessions: bool,
+    /// Events and answers show a job whole, and the gateway has one of its own.
+    pub(crate) shows_cron_jobs: bool,
+    /// A turn in the main session follows the end of a job.
+    pub(crate) wakes_after_jobs: bool,
+    /// Who decides on an approval has to say so, and sees only its own unless it is an admin.
+    pub(crate) routes_approvals: bool,
     /// Broadcast events go to readers only.
     pub(crate) events_need_read: bool,
     /// Operators other than command line clients are listed in presence.
@@ -243,6 +251,9 @@ const OLD: Facts = Facts {
     forbidden_has_details: false,
     open_health: false,
     tells_about_sessions: false,
+    shows_cron_jobs: false,
+    wakes_after_jobs: true,
+    routes_approvals: false,
     events_need_read: false,
     lists_backends_in_presence: true,
     renews_presence: false,
@@ -295,6 +306,9 @@ const NEW: Facts = Facts {
     forbidden_has_details: true,
     open_health: true,
     tells_about_sessions: true,
+    shows_cron_jobs: true,
+    wakes_after_jobs: false,
+    routes_approvals: true,
     events_need_read: true,
     lists_backends_in_presence: false,
     renews_presence: true,

@@ -26,9 +26,10 @@ pub(crate) struct Admitted {
     pub(crate) scopes: Vec<String>,
     pub(crate) device_id: Option<String>,
     pub(crate) by_device_token: bool,
+    pub(crate) client_id: String,
+    pub(crate) client_mode: String,
+    pub(crate) display_name: Option<String>,
     pub(crate) caps: Vec<String>,
-    /// What it calls itself.
-    pub(crate) names: Value,
     /// hello-ok's `auth`.
     pub(crate) auth: Option<Value>,
     /// The row in presence, if this client is listed there.
@@ -243,18 +244,15 @@ impl<'a> Handshake<'a> {
             })
         };
         let presence = self.presence_row(device_id.as_deref());
-        let client = &self.connect.client;
-        let mut names = json!({"id": client.id, "mode": client.mode});
-        if let Some(name) = &client.display_name {
-            names["displayName"] = name.as_str().into();
-        }
         Admitted {
             role: self.role,
             scopes: self.scopes,
             device_id,
             by_device_token: method == Method::DeviceToken,
+            client_id: self.connect.client.id,
+            client_mode: self.connect.client.mode,
+            display_name: self.connect.client.display_name,
             caps: self.connect.caps,
-            names,
             auth,
             presence,
         }

@@ -264,7 +264,7 @@ fn start(
     record.kind = kind;
     record.connection = caller.connection;
     record.device_id.clone_from(&caller.live.device_id);
-    record.transport = json!({"clients": [caller.live.names]});
+    record.transport = caller.live.transport();
     record.from_admin = caller.live.is_admin();
     record.request_id = request.id.clone();
     record.timeout_ms = dialect.timeout_ms(kind, &request.params);

@@ -13,6 +13,7 @@ mod wait;
 pub(crate) use book::{Kind, Record, Runs};
 pub(crate) use calls::{Next, RUNS, Turn, answer, begin, canonical, go_on, is_run, request};
 pub(crate) use frames::{MODEL, PROVIDER};
+pub(crate) use play::answer_later;
 pub(crate) use recovery::recover;
-pub(crate) use script::Tool;
+pub(crate) use script::{Ending, Tool};
 pub use script::{Run, RunRequest};

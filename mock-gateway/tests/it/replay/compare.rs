@@ -90,8 +90,10 @@ fn replace(text: &str, table: &HashMap<String, String>) -> String {
 }
 
 /// Fields whose text is an id in whatever form.
-const ID_FIELDS: [&str; 6] = [
+const ID_FIELDS: [&str; 8] = [
+    "configRevision",
     "deltaCursor",
+    "nextCursor",
     "responseId",
     "toolCallId",
     "itemId",
@@ -126,6 +128,17 @@ const ALWAYS_ASIDE: [&str; 3] = [
     ".estimatedPromptTokens",
     ".remainingPromptBudgetTokens",
 ];
+
+/// An id without the times in it, which have at least as many digits as milliseconds have today.
+fn without_times(text: &str) -> String {
+    const DIGITS: usize = 13;
+    let is_time =
+        |part: &str| part.len() >= DIGITS && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = text
+        .split(':')
+        .map(|part| if is_time(part) { "time" } else { part });
+    parts.collect::<Vec<_>>().join(":")
+}
 
 /// Compares, and notes what is different.
 pub(super) struct Comparison<'a> {
@@ -297,6 +310,6 @@ impl Comparison<'_> {
         if !a.iter().zip(&b).all(|(a, b)| self.ids.bind(a, b)) {
             return false;
         }
-        self.ids.ours(theirs) == ours
+        without_times(&self.ids.ours(theirs)) == without_times(&ours)
     }
 }
