@@ -266,6 +266,8 @@ pub(crate) struct State {
     pub(crate) runs: Runs,
     pub(crate) approvals: Approvals,
     pub(crate) jobs: Jobs,
+    /// Texts that wait to be told to the agent.
+    pub(crate) queued: Vec<String>,
 }
 
 impl State {
@@ -295,6 +297,7 @@ impl State {
             runs: Runs::default(),
             approvals: Approvals::default(),
             jobs: Jobs::default(),
+            queued: Vec::new(),
         }
     }
 
@@ -309,6 +312,7 @@ impl State {
         self.runs.boot();
         self.approvals.boot();
         self.jobs.boot();
+        self.queued.clear();
         if let Some(secret) = self.disk.read_secret() {
             self.auth = self.auth.with(secret);
         }
