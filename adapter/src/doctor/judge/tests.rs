@@ -538,11 +538,14 @@ fn other_refusals_stand_where_they_belong() {
 
 #[test]
 fn a_gateway_that_starts_or_limits_is_waited_for() {
-    let facts = ended(LoginEnd::NotNow {
-        what: "gateway starting; retry shortly".into(),
-        fix: "Wait.".into(),
-    });
-    verdict(&facts, Status::Problem, Issue::Away, "Wait.");
+    for kind in [RefusalKind::Unavailable, RefusalKind::RateLimited] {
+        let facts = ended(LoginEnd::NotNow {
+            kind,
+            what: "later".into(),
+            fix: "Wait.".into(),
+        });
+        verdict(&facts, Status::Problem, Issue::Refused(kind), "Wait.");
+    }
 }
 
 #[test]
