@@ -71,6 +71,15 @@ pub(crate) enum Command {
     /// connect does: a device that is not approved leaves its request there. Without an identity only
     /// the token is tried, and nothing is left there.
     Doctor(Doctor),
+    /// Call a method by its name, and print what it answers
+    ///
+    /// Of a method with two answers, agent for one, it prints the first: accepted.
+    Call(Call),
+    /// Print what the gateway tells, until SIGINT or SIGTERM
+    ///
+    /// Gateways tell the runs of all sessions to everybody who may read. Where something is missing,
+    /// a line says so.
+    Events(Events),
     /// Look at the device identity, or carry it over
     #[command(subcommand)]
     Identity(Identity),
@@ -109,6 +118,25 @@ pub(crate) struct Doctor {
     /// A message seen elsewhere, such as in the gateway's log; - reads standard input
     #[arg(long, value_name = "TEXT")]
     pub(crate) seen: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Call {
+    /// The method, such as health or sessions.list
+    pub(crate) method: String,
+    /// The parameters as JSON, or - for standard input; {} without them
+    #[arg(value_name = "PARAMS_JSON", allow_hyphen_values = true)]
+    pub(crate) params: Option<String>,
+    /// How long it may take, connecting and all, such as 90s, 5m or 500ms; 30s without it
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Events {
+    /// Only events of this name, such as chat or cron; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub(crate) event: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,12 +1,15 @@
 //! `openclaw-adapter`: connects to an OpenClaw gateway from a shell, as a backend would.
 
 mod args;
+mod call;
 mod connect;
 mod devices;
 mod doctor;
+mod events;
 mod exit;
 mod identity;
 mod output;
+mod reach;
 mod setup;
 
 use std::io;
@@ -59,6 +62,8 @@ async fn run(cli: &Cli) -> io::Result<Exit> {
         Command::Doctor(args) => {
             doctor::run(builder, cli.global.scopes.as_ref(), args, output).await
         }
+        Command::Call(args) => call::run(builder, args, output).await,
+        Command::Events(args) => events::run(builder, args, output).await,
         Command::Identity(command) => identity::run(&builder, command, output),
         Command::Devices(command) => {
             devices::run(builder, cli.global.scopes.as_ref(), command, output).await

@@ -1,6 +1,6 @@
 //! From arguments and environment to a configuration, and signals to an end.
 
-use openclaw_adapter::{Config, ConfigBuilder, ConfigError, FileStore};
+use openclaw_adapter::{Config, ConfigBuilder, ConfigError, FileStore, StopReason};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::{Global, Scopes};
@@ -65,4 +65,9 @@ impl Signals {
             _ = self.terminate.recv() => Exit::Terminated,
         }
     }
+}
+
+/// Whether another token in the token's file would make the client go on.
+pub(crate) fn is_about_the_token(reason: &StopReason) -> bool {
+    matches!(reason, StopReason::Refused(refusal) if refusal.kind.is_credentials())
 }
