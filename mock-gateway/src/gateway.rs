@@ -234,7 +234,7 @@ impl MockGateway {
                 Ok(reply?)
             }
             Outcome::Unauthorized(error) => Err(error.into()),
-            Outcome::Unscripted => Ok(Value::Null),
+            Outcome::Later(..) | Outcome::Unscripted => Ok(Value::Null),
         }
     }
 

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod approvals;
 mod builder;
 mod clock;
 mod connection;
+mod cron;
 mod device;
 mod edition;
 mod error;

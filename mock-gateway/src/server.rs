@@ -11,12 +11,14 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, sleep, timeout};
 
+use crate::approvals;
 use crate::connection;
+use crate::cron;
 use crate::edition::health;
 use crate::fault::{Fault, What};
 use crate::listen::listen;
 use crate::peer::Locality;
-use crate::rpc::Closed;
+use crate::rpc::{Closed, Then};
 use crate::secret::Secret;
 use crate::settings::ReloadMode;
 use crate::state::{Inner, Phase, Session};
@@ -90,6 +92,22 @@ impl Server {
         let mut tasks = locked(&self.tasks);
         tasks.retain(|task| !task.is_finished());
         tasks.push(handle);
+    }
+
+    /// Lets happen what happens later.
+    pub(crate) fn then(self: &Arc<Self>, then: Option<Then>) {
+        match then {
+            None => {}
+            Some(Then::KeepJobs) => self.spawn(cron::keep(Arc::clone(self))),
+            Some(Then::RunJob(start)) => self.spawn(cron::run(Arc::clone(self), start)),
+            Some(Then::Expire(id, after)) => {
+                let inner = Arc::clone(&self.inner);
+                self.spawn(async move {
+                    sleep(after).await;
+                    approvals::expire(&inner, &mut inner.lock(), &id);
+                });
+            }
+        }
     }
 
     /// Begins to accept on a listener.

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::approvals::Approvals;
 use crate::clock::ShiftedClock;
+use crate::cron::Jobs;
 use crate::edition::{Edition, Facts};
 use crate::expect::Mounts;
 use crate::fault::Armed;
@@ -100,6 +102,18 @@ impl Inner {
 
     /// Sends an event to every client that may see it.
     pub(crate) fn broadcast(&self, state: &mut State, name: &str, payload: &Value) {
+        self.broadcast_to(state, name, payload, |_, _| true);
+    }
+
+    /// Sends an event to those that are wanted of the clients that may see it; how many there are.
+    pub(crate) fn broadcast_to(
+        &self,
+        state: &mut State,
+        name: &str,
+        payload: &Value,
+        wanted: impl Fn(&Session, &Live) -> bool,
+    ) -> usize {
+        let mut sent = 0;
         let facts = self.facts();
         state.global_seq += 1;
         let versions = matches!(name, "presence" | "health").then(|| state.versions());
@@ -108,9 +122,10 @@ impl Inner {
         let mut shared = Shared::default();
         for session in state.sessions.values_mut() {
             let Some(live) = &session.live else { continue };
-            if !may_see(facts, live, name) {
+            if !may_see(facts, live, name) || !wanted(session, live) {
                 continue;
             }
+            sent += 1;
             let seq = if facts.seq_per_connection {
                 session.seq += 1;
                 session.seq
@@ -127,6 +142,7 @@ impl Inner {
             state.recorder.sent(session.id, text, now);
             session.outbox.send(Out::Shared(frame));
         }
+        sent
     }
 }
 
@@ -208,9 +224,19 @@ pub(crate) struct Live {
     pub(crate) scopes: Vec<String>,
     pub(crate) device_id: Option<String>,
     pub(crate) by_device_token: bool,
+    /// What the client is, of the ids that gateways know, and what it calls itself.
+    pub(crate) client_id: String,
+    pub(crate) display_name: Option<String>,
     /// What the client says it can do with, in `connect.caps`.
     pub(crate) caps: Vec<String>,
     pub(crate) presence_key: Option<String>,
+}
+
+impl Live {
+    /// The name under which others see what this client did.
+    pub(crate) fn shown_name(&self) -> &str {
+        self.display_name.as_deref().unwrap_or(&self.client_id)
+    }
 }
 
 pub(crate) struct State {
@@ -238,6 +264,8 @@ pub(crate) struct State {
     pub(crate) mounts: Mounts,
     pub(crate) faults: Armed,
     pub(crate) runs: Runs,
+    pub(crate) approvals: Approvals,
+    pub(crate) jobs: Jobs,
 }
 
 impl State {
@@ -265,6 +293,8 @@ impl State {
             mounts: Mounts::default(),
             faults: Armed::default(),
             runs: Runs::default(),
+            approvals: Approvals::default(),
+            jobs: Jobs::default(),
         }
     }
 
@@ -277,6 +307,8 @@ impl State {
         self.global_seq = 0;
         self.health_version = 1;
         self.runs.boot();
+        self.approvals.boot();
+        self.jobs.boot();
         if let Some(secret) = self.disk.read_secret() {
             self.auth = self.auth.with(secret);
         }

@@ -306,6 +306,7 @@ scenarios! {
     what_a_scope_forbids_is_asked_once_and_not_in_a_loop: "read-only",
     a_call_that_no_gateway_would_read_is_not_sent: "max-payload",
     a_consumer_that_sleeps_slows_nobody: "sleeping-consumer",
+    a_watch_outlives_twenty_restarts: "subscription-restarts",
 }
 
 #[test]

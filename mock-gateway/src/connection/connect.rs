@@ -101,6 +101,8 @@ impl Connection {
             scopes: admitted.scopes,
             device_id: admitted.device_id,
             by_device_token: admitted.by_device_token,
+            client_id: admitted.client_id,
+            display_name: admitted.display_name,
             caps: admitted.caps,
             presence_key: admitted.presence.map(|(key, _)| key),
         };

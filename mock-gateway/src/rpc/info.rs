@@ -30,7 +30,6 @@ pub(crate) fn answer(inner: &Inner, state: &mut State, method: &str) -> Option<R
             "channelSystemImages": {}, "channelMeta": [], "channels": {}, "channelAccounts": {},
             "channelDefaultAccountId": {},
         }),
-        "exec.approval.list" => json!([]),
         "gateway.identity.get" => json!({"gatewayId": state.boot_id}),
         _ => return None,
     }))

@@ -11,5 +11,7 @@ mod wait;
 
 pub(crate) use book::Runs;
 pub(crate) use calls::{RUNS, Turn, answer, begin, go_on, is_run, request};
-pub(crate) use script::Tool;
+pub(crate) use frames::{MODEL, PROVIDER};
+pub(crate) use play::answer_later;
+pub(crate) use script::{Ending, Tool};
 pub use script::{Run, RunRequest};

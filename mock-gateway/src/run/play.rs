@@ -106,7 +106,7 @@ fn verbose(state: &State, record: &Record) -> String {
 }
 
 /// Sends an answer that comes later, if whoever asked is still there.
-pub(super) fn answer_later(
+pub(crate) fn answer_later(
     inner: &Inner,
     state: &mut State,
     connection: u64,

@@ -90,8 +90,10 @@ fn replace(text: &str, table: &HashMap<String, String>) -> String {
 }
 
 /// Fields whose text is an id in whatever form.
-const ID_FIELDS: [&str; 6] = [
+const ID_FIELDS: [&str; 8] = [
+    "configRevision",
     "deltaCursor",
+    "nextCursor",
     "responseId",
     "toolCallId",
     "itemId",
@@ -117,6 +119,17 @@ fn is_measure(name: &str) -> bool {
     ];
     const ENDS: [&str; 6] = ["At", "Ms", "AtMs", "Chars", "Tokens", "Bytes"];
     WHOLE.contains(&name) || ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// An id without the times in it, which have at least as many digits as milliseconds have today.
+fn without_times(text: &str) -> String {
+    const DIGITS: usize = 13;
+    let is_time =
+        |part: &str| part.len() >= DIGITS && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = text
+        .split(':')
+        .map(|part| if is_time(part) { "time" } else { part });
+    parts.collect::<Vec<_>>().join(":")
 }
 
 /// Compares, and notes what is different.
@@ -284,6 +297,6 @@ impl Comparison<'_> {
         if !a.iter().zip(&b).all(|(a, b)| self.ids.bind(a, b)) {
             return false;
         }
-        self.ids.ours(theirs) == ours
+        without_times(&self.ids.ours(theirs)) == without_times(&ours)
     }
 }

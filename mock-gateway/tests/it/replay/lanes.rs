@@ -173,7 +173,7 @@ impl Lanes {
         let run = if run.is_empty() || keys.contains(&run) {
             run
         } else {
-            self.made_up(&name(&run))
+            self.made_up(&run)
         };
         let lane = match event.as_str() {
             "agent" | "chat" => format!("run {run}"),

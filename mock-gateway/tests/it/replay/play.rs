@@ -118,10 +118,11 @@ impl<'a> Stage<'a> {
         if params["device"] != true {
             ask = ask.without_device();
         }
-        let connect = json!({
+        let mut connect = json!({
             "type": "req", "id": frame["id"], "method": "connect",
             "params": ask.params(&client.challenge),
         });
+        connect["params"]["client"]["displayName"] = "recorder".into();
         let (mut sink, mut stream) = client.into_socket().split();
         let sender = self.sender.clone();
         let reader = tokio::spawn(async move {
@@ -391,14 +392,21 @@ impl<'a> Stage<'a> {
 
     /// Frames about what happened before the recording began.
     fn is_foreign(&self, frame: &Value) -> bool {
-        let run = frame["payload"]["runId"]
+        let payload = &frame["payload"];
+        let session = &payload["sessionKey"];
+        let about = payload["runId"]
             .as_str()
-            .or_else(|| frame["payload"]["task"]["runId"].as_str());
-        run.is_some_and(|run| {
+            .or_else(|| payload["task"]["runId"].as_str())
+            .or_else(|| {
+                session
+                    .as_str()
+                    .filter(|_| frame["event"] == "sessions.changed")
+            });
+        about.is_some_and(|about| {
             self.entry
                 .foreign
                 .iter()
-                .any(|foreign| run.starts_with(foreign))
+                .any(|foreign| about.starts_with(foreign))
         })
     }
 }

@@ -6,6 +6,7 @@
 mod events;
 mod limits;
 mod stage;
+mod subscriptions;
 
 use super::{Manner, Scenario, everywhere, minutes};
 
@@ -37,5 +38,14 @@ pub const RUNS: &[Scenario] = &[
         limit: minutes(3),
         applies: everywhere,
         run: |stage| Box::pin(events::sleeping_consumer(stage)),
+    },
+    Scenario {
+        name: "subscription-restarts",
+        row: "a subscription over 20 restarts of the gateway",
+        shows: "after each: Resync, snapshot, live; no session missing at the end",
+        manner: Manner::Rough,
+        limit: minutes(10),
+        applies: everywhere,
+        run: |stage| Box::pin(subscriptions::over_restarts(stage)),
     },
 ];
