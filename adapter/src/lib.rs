@@ -32,6 +32,7 @@ mod text;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+mod veil;
 
 pub use api::{
     Approved, DeviceList, Devices, PairedDevice, PendingDevice, Rejected, Removed, Renamed,

@@ -17,6 +17,7 @@ use crate::session::{Gap, Output, Session};
 use crate::shared::Shared;
 use crate::text::printable;
 use crate::transport::{Inbound, Socket};
+use crate::veil::Veil;
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -52,7 +53,7 @@ impl Supervisor {
                     }
                 },
                 inbound = socket.next() => match inbound {
-                    Inbound::Text(text) => self.hear(&mut session, &text),
+                    Inbound::Text(text) => self.hear(&mut session, &text, socket.veil()),
                     Inbound::Other => session.alive(now()),
                     Inbound::Closed(close) => {
                         break Loss::of_close(&close, session.is_shutdown_announced());
@@ -89,10 +90,15 @@ impl Supervisor {
         self.follow(next, None).await
     }
 
-    fn hear(&self, session: &mut Session<Call>, text: &str) {
+    fn hear(&self, session: &mut Session<Call>, text: &str, veil: &Veil) {
         let Shared { hub, counters, .. } = &*self.ends.shared;
         match session.on_text(now(), text) {
-            Output::Answered { caller, answer } => caller.answer(answer),
+            Output::Answered { caller, mut answer } => {
+                if let Some(error) = &mut answer.error {
+                    veil.error(Arc::make_mut(error));
+                }
+                caller.answer(answer);
+            }
             Output::Accepted { caller, payload } => caller.accept(payload),
             Output::Event { event, gap } => {
                 if let Some(Gap { expected, got }) = gap {
