@@ -8,6 +8,7 @@
 
 mod calls;
 mod conformance;
+mod doctor;
 mod events;
 mod groups;
 mod identity;
