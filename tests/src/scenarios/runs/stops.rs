@@ -171,7 +171,7 @@ async fn kill_under(stage: &Stage, by: By) -> anyhow::Result<String> {
 }
 
 pub(super) async fn killed(stage: &Stage) -> anyhow::Result<String> {
-    let agent = kill_under(stage, By::Agent).await?;
-    let chat = kill_under(stage, By::Chat).await?;
+    let agent = kill_under(stage, By::Agent).await.context("agent")?;
+    let chat = kill_under(stage, By::Chat).await.context("chat")?;
     Ok(format!("{agent}; {chat}"))
 }
