@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use openclaw_adapter::{Client, RetryPolicy};
 use serde_json::json;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::follow::{Following, Story};
 use crate::dice::Dice;
@@ -65,8 +65,13 @@ async fn cut_once(
             // say whether it arrived, and it must not be sent twice. So it goes out on a connection
             // that is known to be good, and the cut comes after it is accepted.
             Release::V2026_2_9 => {
-                client.ready().await?;
-                client.call_raw("health", json!({})).await?;
+                let good = async {
+                    while client.call_raw("health", json!({})).await.is_err() {
+                        client.ready().await?;
+                    }
+                    anyhow::Ok(())
+                };
+                timeout(RUN, good).await.context("no connection")??;
                 run.await?
             }
             Release::V2026_9_6 | Release::Other => run.start(),
