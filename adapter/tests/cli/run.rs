@@ -37,7 +37,14 @@ async fn the_answer_and_nothing_else_is_on_stdout() {
 async fn with_json_the_id_comes_first_and_the_outcome_last() {
     let gateway = gateway(Edition::V2026_9_6, || Run::text(TEXT).deltas(5)).await;
     let host = Host::new();
-    let arguments = ["hi", "--session-key", " Billing ", "--run-id", "k-1", "--json"];
+    let arguments = [
+        "hi",
+        "--session-key",
+        " Billing ",
+        "--run-id",
+        "k-1",
+        "--json",
+    ];
     let ended = run(&host, &gateway, &arguments).run().await;
     ended.ended_with(0);
     let lines = ended.lines();

@@ -21,7 +21,11 @@ async fn with(edition: Edition, by_chat: bool, cuts: &[Cut]) -> (Stage, Told, us
     let told = read(&mut run).await;
     let made = road.made();
     let stats = client.stats();
-    assert_eq!((stats.calls, stats.unanswered), (0, 0), "something was left");
+    assert_eq!(
+        (stats.calls, stats.unanswered),
+        (0, 0),
+        "something was left"
+    );
     client.close().await;
     (stage, told, made)
 }
@@ -55,7 +59,11 @@ async fn a_run_survives_a_cut_on_every_connection() {
                 let cuts = vec![Cut::Down(frames); 12];
                 let (stage, told, made) = with(edition, by_chat, &cuts).await;
                 assert!(made > 0);
-                assert_eq!(told.outcome.answer(), Some(TEXT), "{edition:?} {by_chat} {frames} {told:?}");
+                assert_eq!(
+                    told.outcome.answer(),
+                    Some(TEXT),
+                    "{edition:?} {by_chat} {frames} {told:?}"
+                );
                 assert_eq!(told.text, TEXT);
                 assert_eq!(stage.begun(), 1);
             }

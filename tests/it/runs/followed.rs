@@ -64,7 +64,9 @@ async fn a_model_that_fails_fails_the_run_in_both_generations() {
     for edition in Edition::ALL {
         for by_chat in [false, true] {
             let stage = Stage::new(edition, || {
-                mock::Run::silent().fails("500 fake upstream says 500").attempts(3)
+                mock::Run::silent()
+                    .fails("500 fake upstream says 500")
+                    .attempts(3)
             })
             .await;
             let client = Road::default().client(&stage.gateway);
@@ -100,13 +102,19 @@ async fn a_tool_is_seen_from_start_to_result() {
             RunItem::Tool(tool) => Some(match &tool.step {
                 ToolStep::Started { .. } => "started",
                 ToolStep::Update { .. } => "update",
-                ToolStep::Ended { is_error: false, .. } => "ended",
+                ToolStep::Ended {
+                    is_error: false, ..
+                } => "ended",
                 _ => "other",
             }),
             _ => None,
         })
         .collect();
-    assert_eq!((steps.first(), steps.last()), (Some(&"started"), Some(&"ended")), "{told:?}");
+    assert_eq!(
+        (steps.first(), steps.last()),
+        (Some(&"started"), Some(&"ended")),
+        "{told:?}"
+    );
     client.close().await;
 }
 
@@ -148,7 +156,11 @@ async fn the_same_id_from_two_clients_is_one_run_with_one_outcome() {
             }
             for run in runs {
                 let told = read(&mut run.unwrap()).await;
-                assert_eq!(told.outcome.answer(), Some(TEXT), "{edition:?} {by_chat} {told:?}");
+                assert_eq!(
+                    told.outcome.answer(),
+                    Some(TEXT),
+                    "{edition:?} {by_chat} {told:?}"
+                );
                 assert_eq!(told.text, TEXT);
             }
             // And once more, when it is over.
@@ -158,7 +170,11 @@ async fn the_same_id_from_two_clients_is_one_run_with_one_outcome() {
                 clients[1].agent().run("tests", "hi").with_id("k-1").start()
             };
             let told = read(&mut run).await;
-            assert_eq!(told.outcome.answer(), Some(TEXT), "{edition:?} {by_chat} {told:?}");
+            assert_eq!(
+                told.outcome.answer(),
+                Some(TEXT),
+                "{edition:?} {by_chat} {told:?}"
+            );
             assert_eq!(stage.begun(), 1);
         }
     }

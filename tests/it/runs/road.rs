@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use openclaw_adapter::{
-    Client, Config, Connecting, Connection, Connector, MemoryStore, Token,
-};
+use openclaw_adapter::{Client, Config, Connecting, Connection, Connector, MemoryStore, Token};
 use openclaw_mock_gateway::{Locality, MockGateway};
 use tokio::io::DuplexStream;
 use tokio_tungstenite::tungstenite::Message;

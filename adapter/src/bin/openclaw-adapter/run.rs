@@ -372,6 +372,9 @@ mod tests {
 
     #[test]
     fn a_models_text_cannot_move_the_cursor() {
-        assert_eq!(harmless("a\tb\n\u{1b}[31mc\r"), "a\tb\n\u{fffd}[31mc\u{fffd}");
+        assert_eq!(
+            harmless("a\tb\n\u{1b}[31mc\r"),
+            "a\tb\n\u{fffd}[31mc\u{fffd}"
+        );
     }
 }
