@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::book::{Kind, Record};
+use super::calls::as_asked;
 use super::frames::{Call, Closing, Dialect, Said, dialect};
 use super::recovery;
 use super::script::{Ending, Run, Tool};
@@ -153,6 +154,7 @@ pub(super) fn close(
         say(inner, state, record, said);
     }
     if let Some(reply) = closing.reply {
+        let reply = as_asked(record, reply);
         if answers && record.kind == Kind::Agent {
             answer_later(inner, state, record.connection, &record.request_id, &reply);
         }
@@ -308,7 +310,17 @@ impl Player {
 
     async fn follow(&mut self) -> Result<(), Stop> {
         if let Some(error) = self.act(|_, _, record, _| record.fails_at_once.clone())? {
-            return self.end(move |_, record, _| refused(record, error));
+            return self.end(move |dialect, record, now| {
+                let events = if error.is_told {
+                    dialect.cannot_begin(record, &error.message, now)
+                } else {
+                    Vec::new()
+                };
+                Closing {
+                    events,
+                    ..refused(record, error.message)
+                }
+            });
         }
         if self.act(|_, _, record, _| record.is_queued)? {
             self.id = self.elsewhere()?;
@@ -384,7 +396,8 @@ impl Player {
             other.seq = 0;
             if record.collects {
                 other.message = collected(record);
-                other.input_key = uuid::Uuid::new_v4().to_string();
+                let id = uuid::Uuid::new_v4().simple();
+                other.input_key = format!("followup-collect:{}:{id}", record.session_id);
             }
             let id = other.id;
             state.runs.enter(&other.session_key, id);

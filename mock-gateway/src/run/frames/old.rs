@@ -311,6 +311,16 @@ impl Dialect for Old {
         )]
     }
 
+    fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said> {
+        let data = json!({
+            "phase": "error", "startedAt": run.started_at, "endedAt": now, "error": error,
+        });
+        let mut events = vec![said(run, "lifecycle", &data, now)];
+        let more = json!({"state": "error", "errorMessage": error});
+        events.extend(chat(run, run.seq, more));
+        events
+    }
+
     fn turned_away_once(&self, _: &mut Record, _: u64) -> Vec<Said> {
         Vec::new()
     }

@@ -27,8 +27,21 @@ pub(super) enum Item {
     Text {
         first: Value,
         chat: Option<Value>,
-        text: String,
+        /// As far as `agent` events have it, and `chat` events.
+        said: String,
+        shown: String,
     },
+}
+
+impl Item {
+    /// The text so far, if this is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text { said, shown, .. } if shown.is_empty() => Some(said),
+            Self::Text { shown, .. } => Some(shown),
+            Self::Frame(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,13 +61,10 @@ pub(super) struct Mark {
 
 impl Lane {
     pub(super) fn mark(&self) -> Mark {
-        let text = match self.items.last() {
-            Some(Item::Text { text, .. }) => text.chars().count(),
-            _ => 0,
-        };
+        let text = self.items.last().and_then(Item::text);
         Mark {
             items: self.items.len(),
-            text,
+            text: text.map_or(0, |text| text.chars().count()),
         }
     }
 
@@ -106,28 +116,36 @@ impl Lane {
         } else {
             &payload["data"]["text"]
         };
-        let said = said.as_str().unwrap_or_default().to_owned();
+        let text = said.as_str().unwrap_or_default().to_owned();
         // The last piece of a text may come when the run is over.
-        let late = is_chat
-            && self
-                .items
-                .iter()
-                .rev()
-                .take(6)
-                .any(|item| matches!(item, Item::Text { text, .. } if *text == said));
+        let mut latest = self.items.iter().rev().take(6);
+        let late = is_chat && latest.any(|item| item.text() == Some(&text));
         match self.items.last_mut() {
             Some(Item::Frame(_)) if late => {}
-            Some(Item::Text { first, chat, text }) => {
+            Some(Item::Text {
+                first,
+                chat,
+                said,
+                shown,
+            }) => {
                 if is_chat && chat.is_none() && first["event"] != "chat" {
                     *chat = Some(frame);
                 }
-                *text = said;
+                *(if is_chat { shown } else { said }) = text;
             }
-            _ => self.items.push(Item::Text {
-                first: frame,
-                chat: None,
-                text: said,
-            }),
+            _ => {
+                let (said, shown) = if is_chat {
+                    (String::new(), text)
+                } else {
+                    (text, String::new())
+                };
+                self.items.push(Item::Text {
+                    first: frame,
+                    chat: None,
+                    said,
+                    shown,
+                });
+            }
         }
     }
 }

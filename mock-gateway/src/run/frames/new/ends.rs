@@ -7,11 +7,13 @@ use super::super::super::script::Tool;
 use super::super::{Closing, MODEL, PROVIDER, Said, assistant_row, chat_message, result};
 use super::events::{
     chat, failed_task, finished, finishing_badly, local_chat, model, observation, release, running,
-    said, task,
+    said, task, without_agent,
 };
 use super::rows::{answer_row, keyed, openclaw};
 use crate::wire::{ErrorShape, Reply};
 
+/// Why a run ends that makes way for another message.
+const INTERRUPTED: &str = "aborted";
 const ABORTED: &str = "This operation was aborted";
 const RATE_LIMITED: &str =
     "⚠️ The model request was rate-limited. Please try again in a few minutes.";
@@ -48,7 +50,7 @@ pub(super) fn waited(
     };
     let at_end = match run.kind {
         Kind::Agent => with(more, true),
-        Kind::Chat => with(chat_more, false),
+        Kind::Chat => with(chat_more, run.aborted.is_some()),
     };
     let later = match run.kind {
         Kind::Agent => with(more, status == "error"),
@@ -69,6 +71,21 @@ fn ok_waited(run: &Record, now: u64) -> Waited {
 fn failure(run: &Record, message: &str) -> Reply {
     let payload = json!({"runId": run.run_id, "status": "error", "summary": message});
     Err(ErrorShape::new("UNAVAILABLE", message).with_payload(payload))
+}
+
+/// The last event of a run that answers for another one: made by whoever brings the answer.
+fn dispatched(run: &mut Record, now: u64) -> Said {
+    let mut more = json!({"state": "final"});
+    if !run.text.is_empty() {
+        let mut message = chat_message(&run.text, now);
+        message["text"] = run.text.as_str().into();
+        message["stopReason"] = "stop".into();
+        message["usage"] = super::super::usage(run.script.usage);
+        more["message"] = message;
+        more["stopReason"] = "stop".into();
+    }
+    let seq = run.next_seq();
+    without_agent(chat(run, seq, more))
 }
 
 pub(super) fn done(run: &mut Record, now: u64) -> Closing {
@@ -102,7 +119,11 @@ pub(super) fn done(run: &mut Record, now: u64) -> Closing {
     if !run.text.is_empty() {
         more["message"] = chat_message(&run.text, now);
     }
-    events.push(chat(run, run.seq, more));
+    events.push(if run.stands_for.is_some() {
+        dispatched(run, now)
+    } else {
+        chat(run, run.seq, more)
+    });
     let completed = json!({"terminalSummary": "completed"});
     Closing {
         events,
@@ -246,15 +267,26 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
     if !run.text.is_empty() {
         more["message"] = chat_message(&run.text, now);
     }
-    events.push(chat(run, run.seq + 1, more));
-    events.extend(task(run, "running", "unknown", json!({}), now));
-    let data = json!({
-        "phase": "end", "status": "cancelled", "aborted": true, "stopReason": reason,
-        "startedAt": run.began_at, "endedAt": now,
-    });
-    events.push(said(run, "lifecycle", data, now));
+    if reason == INTERRUPTED {
+        events.push(release(run, now));
+        events.push(said(run, "lifecycle", settled_data(run, now), now));
+        events.push(chat(run, run.seq, more));
+    } else {
+        events.push(chat(run, run.seq + 1, more));
+        events.extend(task(run, "running", "unknown", json!({}), now));
+        let data = json!({
+            "phase": "end", "status": "cancelled", "aborted": true, "stopReason": reason,
+            "startedAt": run.began_at, "endedAt": now,
+        });
+        events.push(said(run, "lifecycle", data, now));
+    }
     let more = json!({"stopReason": reason});
-    let chat_more = json!({"error": "aborted", "stopReason": reason});
+    let error = if reason == INTERRUPTED {
+        "Reply operation aborted by user"
+    } else {
+        "aborted"
+    };
+    let chat_more = json!({"error": error, "stopReason": reason});
     let waits = waited(run, now, "error", &more, &chat_more);
     let mut reply = json!({
         "runId": run.run_id, "status": "timeout", "summary": "aborted", "stopReason": reason,
@@ -264,13 +296,15 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
         // Its late error counts from 1 again.
         Kind::Agent => run.seq = 0,
         Kind::Chat => {
-            last_events.push(model(run, now));
+            if reason != INTERRUPTED {
+                last_events.push(model(run, now));
+            }
             reply["endedAt"] = now.into();
         }
     }
     let mut rows = Vec::new();
     // What was said before another message interrupted is not kept.
-    if !run.text.is_empty() && reason != "aborted" {
+    if !run.text.is_empty() && reason != INTERRUPTED {
         let parts = json!([{"type": "text", "text": run.text}]);
         let mut row = assistant_row(&parts, (0, 0), "stop", now);
         row["api"] = "openai-responses".into();
@@ -289,19 +323,25 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
     }
 }
 
-pub(super) fn settled(run: &mut Record, now: u64) -> Closing {
-    let mut events = Vec::new();
-    if run.kind == Kind::Chat {
-        events.push(release(run, now));
-    }
-    events.extend(finished(run, now));
-    let data = json!({
+fn settled_data(run: &Record, now: u64) -> Value {
+    json!({
         "phase": "error", "startedAt": run.began_at, "endedAt": now, "error": ABORTED,
         "aborted": true, "stopReason": "aborted", "executionSettled": true,
-    });
-    events.push(said(run, "lifecycle", data, now));
-    let error = format!("{ABORTED} | 20");
-    events.extend(failed_task(run, "cancelled", &error, now));
+    })
+}
+
+pub(super) fn settled(run: &mut Record, now: u64) -> Closing {
+    let mut events = Vec::new();
+    // An interrupted run said all when it was interrupted.
+    if run.aborted != Some(INTERRUPTED) {
+        if run.kind == Kind::Chat {
+            events.push(release(run, now));
+        }
+        events.extend(finished(run, now));
+        events.push(said(run, "lifecycle", settled_data(run, now), now));
+        let error = format!("{ABORTED} | 20");
+        events.extend(failed_task(run, "cancelled", &error, now));
+    }
     Closing {
         events,
         ..Closing::default()
@@ -336,6 +376,7 @@ pub(super) fn turned_away(run: &mut Record, now: u64) -> Closing {
     if run.kind == Kind::Agent {
         data["replayInvalid"] = true.into();
         data["terminalReceipt"] = result::receipt(run, true);
+        data["terminalReceipt"]["terminalDisposition"] = "not-visible".into();
         data["terminalReply"] = terminal_reply(run);
     }
     events.push(said(run, "lifecycle", data, now));

@@ -7,7 +7,9 @@ mod tools;
 
 use serde_json::{Value, json};
 
-use self::events::{chat, finishing_badly, local_chat, model, running, said, start, status, task};
+use self::events::{
+    chat, failed_task, finishing_badly, local_chat, model, running, said, start, status, task,
+};
 use self::rows::{answer_row, openclaw, responded, user_row};
 use super::super::book::{Kind, Record, Waited};
 use super::super::script::RunRequest;
@@ -241,6 +243,12 @@ impl Dialect for New {
         events.extend(status(run, "preparing_context", now));
         events.extend(start(run, now));
         events
+    }
+
+    fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said> {
+        let begun = task(run, "running", "unknown", json!({}), now);
+        let failed = failed_task(run, "failed", error, now);
+        begun.into_iter().chain(failed).collect()
     }
 
     fn turned_away_once(&self, run: &mut Record, now: u64) -> Vec<Said> {
