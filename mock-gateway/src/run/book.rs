@@ -255,6 +255,12 @@ impl Runs {
             .find(|record| record.is_live())
     }
 
+    /// The run that a session shows: one that takes up what another process left is not seen before it begins.
+    pub(crate) fn shown(&self, session_key: &str) -> Option<&Record> {
+        let working = self.working(session_key);
+        working.filter(|run| run.has_begun || !run.is_recovery)
+    }
+
     /// Whether it is this run's turn in its session.
     pub(crate) fn is_first(&self, record: &Record) -> bool {
         let first = self

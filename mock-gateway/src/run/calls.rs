@@ -58,7 +58,7 @@ pub(crate) fn go_on(server: &Arc<Server>, next: Vec<Next>) {
             Next::Changed(key, reason) => {
                 let inner = &server.inner;
                 let mut state = inner.lock();
-                let active = state.runs.working(&key).cloned();
+                let active = state.runs.shown(&key).cloned();
                 let cause = Cause::Reason(reason);
                 sessions::changed(inner, &mut state, &key, active.as_ref(), cause);
             }

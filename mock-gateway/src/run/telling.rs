@@ -122,6 +122,14 @@ pub(super) fn resumed(inner: &Inner, state: &mut State, run: &Record) {
 
 /// Writes what is to be written down.
 pub(super) fn written(inner: &Inner, state: &mut State, run: &mut Record) {
+    if dialect(inner.edition()).waits_for_an_answer() {
+        let said = |row: &Value| row["role"] == "assistant";
+        let book = state.books.get(&run.session_key);
+        let before = book.is_some_and(|book| book.messages().any(|(_, row)| said(row)));
+        if !before && !run.rows.iter().any(said) {
+            return;
+        }
+    }
     for row in std::mem::take(&mut run.rows) {
         // A message that is there is not written a second time.
         let known = row["idempotencyKey"].as_str().is_some_and(|key| {
@@ -155,10 +163,11 @@ pub(super) fn over(inner: &Inner, state: &mut State, run: &mut Record) {
             let message = run.script.failure().unwrap_or(&error.message);
             ("failed", Some(message.to_owned()))
         }
-        Some((_, Ok(reply))) if reply["status"] == "error" => (
-            "failed",
-            Some(reply["summary"].as_str().unwrap_or_default().to_owned()),
-        ),
+        Some((_, Ok(reply))) if reply["status"] == "error" => {
+            let error = run.waited.as_ref().map(|waited| &waited.later["error"]);
+            let error = error.and_then(|error| error.as_str());
+            ("failed", error.map(str::to_owned))
+        }
         Some((_, Ok(reply))) if reply["status"] == "timeout" => ("failed", None),
         _ => ("done", None),
     };
@@ -175,7 +184,9 @@ pub(super) fn over(inner: &Inner, state: &mut State, run: &mut Record) {
     turns.messages_before = run.messages_before;
     if status == "done" {
         turns.tokens = Some(run.script.usage);
-        turns.answered_at = Some(now);
+        if run.kind == Kind::Agent {
+            turns.answered_at = Some(now);
+        }
         turns.is_unread |= run.kind == Kind::Agent || run.stands_for.is_some();
     }
     let last = if status == "failed" { "error" } else { "end" };

@@ -269,13 +269,17 @@ impl View<'_> {
         if let Some((input, output)) = turns.tokens {
             set(row, "inputTokens", input);
             set(row, "outputTokens", output);
-            if turns.status != Some("failed") {
+            if turns.status == Some("failed") {
+                // What the last turn cost is not known.
+                row.remove("totalTokens");
+                set(row, "totalTokensFresh", false);
+            } else {
                 set(row, "totalTokens", input);
                 set(row, "totalTokensFresh", true);
             }
             set(row, "estimatedCostUsd", 0);
             set(row, "contextBudgetStatus", budget(self.book, input));
-            if let Some(at) = turns.answered_at.filter(|_| self.book.via == Via::Run) {
+            if let Some(at) = turns.answered_at {
                 set(row, "lastActivityAt", at);
             }
         }

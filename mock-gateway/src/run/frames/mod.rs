@@ -63,8 +63,8 @@ pub(crate) trait Dialect: Sync {
     fn steers_messages(&self) -> bool;
     /// Whether tool events need a `verboseLevel`.
     fn tools_need_verbose(&self) -> bool;
-    /// Whether history shows nothing of a run before its end.
-    fn writes_history_at_the_end(&self) -> bool;
+    /// Whether history shows nothing of a session before the model said something there.
+    fn waits_for_an_answer(&self) -> bool;
     /// Whether the transcript remembers keys over a restart, and interrupted chats are taken up again.
     fn remembers_turns(&self) -> bool;
     /// Whether events of a key that was used before count on.

@@ -144,7 +144,7 @@ impl Dialect for Old {
         true
     }
 
-    fn writes_history_at_the_end(&self) -> bool {
+    fn waits_for_an_answer(&self) -> bool {
         true
     }
 

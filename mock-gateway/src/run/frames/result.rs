@@ -102,9 +102,13 @@ pub(super) fn old_meta(run: &Record, aborted: bool, usage: Option<(u64, u64)>, n
     if let Some((input, output)) = usage {
         agent["usage"] = json!({"input": input, "output": output, "total": input + output});
     }
+    let mut report = prompt_report(run, now);
+    if let (false, Some(report)) = (run.has_chat, report.as_object_mut()) {
+        report.remove("sessionKey");
+    }
     json!({
         "durationMs": now.saturating_sub(run.accepted_at), "agentMeta": agent, "aborted": aborted,
-        "systemPromptReport": prompt_report(run, now),
+        "systemPromptReport": report,
     })
 }
 

@@ -207,6 +207,7 @@ impl Comparison<'_> {
         let without = |frame: &Value| {
             let mut frame = frame.clone();
             let payload = &mut frame["payload"];
+            payload["seq"] = "".into();
             if payload["data"].is_object() {
                 payload["data"]["text"] = "".into();
                 payload["data"]["delta"] = "".into();

@@ -34,10 +34,10 @@ pub(super) enum Item {
 }
 
 impl Item {
-    /// The text so far, if this is one.
+    /// The text so far, if this is one. Both kinds of event have it, one may be behind.
     pub(super) fn text(&self) -> Option<&str> {
         match self {
-            Self::Text { said, shown, .. } if shown.is_empty() => Some(said),
+            Self::Text { said, shown, .. } if said.starts_with(shown.as_str()) => Some(said),
             Self::Text { shown, .. } => Some(shown),
             Self::Frame(_) => None,
         }
@@ -89,6 +89,7 @@ impl Lane {
     }
 
     fn add(&mut self, mut frame: Value) {
+        let seq = self.seq;
         self.relate(&mut frame);
         let payload = &frame["payload"];
         let is_delta = match frame["event"].as_str() {
@@ -121,7 +122,7 @@ impl Lane {
         let mut latest = self.items.iter().rev().take(6);
         let late = is_chat && latest.any(|item| item.text() == Some(&text));
         match self.items.last_mut() {
-            Some(Item::Frame(_)) if late => {}
+            Some(Item::Frame(_)) if late => self.seq = seq,
             Some(Item::Text {
                 first,
                 chat,
@@ -154,6 +155,8 @@ impl Lane {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     pub(super) by_name: BTreeMap<String, Lane>,
+    /// Phases of runs that are left out.
+    pub(super) unseen: &'static [&'static str],
     /// Ids that the gateway made up, in the order in which they came.
     made: Vec<String>,
     /// The number of the latest event.
@@ -188,6 +191,14 @@ impl Lanes {
             frame["seq"] = "some".into();
         }
         let payload = &mut frame["payload"];
+        if event == "agent"
+            && self
+                .unseen
+                .iter()
+                .any(|phase| payload["data"]["phase"] == *phase)
+        {
+            return None;
+        }
         let run = match event.as_str() {
             "task" => {
                 *payload = json!({

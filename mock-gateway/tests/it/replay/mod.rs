@@ -24,6 +24,8 @@ struct Entry {
     more: &'static [&'static str],
     /// Lanes that are not compared.
     skips: &'static [&'static str],
+    /// Phases of runs whose events are left out.
+    unseen: &'static [&'static str],
     /// How long the gateway takes to start.
     startup: Duration,
     /// The beginnings of the ids of runs, and of the keys of sessions whose changes are told, that were left
@@ -38,6 +40,7 @@ impl Entry {
             asides: &[],
             more: &[],
             skips: &[],
+            unseen: &[],
             startup: Duration::ZERO,
             foreign: &[],
         }
@@ -181,15 +184,23 @@ replayed! {
         recording_31_attachments "31-attachments"
         // Tasks are remembered over a restart; jobs are bound after one.
         recording_32_shutdown_drain_restart "32-shutdown-drain-restart" {
-            startup: Duration::from_millis(800),
+            startup: Duration::from_millis(7400),
             skips: &["task ", "sessions.changed  cron"],
+            asides: &[".messageCount", ".unwindowedMessageCount", ".terminalPresentation"],
         }
         #[ignore = "the mock does not agree yet"]
         recording_34_exec_approval_run "34-exec-approval-run"
-        // Tasks are remembered over a restart; jobs are bound after one.
+        // As after every restart. The old turn of `agent` shows until its key comes again; that runs begin was
+        // not told to whom came so early.
+        #[ignore = "the mock does not agree yet"]
         recording_35_crash_restart "35-crash-restart" {
-            startup: Duration::from_millis(800),
+            startup: Duration::from_millis(7400),
             skips: &["task ", "sessions.changed  cron"],
+            unseen: &["start"],
+            asides: &[
+                "\"e9844ed0-a2a4-4285-be77-a8203d12b619\"", ".unread", ".messages.1.content",
+                ".messageCount", ".unwindowedMessageCount",
+            ],
         }
         // How far the model was when it was interrupted, and whether the next run began by then.
         recording_37_chat_send_queue_modes "37-chat-send-queue-modes" {
@@ -219,16 +230,26 @@ replayed! {
         recording_08_agent_abort "08-agent-abort"
         recording_09_chat_abort "09-chat-abort"
         recording_09b_abort_after_reconnect "09b-abort-after-reconnect"
-        #[ignore = "the mock does not agree yet"]
-        recording_10_agent_error_500 "10-agent-error-500"
-        #[ignore = "the mock does not agree yet"]
-        recording_11_agent_error_429 "11-agent-error-429"
-        #[ignore = "the mock does not agree yet"]
-        recording_12_chat_error_500 "12-chat-error-500"
-        #[ignore = "the mock does not agree yet"]
-        recording_13_chat_error_429 "13-chat-error-429"
-        #[ignore = "the mock does not agree yet"]
-        recording_14_reconnect_agent "14-reconnect-agent"
+        // Runs of earlier recordings go on.
+        recording_10_agent_error_500 "10-agent-error-500" {
+            foreign: &["abre-device", "chat-abort", "run-abort"],
+        }
+        // A run of an earlier recording goes on.
+        recording_11_agent_error_429 "11-agent-error-429" {
+            foreign: &["12-chat"],
+        }
+        // The session is that of an earlier recording.
+        recording_12_chat_error_500 "12-chat-error-500" {
+            asides: &["payload.messages"],
+        }
+        // The session is that of an earlier recording.
+        recording_13_chat_error_429 "13-chat-error-429" {
+            asides: &["payload.messages"],
+        }
+        // A run of an earlier recording goes on.
+        recording_14_reconnect_agent "14-reconnect-agent" {
+            foreign: &["13-chat"],
+        }
         recording_15_reconnect_chat "15-reconnect-chat"
         recording_16_seq_two_connections "16-seq-two-connections"
         #[ignore = "the mock does not agree yet"]
@@ -239,32 +260,32 @@ replayed! {
         recording_18b_unknown_method_admin "18b-unknown-method-admin"
         #[ignore = "the mock does not agree yet"]
         recording_19_oversize "19-oversize"
-        #[ignore = "the mock does not agree yet"]
-        recording_20_sessions "20-sessions"
+        // Sessions of earlier recordings, of two agents.
+        recording_20_sessions "20-sessions" {
+            asides: &[".count", ".path", "payload.sessions"],
+        }
         #[ignore = "the mock does not agree yet"]
         recording_21_health_status_models "21-health-status-models"
         recording_22_ticks "22-ticks"
         recording_23_cron "23-cron"
         recording_24_exec_approval_rpc "24-exec-approval-rpc"
-        #[ignore = "the mock does not agree yet"]
         recording_25_two_runs_one_session "25-two-runs-one-session"
         recording_26_run_timeout "26-run-timeout"
-        #[ignore = "the mock does not agree yet"]
         recording_27_session_key_defaults "27-session-key-defaults"
         recording_28_session_scoped_events_cap "28-session-scoped-events-cap"
         #[ignore = "the mock does not agree yet"]
         recording_29_inject_and_commands "29-inject-and-commands"
         #[ignore = "the mock does not agree yet"]
         recording_30_thinking_silent_empty "30-thinking-silent-empty"
-        #[ignore = "the mock does not agree yet"]
         recording_31_attachments "31-attachments"
-        #[ignore = "the mock does not agree yet"]
         recording_32_shutdown_drain_restart "32-shutdown-drain-restart"
         #[ignore = "the mock does not agree yet"]
         recording_34_exec_approval_run "34-exec-approval-run"
         recording_35_crash_restart "35-crash-restart"
-        #[ignore = "the mock does not agree yet"]
-        recording_36_tool_events_verbose "36-tool-events-verbose"
+        // The skills of the recorder.
+        recording_36_tool_events_verbose "36-tool-events-verbose" {
+            asides: &[".skillsSnapshot"],
+        }
     }
 }
 

@@ -157,6 +157,7 @@ impl<'a> Stage<'a> {
                     frame["payload"] = json!({"type": "hello-ok"});
                 }
                 let lanes = self.got.entry(connection).or_default();
+                lanes.unseen = self.entry.unseen;
                 lanes.add(&frame, &self.keys, |text| self.ids.theirs(text));
                 if frame["type"] == "res" {
                     // It may name what the events after it are about.
@@ -381,6 +382,7 @@ impl<'a> Stage<'a> {
             if let What::Comes(frame) = &step.what {
                 if !self.is_foreign(frame) {
                     let lanes = self.recorded.entry(connection).or_default();
+                    lanes.unseen = self.entry.unseen;
                     lanes.add(frame, &self.keys, str::to_owned);
                 }
                 continue;

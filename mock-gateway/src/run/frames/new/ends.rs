@@ -14,6 +14,7 @@ use crate::wire::{ErrorShape, Reply};
 
 /// Why a run ends that makes way for another message.
 const INTERRUPTED: &str = "aborted";
+const BY_USER: &str = "Reply operation aborted by user";
 const ABORTED: &str = "This operation was aborted";
 const RATE_LIMITED: &str =
     "⚠️ The model request was rate-limited. Please try again in a few minutes.";
@@ -54,7 +55,7 @@ pub(super) fn waited(
     };
     let later = match run.kind {
         Kind::Agent => with(more, status == "error"),
-        Kind::Chat => at_end.clone(),
+        Kind::Chat => with(chat_more, run.aborted == Some(INTERRUPTED)),
     };
     Waited { at_end, later }
 }
@@ -80,7 +81,8 @@ fn dispatched(run: &mut Record, now: u64) -> Said {
         let mut message = chat_message(&run.text, now);
         message["text"] = run.text.as_str().into();
         message["stopReason"] = "stop".into();
-        message["usage"] = super::super::usage(run.script.usage);
+        let (input, output) = run.script.usage;
+        message["usage"] = json!({"input": input, "output": output, "totalTokens": input + output});
         more["message"] = message;
         more["stopReason"] = "stop".into();
     }
@@ -268,6 +270,7 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
         more["message"] = chat_message(&run.text, now);
     }
     if reason == INTERRUPTED {
+        events.push(model(run, now));
         events.push(release(run, now));
         events.push(said(run, "lifecycle", settled_data(run, now), now));
         events.push(chat(run, run.seq, more));
@@ -282,7 +285,7 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
     }
     let more = json!({"stopReason": reason});
     let error = if reason == INTERRUPTED {
-        "Reply operation aborted by user"
+        BY_USER
     } else {
         "aborted"
     };
@@ -324,8 +327,13 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
 }
 
 fn settled_data(run: &Record, now: u64) -> Value {
+    let error = if run.aborted == Some(INTERRUPTED) {
+        BY_USER
+    } else {
+        ABORTED
+    };
     json!({
-        "phase": "error", "startedAt": run.began_at, "endedAt": now, "error": ABORTED,
+        "phase": "error", "startedAt": run.began_at, "endedAt": now, "error": error,
         "aborted": true, "stopReason": "aborted", "executionSettled": true,
     })
 }
@@ -349,6 +357,8 @@ pub(super) fn settled(run: &mut Record, now: u64) -> Closing {
 }
 
 const TURNED_AWAY: &str = "⚠️ Agent run failed (model: mock/mock-1).";
+const SOMETHING_WRONG: &str = "⚠️ Something went wrong while processing your request. Please try again, \
+                               or use /new to start a fresh session.";
 const NO_REPLY: &str = "The agent run failed before producing a reply.";
 
 fn unclassified() -> Value {
@@ -380,10 +390,16 @@ pub(super) fn turned_away(run: &mut Record, now: u64) -> Closing {
         data["terminalReply"] = terminal_reply(run);
     }
     events.push(said(run, "lifecycle", data, now));
-    let more = json!({
-        "state": "error", "errorMessage": TURNED_AWAY, "errorDetail": unclassified(),
+    events.push(if run.stands_for.is_some() {
+        let more = json!({"state": "error", "errorMessage": SOMETHING_WRONG});
+        let seq = run.next_seq();
+        without_agent(chat(run, seq, more))
+    } else {
+        let more = json!({
+            "state": "error", "errorMessage": TURNED_AWAY, "errorDetail": unclassified(),
+        });
+        chat(run, run.seq, more)
     });
-    events.push(chat(run, run.seq, more));
     let mut last_events: Vec<Said> = finished(run, now).into_iter().collect();
     last_events.extend(failed_task(run, "failed", TURNED_AWAY, now));
     let error = json!({"error": TURNED_AWAY});

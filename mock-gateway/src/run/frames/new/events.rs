@@ -159,7 +159,9 @@ pub(super) fn start(run: &mut Record, now: u64) -> Vec<Said> {
     let data = json!({"phase": "start", "startedAt": now});
     let mut events = vec![said(run, "lifecycle", data, now)];
     events.extend(running(run, now));
-    events.extend(status(run, "starting_model", now));
+    if !run.script.is_turned_away() {
+        events.extend(status(run, "starting_model", now));
+    }
     events.push(model(run, now));
     events
 }

@@ -45,7 +45,7 @@ impl Dialect for New {
         false
     }
 
-    fn writes_history_at_the_end(&self) -> bool {
+    fn waits_for_an_answer(&self) -> bool {
         false
     }
 
@@ -240,7 +240,9 @@ impl Dialect for New {
                 json!({"state": "delta", "deltaText": "", "replace": true, "message": message});
             events.push(chat(run, run.seq, more));
         }
-        events.extend(status(run, "preparing_context", now));
+        if !run.script.is_turned_away() {
+            events.extend(status(run, "preparing_context", now));
+        }
         events.extend(start(run, now));
         events
     }
