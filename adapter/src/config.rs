@@ -3,6 +3,7 @@
 mod builder;
 mod env;
 mod error;
+mod parts;
 
 use std::fmt;
 use std::io::Read as _;
@@ -56,6 +57,7 @@ pub enum DeviceTokenFallback {
 }
 
 type StateHook = Arc<dyn Fn(&ConnectionState) + Send + Sync>;
+pub(crate) type TraceHook = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 type PairingHook = Arc<dyn Fn(&PairingRequired) + Send + Sync>;
 
 /// Where the token comes from.
@@ -88,6 +90,7 @@ pub struct Config {
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) on_state: Option<StateHook>,
     pub(crate) on_pairing: Option<PairingHook>,
+    pub(crate) trace_context: Option<TraceHook>,
     pub(crate) seed: Option<u64>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,

@@ -2,7 +2,7 @@
 //! the link is alive. No I/O.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ struct Pending<C> {
 /// The state of one connection. `C` is what completes a caller.
 #[derive(Debug)]
 pub(crate) struct Session<C> {
-    pending: HashMap<u64, Pending<C>>,
+    pending: BTreeMap<u64, Pending<C>>,
     last_inbound: Instant,
     silence: Duration,
     max_payload: usize,
@@ -72,7 +72,7 @@ pub(crate) struct Session<C> {
 impl<C> Session<C> {
     pub(crate) fn new(hello: &Hello, now: Instant) -> Self {
         Self {
-            pending: HashMap::new(),
+            pending: BTreeMap::new(),
             last_inbound: now,
             silence: hello.policy.tick_interval * 2,
             max_payload: hello.policy.max_payload,
@@ -107,7 +107,7 @@ impl<C> Session<C> {
         self.pending.len()
     }
 
-    /// The connection has ended: everybody who still waits.
+    /// The connection has ended: everybody who still waits, in the order of their calls.
     pub(crate) fn end(self) -> impl Iterator<Item = C> {
         self.pending.into_values().map(|pending| pending.caller)
     }

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::identity::DeviceIdentity;
 use crate::lifecycle::{Effect, Lifecycle, Next, Rules};
+use crate::metrics;
 use crate::protocol::Hello;
 use crate::secret::Token;
 use crate::shared::Shared;
@@ -116,6 +117,7 @@ pub(crate) async fn run(config: Config, mut ends: Ends) {
 async fn wait_for_a_word(ends: &mut Ends, reason: &StopReason) -> bool {
     loop {
         tokio::select! {
+            biased;
             control = ends.control.recv() => match control {
                 None | Some(Control::Close) => return false,
                 Some(Control::RetryNow | Control::SetToken(_)) => return true,
@@ -204,6 +206,7 @@ impl Supervisor {
     }
 
     async fn run(mut self) {
+        metrics::describe();
         let mut phase = Phase::Connect;
         loop {
             let next = match phase {
@@ -227,6 +230,7 @@ impl Supervisor {
         let memo = self.disk.memo().await;
         self.life.remember(memo.signature, memo.device);
         let number = self.life.count_attempt();
+        metrics::attempt();
         // Asking again while a person is awaited is no news.
         let waiting = self.life.is_waiting_for_approval()
             && matches!(
@@ -400,6 +404,7 @@ impl Supervisor {
         let watches_file = reason.is_credentials() && self.config.source.file.is_some();
         loop {
             tokio::select! {
+                biased;
                 control = self.ends.control.recv() => match self.heed(control) {
                     Asked::Close => return None,
                     Asked::Hurry | Asked::NewToken => return Some(Phase::Connect),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,15 +13,17 @@ use std::time::{Duration, SystemTime};
 use futures_util::{Sink as _, Stream as _};
 use http::{HeaderMap, HeaderValue, Response, header};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 
 use crate::endpoint::Endpoint;
 use crate::error::{CloseInfo, TransportError, TransportErrorKind};
+use crate::proxy::Answerer;
 use crate::refusal::UpgradeRefusal;
 use crate::text::printable;
 use crate::veil::Veil;
@@ -66,22 +69,34 @@ pub(crate) struct TcpConnector;
 impl Connector for TcpConnector {
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
         Box::pin(async move {
-            let mut addresses = tokio::net::lookup_host((host, port))
-                .await
-                .map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?
-                .peekable();
-            if addresses.peek().is_none() {
-                return Err(io::Error::new(
-                    io::ErrorKind::NotFound,
-                    "the name has no address",
-                ));
-            }
-            let stream = tokio::net::TcpStream::connect(&*addresses.collect::<Vec<_>>()).await?;
-            // Frames are small and each one waits for an answer.
-            stream.set_nodelay(true)?;
+            let addresses = resolve(host, port).await?;
+            let stream = connect_tcp(&addresses).await?;
             Ok(Box::new(stream) as Box<dyn Connection>)
         })
     }
+}
+
+/// The addresses of a name, at least one; an error of kind `NotFound` if it has none.
+pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let addresses: Vec<_> = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?
+        .collect();
+    if addresses.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the name has no address",
+        ));
+    }
+    Ok(addresses)
+}
+
+/// A stream to the first of the addresses that takes one.
+pub(crate) async fn connect_tcp(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(addresses).await?;
+    // Frames are small and each one waits for an answer.
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// How to reach one gateway.
@@ -125,6 +140,11 @@ impl Dialer {
             )
         })?;
         let stream = self.secure(stream).await?;
+        self.upgrade(stream).await
+    }
+
+    /// Makes a byte stream, encrypted already where it has to be, a socket for frames.
+    pub(crate) async fn upgrade(&self, stream: Box<dyn Connection>) -> Result<Socket, DialError> {
         let mut request = self
             .endpoint
             .uri()
@@ -134,6 +154,7 @@ impl Dialer {
             request.headers_mut().append(name, value.clone());
         }
         let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER)
             .max_message_size(Some(self.max_message))
             .max_frame_size(Some(self.max_message));
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
@@ -154,26 +175,36 @@ impl Dialer {
         let Some(config) = &self.tls else {
             return Ok(stream);
         };
-        let host = self.endpoint.host();
-        let name = rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(|_| {
-            TransportError::new(
-                TransportErrorKind::Tls,
-                format!("{host} cannot be a TLS server name"),
+        let stream = self.encrypt(config, stream).await.map_err(|error| {
+            let host = self.endpoint.host();
+            let what = match crate::tls::CertificateRefusal::of(&error) {
+                Some(refusal) => {
+                    format!("TLS with {host} failed: {refusal}; {}", refusal.fix())
+                }
+                None => format!("TLS with {host} failed: {error}"),
+            };
+            TransportError::new(TransportErrorKind::Tls, what)
+        })?;
+        Ok(Box::new(stream))
+    }
+
+    /// The TLS handshake alone.
+    #[cfg(feature = "tls")]
+    pub(crate) async fn encrypt(
+        &self,
+        config: &Arc<rustls::ClientConfig>,
+        stream: Box<dyn Connection>,
+    ) -> io::Result<tokio_rustls::client::TlsStream<Box<dyn Connection>>> {
+        let host = self.endpoint.host().to_owned();
+        let name = rustls::pki_types::ServerName::try_from(host).map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the host cannot be a TLS server name",
             )
         })?;
-        let stream = tokio_rustls::TlsConnector::from(Arc::clone(config))
+        tokio_rustls::TlsConnector::from(Arc::clone(config))
             .connect(name, stream)
             .await
-            .map_err(|error| {
-                let what = match crate::tls::CertificateRefusal::of(&error) {
-                    Some(refusal) => {
-                        format!("TLS with {host} failed: {refusal}; {}", refusal.fix())
-                    }
-                    None => format!("TLS with {host} failed: {error}"),
-                };
-                TransportError::new(TransportErrorKind::Tls, what)
-            })?;
-        Ok(Box::new(stream))
     }
 
     #[cfg(not(feature = "tls"))]
@@ -204,12 +235,14 @@ fn read_refusal(response: &Response<Option<Vec<u8>>>, veil: &Veil) -> UpgradeRef
             .get(name)
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
+    let message = response
+        .body()
+        .as_deref()
+        .map_or_else(String::new, |body| read_body(body, veil));
     UpgradeRefusal {
         status: response.status().as_u16(),
-        message: response
-            .body()
-            .as_deref()
-            .map_or_else(String::new, |body| read_body(body, veil)),
+        answered_by: Answerer::of(response.status().as_u16(), response.headers(), &message),
+        message,
         location: text(header::LOCATION).map(|location| {
             // The query may hold a ticket of whoever redirects.
             let mut location = location
@@ -276,6 +309,9 @@ pub(crate) enum Inbound {
     Closed(CloseInfo),
 }
 
+/// What one read may take, in bytes. It is there for as long as the connection: enough for a burst of
+/// events, and a quarter of what the WebSocket library takes unasked.
+const READ_BUFFER: usize = 32 * 1024;
 /// How many frames may wait to be written before no more calls are taken.
 const MAX_QUEUED: usize = 64;
 /// How many pings may come while none of the answers can be written. `tungstenite` keeps the answers
@@ -338,6 +374,12 @@ impl Socket {
         let frame = masked_text(text, mask);
         self.queue.push_back(Outgoing::Secret { frame, written: 0 });
         Ok(())
+    }
+
+    /// Puts a ping into the queue; its answer arrives as [`Inbound::Other`].
+    pub(crate) fn ping(&mut self) {
+        let ping = Message::Ping(Bytes::new());
+        self.queue.push_back(Outgoing::Message(ping));
     }
 
     /// Whether the queue has room: a gateway that stops reading must not fill our memory.

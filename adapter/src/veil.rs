@@ -36,6 +36,7 @@ impl Veil {
             Auth::Shared(token) | Auth::Password(token) | Auth::Device(token) => {
                 self.add(token.expose_secret());
             }
+            Auth::Nothing => {}
         }
     }
 

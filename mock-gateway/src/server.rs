@@ -11,11 +11,14 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, sleep, timeout};
 
+use crate::approvals;
 use crate::connection;
+use crate::cron;
 use crate::edition::health;
 use crate::fault::{Fault, What};
+use crate::listen::listen;
 use crate::peer::Locality;
-use crate::rpc::Closed;
+use crate::rpc::{Closed, Then};
 use crate::secret::Secret;
 use crate::settings::ReloadMode;
 use crate::state::{Inner, Phase, Session};
@@ -89,6 +92,22 @@ impl Server {
         let mut tasks = locked(&self.tasks);
         tasks.retain(|task| !task.is_finished());
         tasks.push(handle);
+    }
+
+    /// Lets happen what happens later.
+    pub(crate) fn then(self: &Arc<Self>, then: Option<Then>) {
+        match then {
+            None => {}
+            Some(Then::KeepJobs) => self.spawn(cron::keep(Arc::clone(self))),
+            Some(Then::RunJob(start)) => self.spawn(cron::run(Arc::clone(self), start)),
+            Some(Then::Expire(id, after)) => {
+                let inner = Arc::clone(&self.inner);
+                self.spawn(async move {
+                    sleep(after).await;
+                    approvals::expire(&inner, &mut inner.lock(), &id);
+                });
+            }
+        }
     }
 
     /// Begins to accept on a listener.
@@ -332,9 +351,7 @@ impl Server {
             .map(|known| (known.door, known.address))
             .collect();
         for (door, address) in deaf {
-            let listener = std::net::TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
-            self.listen(TcpListener::from_std(listener)?, door)?;
+            self.listen(listen(address)?, door)?;
         }
         Ok(())
     }
@@ -392,7 +409,7 @@ pub(crate) fn strike(session: &mut Session, what: &What) {
 async fn bind_again(address: SocketAddr) -> io::Result<TcpListener> {
     let mut tries = 0;
     loop {
-        match TcpListener::bind(address).await {
+        match listen(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < 40 => {
                 tries += 1;
                 sleep(Duration::from_millis(25)).await;
@@ -456,6 +473,7 @@ async fn keep_time(server: Arc<Server>) {
     let follows = settings.reload == ReloadMode::AsTheEdition;
     loop {
         tokio::select! {
+            biased;
             _ = ticks.tick() => {
                 let mut state = inner.lock();
                 inner.broadcast(&mut state, "tick", &json!({"ts": inner.clock.now_ms()}));

@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::approvals::Approvals;
 use crate::clock::ShiftedClock;
-use crate::edition::{Edition, Facts, presence_self};
+use crate::cron::Jobs;
+use crate::edition::{Edition, Facts};
 use crate::expect::Mounts;
 use crate::fault::Armed;
 use crate::pairing::{PairingStore, Stored};
 use crate::peer::Client;
+use crate::presence::Presence;
 use crate::rate_limit::RateLimiter;
 use crate::record::Recorder;
 use crate::run::Runs;
@@ -21,7 +24,7 @@ use crate::secret::AuthMode;
 use crate::settings::Settings;
 use crate::state_dir::Disk;
 use crate::wire;
-use crate::ws::{Out, Outbox};
+use crate::ws::{Out, Outbox, text_frame};
 
 /// Everything that the parts of one gateway share.
 pub(crate) struct Inner {
@@ -99,32 +102,68 @@ impl Inner {
 
     /// Sends an event to every client that may see it.
     pub(crate) fn broadcast(&self, state: &mut State, name: &str, payload: &Value) {
+        self.broadcast_to(state, name, payload, |_, _| true);
+    }
+
+    /// Sends an event to those that are wanted of the clients that may see it; how many there are.
+    pub(crate) fn broadcast_to(
+        &self,
+        state: &mut State,
+        name: &str,
+        payload: &Value,
+        wanted: impl Fn(&Session, &Live) -> bool,
+    ) -> usize {
+        let mut sent = 0;
         let facts = self.facts();
         state.global_seq += 1;
         let versions = matches!(name, "presence" | "health").then(|| state.versions());
-        let global = state.global_seq;
+        let event = wire::Event::new(name, payload, versions.as_ref());
+        let now = self.clock.now_ms();
+        let mut shared = Shared::default();
         for session in state.sessions.values_mut() {
             let Some(live) = &session.live else { continue };
-            if !may_see(facts, live, name) {
+            if !may_see(facts, live, name) || !wanted(session, live) {
                 continue;
             }
+            sent += 1;
             let seq = if facts.seq_per_connection {
                 session.seq += 1;
                 session.seq
             } else {
-                global
+                state.global_seq
             };
-            let waiting = session.outbox.waiting();
-            if waiting > self.settings.max_buffered {
+            if session.outbox.waiting() > self.settings.max_buffered {
                 if !is_droppable(name) {
                     session.outbox.close(1008, "slow consumer");
                 }
                 continue;
             }
-            let frame = wire::event(name, payload, Some(seq), versions.as_ref());
-            state.recorder.sent(session.id, &frame, self.clock.now_ms());
-            session.outbox.send(Out::Text(frame));
+            let (text, frame) = shared.of(&event, seq);
+            state.recorder.sent(session.id, text, now);
+            session.outbox.send(Out::Shared(frame));
         }
+        sent
+    }
+}
+
+/// The frame that went to the last receiver, for the next one if it has the same number.
+#[derive(Default)]
+struct Shared {
+    seq: u64,
+    text: String,
+    frame: Option<Arc<[u8]>>,
+}
+
+impl Shared {
+    fn of(&mut self, event: &wire::Event, seq: u64) -> (&str, Arc<[u8]>) {
+        if let Some(frame) = self.frame.as_ref().filter(|_| self.seq == seq) {
+            return (&self.text, Arc::clone(frame));
+        }
+        self.seq = seq;
+        self.text = event.text(Some(seq));
+        let frame = text_frame(&self.text);
+        self.frame = Some(Arc::clone(&frame));
+        (&self.text, frame)
     }
 }
 
@@ -185,9 +224,19 @@ pub(crate) struct Live {
     pub(crate) scopes: Vec<String>,
     pub(crate) device_id: Option<String>,
     pub(crate) by_device_token: bool,
+    /// What the client is, of the ids that gateways know, and what it calls itself.
+    pub(crate) client_id: String,
+    pub(crate) display_name: Option<String>,
     /// What the client says it can do with, in `connect.caps`.
     pub(crate) caps: Vec<String>,
     pub(crate) presence_key: Option<String>,
+}
+
+impl Live {
+    /// The name under which others see what this client did.
+    pub(crate) fn shown_name(&self) -> &str {
+        self.display_name.as_deref().unwrap_or(&self.client_id)
+    }
 }
 
 pub(crate) struct State {
@@ -200,14 +249,14 @@ pub(crate) struct State {
     pub(crate) next_session: u64,
     /// Sockets accepted since the mock was made.
     pub(crate) accepted: u64,
+    /// Sockets that are open now, however far they are.
+    pub(crate) open: usize,
     /// Sockets per address that have not authenticated yet.
     pub(crate) unauthenticated: HashMap<IpAddr, usize>,
     pub(crate) global_seq: u64,
     pub(crate) boot_id: String,
     pub(crate) started: Instant,
-    /// Rows of clients in presence, by key.
-    pub(crate) presence: BTreeMap<String, Value>,
-    pub(crate) presence_version: u64,
+    pub(crate) presence: Presence,
     pub(crate) health_version: u64,
     /// Refusals per device, for [`Pairing::AfterTries`](crate::Pairing::AfterTries).
     pub(crate) refusals: HashMap<String, u32>,
@@ -215,7 +264,8 @@ pub(crate) struct State {
     pub(crate) mounts: Mounts,
     pub(crate) faults: Armed,
     pub(crate) runs: Runs,
-    self_row: Value,
+    pub(crate) approvals: Approvals,
+    pub(crate) jobs: Jobs,
 }
 
 impl State {
@@ -231,19 +281,20 @@ impl State {
             sessions: BTreeMap::new(),
             next_session: 0,
             accepted: 0,
+            open: 0,
             unauthenticated: HashMap::new(),
             global_seq: 0,
-            self_row: presence_self(settings.edition, HOST_NAME, &boot_id, now),
+            presence: Presence::new(settings.edition, &boot_id, now),
             boot_id,
             started: Instant::now(),
-            presence: BTreeMap::new(),
-            presence_version: 1,
             health_version: 1,
             refusals: HashMap::new(),
             recorder: Recorder::new(settings.recording),
             mounts: Mounts::default(),
             faults: Armed::default(),
             runs: Runs::default(),
+            approvals: Approvals::default(),
+            jobs: Jobs::default(),
         }
     }
 
@@ -251,13 +302,13 @@ impl State {
     pub(crate) fn boot(&mut self, settings: &Settings, now: u64) {
         self.boot_id = uuid::Uuid::new_v4().to_string();
         self.started = Instant::now();
-        self.self_row = presence_self(settings.edition, HOST_NAME, &self.boot_id, now);
+        self.presence = Presence::new(settings.edition, &self.boot_id, now);
         self.limiter = RateLimiter::default();
         self.global_seq = 0;
-        self.presence.clear();
-        self.presence_version = 1;
         self.health_version = 1;
         self.runs.boot();
+        self.approvals.boot();
+        self.jobs.boot();
         if let Some(secret) = self.disk.read_secret() {
             self.auth = self.auth.with(secret);
         }
@@ -269,12 +320,7 @@ impl State {
     }
 
     pub(crate) fn versions(&self) -> Value {
-        json!({"presence": self.presence_version, "health": self.health_version})
-    }
-
-    pub(crate) fn presence_list(&self) -> Value {
-        let rows = std::iter::once(&self.self_row).chain(self.presence.values());
-        rows.cloned().collect()
+        json!({"presence": self.presence.version, "health": self.health_version})
     }
 
     pub(crate) fn live(&self) -> impl Iterator<Item = (&Session, &Live)> {
@@ -301,6 +347,3 @@ impl State {
         }
     }
 }
-
-/// The name under which the mock appears in presence and hello-ok.
-pub(crate) const HOST_NAME: &str = "mock-gateway";

@@ -9,9 +9,13 @@
 mod calls;
 mod conformance;
 mod events;
+mod groups;
 mod identity;
 mod lifecycle;
+mod observability;
 mod refusals;
 mod scenarios;
+mod state_machine;
+mod subscriptions;
 mod tls;
 mod upgrade;

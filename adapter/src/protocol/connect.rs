@@ -53,7 +53,8 @@ pub(crate) struct ConnectParams<'a> {
     pub(crate) caps: &'a [String],
     pub(crate) role: &'a str,
     pub(crate) scopes: &'a [String],
-    pub(crate) device: DeviceProof<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<DeviceProof<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) auth: Option<AuthParams<'a>>,
     pub(crate) user_agent: &'a str,

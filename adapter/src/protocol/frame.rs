@@ -56,8 +56,9 @@ struct Envelope<'a> {
     payload: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    /// Empty where it is absent: no event has such a name. Borrowed, unlike in an `Option`.
     #[serde(borrow, default)]
-    event: Option<Cow<'a, str>>,
+    event: Cow<'a, str>,
     #[serde(borrow, default)]
     seq: Option<&'a RawValue>,
 }
@@ -71,7 +72,7 @@ pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
             FrameFault::NotJson
         }
     })?;
-    match (&*envelope.kind, envelope.event, envelope.ok) {
+    match (&*envelope.kind, &*envelope.event, envelope.ok) {
         ("res", _, Some(ok)) => Ok(Incoming::Response(Response {
             id: envelope.id.and_then(|raw| number(raw.get())),
             ok,
@@ -81,12 +82,13 @@ pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
                 .error
                 .and_then(|raw| serde_json::from_str(raw.get()).ok()),
         })),
-        ("event", Some(name), _) => Ok(Incoming::Event(Event {
-            name,
+        ("res" | "event", "", _) => Err(FrameFault::NotAFrame),
+        ("event", _, _) => Ok(Incoming::Event(Event {
+            name: envelope.event,
             payload: envelope.payload,
             seq: envelope.seq.and_then(|raw| raw.get().parse().ok()),
         })),
-        ("res" | "event", _, _) => Err(FrameFault::NotAFrame),
+        ("res", _, _) => Err(FrameFault::NotAFrame),
         _ => Ok(Incoming::Other),
     }
 }

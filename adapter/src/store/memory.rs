@@ -111,6 +111,10 @@ impl IdentityStore for MemoryStore {
     fn location(&self) -> String {
         "memory".to_owned()
     }
+
+    fn never_waits(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(super) async fn run(
         let socket = socket.insert(dialer.dial().await?);
         socket.veil().add_auth(&auth);
         let offer = Offer {
-            identity: &identity,
+            identity: Some(&identity),
             profile: &profile,
             auth: &auth,
             signature,

@@ -1,4 +1,5 @@
-//! The disk, from a task that must not block: each access runs on a blocking thread.
+//! The disk, from a task that must not block: each access runs on a blocking thread, unless the store
+//! never waits.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,14 +49,14 @@ impl Disk {
     /// Loads the identity, or makes it if there is none, and checks that the tokens beside it can
     /// be read.
     pub(super) async fn identity(&self) -> Result<DeviceIdentity, StoreError> {
-        let store = Arc::clone(&self.store);
         let gateway = self.gateway.clone();
-        let (identity, memo) = blocking(move || {
-            let identity = store.load_or_create(&mut || DeviceIdentity::generate(now_ms()))?;
-            let memo = store.gateway(&gateway, identity.id())?;
-            Ok((identity, memo))
-        })
-        .await?;
+        let (identity, memo) = self
+            .ask(move |store| {
+                let identity = store.load_or_create(&mut || DeviceIdentity::generate(now_ms()))?;
+                let memo = store.gateway(&gateway, identity.id())?;
+                Ok((identity, memo))
+            })
+            .await?;
         self.keep(Memo {
             signature: memo.signature(),
             device: memo.token(&self.role).cloned(),
@@ -70,9 +71,9 @@ impl Disk {
         let Some(device) = self.device.get().cloned() else {
             return Memo::default();
         };
-        let store = Arc::clone(&self.store);
         let gateway = self.gateway.clone();
-        match blocking(move || store.gateway(&gateway, &device)).await {
+        let known = self.ask(move |store| store.gateway(&gateway, &device));
+        match known.await {
             Ok(memo) => {
                 let held = self.last();
                 // A token that could not be saved is better than none.
@@ -103,9 +104,8 @@ impl Disk {
             Effect::WarnStaleSecret => {}
         }
         self.keep(memo);
-        let store = Arc::clone(&self.store);
         let gateway = self.gateway.clone();
-        blocking(move || match effect {
+        self.ask(move |store| match effect {
             Effect::RememberSignature(version) => store.put_signature(&gateway, &device, version),
             Effect::StoreToken(token) => store.put_token(&gateway, &device, &token),
             Effect::ForgetToken(token) => store
@@ -130,6 +130,17 @@ impl Disk {
                 None
             }
         }
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn IdentityStore) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if self.store.never_waits() {
+            return question(&*self.store);
+        }
+        let store = Arc::clone(&self.store);
+        blocking(move || question(&*store)).await
     }
 
     fn last(&self) -> Memo {

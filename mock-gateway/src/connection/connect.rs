@@ -8,10 +8,11 @@ use crate::edition::{HelloContext, Refusal, connect_params, health, hello_ok, re
 use crate::fault::{Point, What};
 use crate::handshake::{self, Admitted};
 use crate::peer::Client;
+use crate::presence::HOST_NAME;
 use crate::rpc::{self};
 use crate::schema::complaints;
 use crate::server::strike;
-use crate::state::{HOST_NAME, Live};
+use crate::state::Live;
 use crate::wire::{self};
 use crate::ws::Out;
 
@@ -92,8 +93,7 @@ impl Connection {
         let inner = &self.server.inner;
         let now = inner.clock.now_ms();
         if let Some((key, row)) = &admitted.presence {
-            state.presence.insert(key.clone(), row.clone());
-            state.presence_version += 1;
+            state.presence.join(key, row.clone(), now);
         }
         release_slot(state, client);
         let live = Live {
@@ -101,6 +101,8 @@ impl Connection {
             scopes: admitted.scopes,
             device_id: admitted.device_id,
             by_device_token: admitted.by_device_token,
+            client_id: admitted.client_id,
+            display_name: admitted.display_name,
             caps: admitted.caps,
             presence_key: admitted.presence.map(|(key, _)| key),
         };
@@ -121,7 +123,7 @@ impl Connection {
                 scopes: &live.scopes,
                 auth: admitted.auth,
                 auth_mode: state.auth.name(),
-                presence: state.presence_list(),
+                presence: state.presence.list(now),
                 state_version: state.versions(),
                 config_hash: &format!("hmac-sha256:v1:{}", state.boot_id),
                 state_dir: &state_dir,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Edition;
+use super::{Edition, approvals, cron};
 use crate::schema::{Field, NON_EMPTY, Rule, TEXT, TEXTS, complaints, int, opt, req};
 use crate::wire::ErrorShape;
 
@@ -376,7 +376,8 @@ fn method_params(edition: Edition, method: &str) -> Option<&'static Rule> {
         "send" => &SEND_NEW,
         "config.set" => &CONFIG_SET,
         "models.list" => &MODELS_LIST_NEW,
-        _ => return None,
+        method if method.starts_with("cron.") => return cron::params(edition, method),
+        _ => return approvals::params(edition, method),
     })
 }
 

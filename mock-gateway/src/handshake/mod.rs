@@ -26,6 +26,8 @@ pub(crate) struct Admitted {
     pub(crate) scopes: Vec<String>,
     pub(crate) device_id: Option<String>,
     pub(crate) by_device_token: bool,
+    pub(crate) client_id: String,
+    pub(crate) display_name: Option<String>,
     pub(crate) caps: Vec<String>,
     /// hello-ok's `auth`.
     pub(crate) auth: Option<Value>,
@@ -246,6 +248,8 @@ impl<'a> Handshake<'a> {
             scopes: self.scopes,
             device_id,
             by_device_token: method == Method::DeviceToken,
+            client_id: self.connect.client.id,
+            display_name: self.connect.client.display_name,
             caps: self.connect.caps,
             auth,
             presence,

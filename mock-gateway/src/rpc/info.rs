@@ -9,14 +9,14 @@ use crate::state::{Inner, State};
 use crate::wire::Reply;
 
 /// The answer of a method that only shows what is there.
-pub(crate) fn answer(inner: &Inner, state: &State, method: &str) -> Option<Reply> {
+pub(crate) fn answer(inner: &Inner, state: &mut State, method: &str) -> Option<Reply> {
     let now = inner.clock.now_ms();
     let edition = inner.edition();
     let state_dir = state.disk.shown_path();
     Some(Ok(match method {
         "health" => health(edition, now, &state_dir),
         "status" => status(edition, now, &state_dir),
-        "system-presence" => state.presence_list(),
+        "system-presence" => state.presence.list(now),
         "config.get" => config(inner, state),
         "last-heartbeat" => Value::Null,
         "agents.list" => json!({
@@ -30,7 +30,6 @@ pub(crate) fn answer(inner: &Inner, state: &State, method: &str) -> Option<Reply
             "channelSystemImages": {}, "channelMeta": [], "channels": {}, "channelAccounts": {},
             "channelDefaultAccountId": {},
         }),
-        "exec.approval.list" => json!([]),
         "gateway.identity.get" => json!({"gatewayId": state.boot_id}),
         _ => return None,
     }))

@@ -60,9 +60,12 @@ pub(crate) fn go_on(server: &Arc<Server>, next: Vec<Next>) {
     }
 }
 
+/// The methods that start runs.
+pub(crate) const RUNS: [&str; 3] = ["agent", "chat.send", "sessions.send"];
+
 /// Whether a method starts runs.
 pub(crate) fn is_run(method: &str) -> bool {
-    matches!(method, "agent" | "chat.send" | "sessions.send")
+    RUNS.contains(&method)
 }
 
 /// A request for a run, as scripts see it.

@@ -90,7 +90,7 @@ pub(super) fn say(inner: &Inner, state: &mut State, record: &Record, said: &Said
                 session.seq += 1;
                 session.seq
             });
-            let frame = wire::event(name, payload, seq, None);
+            let frame = wire::event(name, payload, seq);
             state
                 .recorder
                 .sent(session.id, &frame, inner.clock.now_ms());
@@ -106,7 +106,7 @@ fn verbose(state: &State, record: &Record) -> String {
 }
 
 /// Sends an answer that comes later, if whoever asked is still there.
-pub(super) fn answer_later(
+pub(crate) fn answer_later(
     inner: &Inner,
     state: &mut State,
     connection: u64,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The script of one agent run, for `agent`, `chat.send` and `sessions.send`.
 ///
@@ -41,7 +41,7 @@ use serde_json::Value;
 #[must_use]
 pub struct Run {
     pub(crate) text: String,
-    pub(crate) deltas: usize,
+    pub(crate) cut: Cut,
     pub(crate) tools: Vec<Tool>,
     pub(crate) reasoning: Option<String>,
     pub(crate) delay_first: Duration,
@@ -58,6 +58,15 @@ pub(crate) struct Tool {
     pub(crate) args: Value,
     pub(crate) result: String,
     pub(crate) is_error: bool,
+    /// The exit code, of a tool that ran a command.
+    pub(crate) exit_code: Option<i32>,
+}
+
+/// How the text is cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    Pieces(usize),
+    Characters(usize),
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -72,7 +81,7 @@ impl Run {
     pub fn text(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
-            deltas: 1,
+            cut: Cut::Pieces(1),
             tools: Vec::new(),
             reasoning: None,
             delay_first: Duration::ZERO,
@@ -90,7 +99,13 @@ impl Run {
 
     /// How many pieces the text comes in; at most one per character. With 0 it comes only in the end.
     pub fn deltas(mut self, pieces: usize) -> Self {
-        self.deltas = pieces;
+        self.cut = Cut::Pieces(pieces);
+        self
+    }
+
+    /// How many characters a piece of the text has; the last one has what is left.
+    pub fn chunks(mut self, characters: usize) -> Self {
+        self.cut = Cut::Characters(characters.max(1));
         self
     }
 
@@ -105,8 +120,25 @@ impl Run {
             args,
             result: result.into(),
             is_error: false,
+            exit_code: None,
         });
         self
+    }
+
+    pub(crate) fn with_tool(mut self, tool: Tool) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// A command that the model runs with the tool `exec`, and what it prints.
+    ///
+    /// Measured on 2026.9.6: everybody who sees the run sees the output, too, as stream `command_output`.
+    pub fn command(self, command: impl Into<String>, output: impl Into<String>) -> Self {
+        let mut run = self.tool("exec", json!({"command": command.into()}), output);
+        if let Some(tool) = run.tools.last_mut() {
+            tool.exit_code = Some(0);
+        }
+        run
     }
 
     /// A tool whose result is an error.
@@ -175,13 +207,18 @@ impl Run {
     /// The text in as many pieces as it comes in, of about the same length.
     pub(crate) fn pieces(&self) -> Vec<String> {
         let chars: Vec<char> = self.text.chars().collect();
-        let pieces = self.deltas.min(chars.len());
-        (0..pieces)
-            .map(|n| {
-                chars[n * chars.len() / pieces..(n + 1) * chars.len() / pieces]
-                    .iter()
-                    .collect()
-            })
+        let bounds: Vec<usize> = match self.cut {
+            Cut::Pieces(pieces) => {
+                let pieces = pieces.min(chars.len());
+                (0..pieces).map(|n| n * chars.len() / pieces).collect()
+            }
+            Cut::Characters(size) => (0..chars.len()).step_by(size).collect(),
+        };
+        let ends = bounds.iter().skip(1).copied().chain([chars.len()]);
+        bounds
+            .iter()
+            .zip(ends)
+            .map(|(start, end)| chars[*start..end].iter().collect())
             .collect()
     }
 }
@@ -214,6 +251,10 @@ mod tests {
         let pieces = Run::text("hello world").deltas(3).pieces();
         assert_eq!(pieces, ["hel", "lo w", "orld"]);
         assert_eq!(Run::text("äö").deltas(9).pieces(), ["ä", "ö"]);
+        assert_eq!(
+            Run::text("hello world").chunks(4).pieces(),
+            ["hell", "o wo", "rld"]
+        );
         assert!(Run::text("x").deltas(0).pieces().is_empty());
         assert!(Run::silent().pieces().is_empty());
     }

@@ -11,6 +11,7 @@ mod handshake;
 mod limits;
 mod live;
 mod pairing;
+mod replay;
 mod runs;
 mod scenario;
 mod schema;

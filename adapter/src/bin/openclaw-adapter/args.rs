@@ -65,6 +65,24 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Connect, wait for approval if it is needed, and say so
     Connect(Connect),
+    /// Say what is wrong between this host and the gateway, and the one thing to do next
+    ///
+    /// Walks the way of a connection and prints one line per step: ok, warning, problem or skipped.
+    /// It ends with the exit code that connect would end with; warnings alone end with 0.
+    ///
+    /// It changes nothing on this host, and makes no identity. On the gateway it does what one
+    /// connect does: a device that is not approved leaves its request there. Without an identity only
+    /// the token is tried, and nothing is left there.
+    Doctor(Doctor),
+    /// Call a method by its name, and print what it answers
+    ///
+    /// Of a method with two answers, agent for one, it prints the first: accepted.
+    Call(Call),
+    /// Print what the gateway tells, until SIGINT or SIGTERM
+    ///
+    /// Gateways tell the runs of all sessions to everybody who may read. Where something is missing,
+    /// a line says so.
+    Events(Events),
     /// Look at the device identity, or carry it over
     #[command(subcommand)]
     Identity(Identity),
@@ -84,6 +102,44 @@ pub(crate) struct Connect {
     /// Stay connected until SIGINT or SIGTERM
     #[arg(long)]
     pub(crate) hold: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// The time for all of it, such as 20s; with more than 30s a tick of the gateway is waited for
+    #[arg(long, value_name = "DUR", default_value = "20s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+    /// A method of the gateway that has to be allowed, such as agent; it is not called
+    #[arg(long, value_name = "NAME")]
+    pub(crate) method: Option<String>,
+    /// The gateway's openclaw.json, to compare the token with; else where OpenClaw looks for it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) openclaw_json: Option<PathBuf>,
+    /// Look at the connection of the devices commands instead of the backend's
+    #[arg(long)]
+    pub(crate) operator: bool,
+    /// A message seen elsewhere, such as in the gateway's log; - reads standard input
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) seen: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Call {
+    /// The method, such as health or sessions.list
+    pub(crate) method: String,
+    /// The parameters as JSON, or - for standard input; {} without them
+    #[arg(value_name = "PARAMS_JSON", allow_hyphen_values = true)]
+    pub(crate) params: Option<String>,
+    /// How long it may take, connecting and all, such as 90s, 5m or 500ms; 30s without it
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Events {
+    /// Only events of this name, such as chat or cron; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub(crate) event: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,22 +1,11 @@
-//! `device.pair.*` and `device.token.*`: who may connect. All need the scope `operator.pairing`.
+//! What gateways say of devices.
 
-use std::sync::Arc;
-
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::client::Client;
-use crate::error::Error;
 use crate::secret::Token;
 
-/// The devices of a gateway; from [`Client::devices`].
-#[derive(Clone, Copy, Debug)]
-pub struct Devices<'a> {
-    client: &'a Client,
-}
-
-/// Answer of [`Devices::list`].
+/// Answer to [`List`](super::List).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct DeviceList {
@@ -126,7 +115,7 @@ pub struct TokenInfo {
     pub last_used_at_ms: Option<u64>,
 }
 
-/// Answer of [`Devices::approve`].
+/// Answer to [`Approve`](super::Approve).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -137,7 +126,7 @@ pub struct Approved {
     pub device: PairedDevice,
 }
 
-/// Answer of [`Devices::reject`].
+/// Answer to [`Reject`](super::Reject).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -148,7 +137,7 @@ pub struct Rejected {
     pub device_id: String,
 }
 
-/// Answer of [`Devices::remove`].
+/// Answer to [`Remove`](super::Remove).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -157,7 +146,7 @@ pub struct Removed {
     pub device_id: String,
 }
 
-/// Answer of [`Devices::rename`].
+/// Answer to [`Rename`](super::Rename).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -168,7 +157,7 @@ pub struct Renamed {
     pub label: String,
 }
 
-/// Answer of [`Devices::rotate`].
+/// Answer to [`Rotate`](super::Rotate).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -188,7 +177,7 @@ pub struct Rotated {
     pub token: Option<Token>,
 }
 
-/// Answer of [`Devices::revoke`].
+/// Answer to [`Revoke`](super::Revoke).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -205,117 +194,4 @@ pub struct Revoked {
 fn token<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Token>, D::Error> {
     let text: Option<String> = Option::deserialize(deserializer)?;
     Ok(text.and_then(|text| Token::new(text).ok()))
-}
-
-impl<'a> Devices<'a> {
-    pub(crate) const fn new(client: &'a Client) -> Self {
-        Self { client }
-    }
-
-    /// Lists the requests that wait and the devices that are paired.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::call_raw`]; the missing scope is `operator.pairing`.
-    #[doc(alias = "device.pair.list")]
-    pub async fn list(&self) -> Result<DeviceList, Error> {
-        self.call("device.pair.list", json!({})).await
-    }
-
-    /// Approves a request. On 2026.9.6 the caller needs every scope that it grants.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::call_raw`]; `unknown requestId` if it has expired, was replaced or is done.
-    #[doc(alias = "device.pair.approve")]
-    pub async fn approve(&self, request_id: &str) -> Result<Approved, Error> {
-        self.call("device.pair.approve", json!({"requestId": request_id}))
-            .await
-    }
-
-    /// Rejects a request. A device that goes on asking makes a new one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::call_raw`]; `unknown requestId` if it has expired, was replaced or is done.
-    #[doc(alias = "device.pair.reject")]
-    pub async fn reject(&self, request_id: &str) -> Result<Rejected, Error> {
-        self.call("device.pair.reject", json!({"requestId": request_id}))
-            .await
-    }
-
-    /// Removes a paired device; its connections are closed.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::call_raw`]; [`Error::Unsupported`] on 2026.2.9, which has no such method.
-    #[doc(alias = "device.pair.remove")]
-    pub async fn remove(&self, device_id: &str) -> Result<Removed, Error> {
-        self.call_new("device.pair.remove", json!({"deviceId": device_id}))
-            .await
-    }
-
-    /// Gives a device a name of the operator's own.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::call_raw`]; [`Error::Unsupported`] on 2026.2.9, which has no such method.
-    #[doc(alias = "device.pair.rename")]
-    pub async fn rename(&self, device_id: &str, label: &str) -> Result<Renamed, Error> {
-        self.call_new(
-            "device.pair.rename",
-            json!({"deviceId": device_id, "label": label}),
-        )
-        .await
-    }
-
-    /// Replaces a device's token. Its connections are closed on 2026.9.6 and stay on 2026.2.9.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::call_raw`].
-    #[doc(alias = "device.token.rotate")]
-    pub async fn rotate(&self, device_id: &str, role: &str) -> Result<Rotated, Error> {
-        self.call(
-            "device.token.rotate",
-            json!({"deviceId": device_id, "role": role}),
-        )
-        .await
-    }
-
-    /// Revokes a device's token. On 2026.9.6 the device has to be approved again; 2026.2.9 makes a
-    /// new token at its next connect with the shared one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::call_raw`].
-    #[doc(alias = "device.token.revoke")]
-    pub async fn revoke(&self, device_id: &str, role: &str) -> Result<Revoked, Error> {
-        self.call(
-            "device.token.revoke",
-            json!({"deviceId": device_id, "role": role}),
-        )
-        .await
-    }
-
-    /// Calls a method that protocol 3 does not have. There the gateway would answer that a scope is
-    /// missing, which is the wrong advice.
-    async fn call_new<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, Error> {
-        let protocol = self.client.ready().await?.protocol;
-        if protocol < 4 {
-            return Err(Error::Unsupported {
-                method: method.into(),
-                protocol,
-            });
-        }
-        self.call(method, params).await
-    }
-
-    async fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T, Error> {
-        let answer = self.client.call_raw(method, params).await?;
-        serde_json::from_value(answer).map_err(|error| Error::Data {
-            method: method.into(),
-            what: Arc::from(format!("the answer has another shape: {error}")),
-        })
-    }
 }
