@@ -13,6 +13,8 @@ mod identity;
 mod lifecycle;
 mod refusals;
 mod scenarios;
+mod soak;
 mod state_machine;
+mod storms;
 mod tls;
 mod upgrade;
