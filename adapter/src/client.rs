@@ -1,16 +1,25 @@
 //! The handle that a backend holds.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use tracing::{Span, debug_span, field};
 
-use crate::api::Devices;
+use crate::api::agent::Agent;
+use crate::api::agents::Agents;
+use crate::api::chat::Chat;
+use crate::api::cron::Cron;
+use crate::api::exec_approvals::ExecApprovals;
+use crate::api::models::Models;
+use crate::api::sessions::Sessions;
+use crate::api::{Devices, health, status};
 use crate::call::{Call, RawCall, TypedCall};
-use crate::config::{Config, WhenDown};
+use crate::config::{Config, TraceHook, WhenDown};
 use crate::error::Error;
 use crate::event::{EventFilter, EventStream, Hub};
 use crate::load::Load;
@@ -20,7 +29,9 @@ use crate::secret::Token;
 use crate::shared::Shared;
 use crate::state::ConnectionState;
 use crate::stats::Stats;
+use crate::subscription::Registry;
 use crate::supervisor::{self, Control, Ends};
+use crate::trace_context::TraceParent;
 
 /// A connection to one gateway that looks after itself.
 ///
@@ -52,7 +63,6 @@ pub struct Client {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Inner {
     /// Unbounded, because dropping a call must not wait; what is in it is bounded by the calls
     /// that are dropped and by what the backend asks for.
@@ -63,13 +73,55 @@ pub(crate) struct Inner {
     pub(crate) load: Arc<Load>,
     pub(crate) request_timeout: Duration,
     pub(crate) when_down: WhenDown,
+    watched: Arc<Registry>,
+    trace_context: Option<TraceHook>,
+    /// `host:port`, for spans.
+    server: Arc<str>,
     last_id: AtomicU64,
+}
+
+/// A client, unless it is gone.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakClient {
+    inner: Weak<Inner>,
+}
+
+impl WeakClient {
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        let inner = self.inner.upgrade()?;
+        Some(Client { inner })
+    }
 }
 
 impl Inner {
     /// An id that no other call of this client has.
     pub(crate) fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The trace that the caller's task is in, if the backend told how to find it.
+    pub(crate) fn traceparent(&self) -> Option<TraceParent> {
+        TraceParent::parse(&self.trace_context.as_ref()?()?)
+    }
+
+    /// A span for one call, with OpenTelemetry's names.
+    pub(crate) fn call_span(&self, method: &str) -> Span {
+        debug_span!(
+            "openclaw.call",
+            otel.kind = "client",
+            rpc.system = "openclaw",
+            rpc.method = method,
+            server.address = %self.server,
+            error.r#type = field::Empty,
+        )
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,9 +162,12 @@ impl Client {
             state,
             shared: Arc::clone(&shared),
             load: Arc::default(),
+            watched: Arc::default(),
             last_id: AtomicU64::new(0),
             request_timeout: config.request_timeout,
             when_down: config.when_down,
+            trace_context: config.trace_context.clone(),
+            server: config.endpoint.to_string().into(),
         };
         tokio::spawn(supervisor::run(
             config,
@@ -286,10 +341,73 @@ impl Client {
         &self.inner
     }
 
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient {
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
+
+    /// The sessions whose messages somebody watches.
+    pub(crate) fn watched(&self) -> &Arc<Registry> {
+        &self.inner.watched
+    }
+
+    /// Agent runs.
+    #[must_use]
+    pub const fn agent(&self) -> Agent<'_> {
+        Agent::new(self)
+    }
+
+    /// Conversations.
+    #[must_use]
+    pub const fn chat(&self) -> Chat<'_> {
+        Chat::new(self)
+    }
+
     /// The devices that are paired with the gateway, or wait to be.
     #[must_use]
     pub const fn devices(&self) -> Devices<'_> {
         Devices::new(self)
+    }
+
+    /// The sessions of the gateway.
+    #[must_use]
+    pub const fn sessions(&self) -> Sessions<'_> {
+        Sessions::new(self)
+    }
+
+    /// The commands of agents that somebody has to allow.
+    #[must_use]
+    pub const fn exec_approvals(&self) -> ExecApprovals<'_> {
+        ExecApprovals::new(self)
+    }
+
+    /// The models of the gateway.
+    #[must_use]
+    pub const fn models(&self) -> Models<'_> {
+        Models::new(self)
+    }
+
+    /// The agents of the gateway.
+    #[must_use]
+    pub const fn agents(&self) -> Agents<'_> {
+        Agents::new(self)
+    }
+
+    /// The jobs of the gateway.
+    #[must_use]
+    pub const fn cron(&self) -> Cron<'_> {
+        Cron::new(self)
+    }
+
+    /// How the gateway is, as it was last looked at. Needs no scope.
+    pub fn health(&self) -> TypedCall<'_, health::Get> {
+        self.call(health::Get::new())
+    }
+
+    /// What the gateway is doing.
+    pub fn status(&self) -> TypedCall<'_, status::Get> {
+        self.call(status::Get::new())
     }
 
     /// Lets what is under way come to its end, and closes: new calls fail with [`Error::Draining`]

@@ -25,6 +25,12 @@ impl Secret {
         }
     }
 
+    /// Whether it is this value, as a token or as a password.
+    pub(crate) fn holds(&self, value: &Token) -> bool {
+        let (Self::Token(held) | Self::Password(held)) = self;
+        held == value
+    }
+
     pub(crate) fn is_token(&self, value: &Token) -> bool {
         matches!(self, Self::Token(token) if token == value)
     }

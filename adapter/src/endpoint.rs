@@ -2,6 +2,8 @@
 
 mod host;
 
+pub(crate) use self::host::class_of;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -21,6 +23,9 @@ pub struct Endpoint {
     path: String,
     uri: Uri,
 }
+
+/// Where a gateway listens unless it is told otherwise.
+pub(crate) const DEFAULT_PORT: u16 = 18789;
 
 impl Endpoint {
     /// The address of a gateway on this host with its default port.

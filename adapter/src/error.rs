@@ -96,6 +96,16 @@ pub enum Error {
         /// The protocol of the connection.
         protocol: u32,
     },
+    /// The gateway's generation has the method, but not this parameter. Nothing was sent.
+    #[error("{method} has no parameter `{parameter}` on this gateway (protocol {protocol})")]
+    UnsupportedParameter {
+        /// The method that was called.
+        method: Arc<str>,
+        /// The name of the parameter on the wire.
+        parameter: Arc<str>,
+        /// The protocol of the connection.
+        protocol: u32,
+    },
     /// The parameters or the answer could not be converted.
     #[error("{method}: {what}")]
     Data {
@@ -191,8 +201,31 @@ impl Error {
             }
             Self::HeldBack { .. }
             | Self::Unsupported { .. }
+            | Self::UnsupportedParameter { .. }
             | Self::Draining { .. }
             | Self::Closed => Recovery::None,
+        }
+    }
+
+    /// A stable word for it, for metrics and logs.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "config",
+            Self::Identity(_) => "identity",
+            Self::Transport(_) => "transport",
+            Self::PairingRequired(_) => "pairing_required",
+            Self::Refused(_) => "connection_refused",
+            Self::UpgradeRefused(_) => "upgrade_refused",
+            Self::Call { .. } => "refused",
+            Self::HeldBack { .. } => "held_back",
+            Self::Timeout { .. } => "timeout",
+            Self::Disconnected { .. } => "disconnected",
+            Self::TooLarge { .. } => "too_large",
+            Self::Unsupported { .. } | Self::UnsupportedParameter { .. } => "unsupported",
+            Self::Data { .. } => "data",
+            Self::Draining { .. } => "draining",
+            Self::Closed => "closed",
         }
     }
 

@@ -21,12 +21,15 @@ pub(crate) enum Auth {
     Password(Token),
     /// This device's own token.
     Device(Token),
+    /// Nothing: only to hear the challenge.
+    Nothing,
 }
 
 /// Everything that one attempt offers.
 #[derive(Debug)]
 pub(crate) struct Offer<'a> {
-    pub(crate) identity: &'a DeviceIdentity,
+    /// Without one the gateway judges the token alone: nobody is asked to approve anything.
+    pub(crate) identity: Option<&'a DeviceIdentity>,
     pub(crate) profile: &'a Profile,
     pub(crate) auth: &'a Auth,
     pub(crate) signature: SignatureVersion,
@@ -68,8 +71,17 @@ const CONNECT_ID: u64 = 0;
 /// The state of one handshake.
 #[derive(Debug)]
 pub(crate) struct Handshake {
-    /// Whether the challenge was one of the 2026.9 generation, once it is there.
-    challenged: Option<bool>,
+    /// What the challenge told, once it is there.
+    challenged: Option<Challenged>,
+}
+
+/// What a challenge tells besides its nonce.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Challenged {
+    /// Whether it was one of the 2026.9 generation.
+    pub(crate) is_new_generation: bool,
+    /// The gateway's clock, in milliseconds since 1970.
+    pub(crate) ts: u64,
 }
 
 impl Handshake {
@@ -85,7 +97,13 @@ impl Handshake {
     /// Whether the challenge came from the 2026.9 generation: it names capabilities, the one of
     /// 2026.2.9 does not (measured on both).
     pub(crate) fn is_new_generation(&self) -> bool {
-        self.challenged == Some(true)
+        self.challenged
+            .is_some_and(|challenged| challenged.is_new_generation)
+    }
+
+    /// What the challenge told.
+    pub(crate) const fn challenged(&self) -> Option<Challenged> {
+        self.challenged
     }
 
     /// Takes one text frame. Nothing is sent before the challenge.
@@ -105,7 +123,10 @@ impl Handshake {
                     .filter(|challenge: &Challenge| !challenge.nonce.trim().is_empty())
                     .ok_or(HandshakeFault::BadChallenge)?;
                 let is_new = challenge.capabilities.is_some();
-                self.challenged = Some(is_new);
+                self.challenged = Some(Challenged {
+                    is_new_generation: is_new,
+                    ts: challenge.ts,
+                });
                 Self::connect(&challenge, is_new, offer).map(Step::Send)
             }
             Ok(Incoming::Response(response))
@@ -150,15 +171,24 @@ impl Handshake {
                 token: Some(token.expose_secret()),
                 ..AuthParams::default()
             },
+            Auth::Nothing => AuthParams::default(),
         };
-        let device_id = offer.identity.id().as_ref();
-        let text = signed_text(
-            offer.signature,
-            device_id,
-            profile,
-            challenge,
-            auth.signed_token(),
-        );
+        let device = offer.identity.map(|identity| {
+            let text = signed_text(
+                offer.signature,
+                identity.id().as_ref(),
+                profile,
+                challenge,
+                auth.signed_token(),
+            );
+            DeviceProof {
+                id: identity.id().as_ref(),
+                public_key: identity.public_key_base64url(),
+                signature: identity.sign(&text),
+                signed_at: challenge.ts,
+                nonce: &challenge.nonce,
+            }
+        });
         let params = ConnectParams {
             min_protocol: MIN_PROTOCOL,
             max_protocol: MAX_PROTOCOL,
@@ -173,19 +203,11 @@ impl Handshake {
             caps: &profile.caps,
             role: &profile.role,
             scopes: &profile.scopes,
-            device: DeviceProof {
-                id: device_id,
-                public_key: offer.identity.public_key_base64url(),
-                signature: offer.identity.sign(&text),
-                signed_at: challenge.ts,
-                nonce: &challenge.nonce,
-            },
+            device,
             auth: Some(auth),
             user_agent: concat!("openclaw-adapter/", env!("CARGO_PKG_VERSION")),
         };
-        frame::request(CONNECT_ID, "connect", Some(&params))
-            .map(zeroize::Zeroizing::new)
-            .map_err(|_| HandshakeFault::Encode)
+        frame::secret_request(CONNECT_ID, "connect", &params).map_err(|_| HandshakeFault::Encode)
     }
 }
 
@@ -213,7 +235,7 @@ mod tests {
 
         fn offer(&self) -> Offer<'_> {
             Offer {
-                identity: &self.identity,
+                identity: Some(&self.identity),
                 profile: &self.profile,
                 auth: &self.auth,
                 signature: SignatureVersion::V3,
@@ -263,6 +285,24 @@ mod tests {
             bench.sent(&json!({"nonce":"n","ts":1}))["params"]["auth"],
             json!({"token":"device-token"})
         );
+    }
+
+    #[test]
+    fn without_an_identity_there_is_no_proof_of_one() {
+        let bench = Bench::new(Auth::Shared(token("shared-token")));
+        let offer = Offer {
+            identity: None,
+            ..bench.offer()
+        };
+        let mut handshake = Handshake::new();
+        let frame = json!({"type":"event","event":"connect.challenge","payload":new_challenge()});
+        let Ok(Step::Send(text)) = handshake.on_text(&frame.to_string(), &offer) else {
+            panic!("no connect");
+        };
+        let sent: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(sent["params"].get("device"), None);
+        assert_eq!(sent["params"]["auth"], json!({"token":"shared-token"}));
+        assert_eq!(handshake.challenged().unwrap().ts, 1_795_375_154_446);
     }
 
     #[test]

@@ -2,13 +2,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-mod api;
+pub mod api;
 mod boot;
 mod breaker;
 mod call;
 mod client;
 mod config;
 mod credentials;
+pub mod doctor;
 mod endpoint;
 mod error;
 mod event;
@@ -17,22 +18,31 @@ mod identity;
 mod lifecycle;
 mod load;
 mod method;
+mod metrics;
 mod pairing;
 mod protocol;
+mod proxy;
 mod refusal;
 mod retry;
+mod run;
 mod secret;
 mod session;
 mod shared;
 mod state;
 mod stats;
 pub mod store;
+mod subscription;
 mod supervisor;
 mod text;
 #[cfg(feature = "tls")]
 mod tls;
+mod trace_context;
 mod transport;
+mod veil;
 
+pub use api::agent::{Agent, AgentRun, Attachment};
+pub use api::chat::{Chat, ChatTurn, QueueMode};
+pub use api::events::EventPayload;
 pub use api::{
     Approved, DeviceList, Devices, PairedDevice, PendingDevice, Rejected, Removed, Renamed,
     Revoked, Rotated, TokenInfo,
@@ -47,8 +57,13 @@ pub use identity::{DeviceId, DeviceIdentity, IdentityError};
 pub use method::{AnswerMode, Effect, Method};
 pub use pairing::{PairingPolicy, PairingReason, PairingRequired};
 pub use protocol::{GatewayError, Hello, Policy};
+pub use proxy::{Answerer, Cloudflare};
 pub use refusal::{Refusal, RefusalKind, UpgradeRefusal};
 pub use retry::RetryPolicy;
+pub use run::{
+    Approval, FailureDetail, LostReason, Retry, Run, RunError, RunHandle, RunItem, RunOutcome,
+    RunText, ToolEvent, ToolStep, Usage,
+};
 pub use secret::{Token, TokenError};
 pub use state::{ConnectionState, StopReason};
 pub use stats::Stats;
@@ -58,6 +73,7 @@ pub use store::{
     StoreError,
 };
 
+pub use subscription::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
 #[cfg(feature = "tls")]
 pub use tls::{TlsError, TlsFingerprint};
 pub use transport::{Connecting, Connection, Connector};

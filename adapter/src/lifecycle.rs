@@ -198,6 +198,11 @@ impl Lifecycle {
         (auth, self.signature)
     }
 
+    /// What the attempt that began last offers.
+    pub(crate) const fn used(&self) -> Used {
+        self.used
+    }
+
     /// Counts the attempt that starts now, from 1 since the last connection.
     pub(crate) const fn count_attempt(&mut self) -> u32 {
         self.attempt = self.attempt.saturating_add(1);

@@ -40,6 +40,13 @@ pub trait Method: Serialize {
     const ANSWERS: AnswerMode = AnswerMode::Once;
     /// The payload of its answer; of the last one, if there are two.
     type Answer: DeserializeOwned;
+
+    /// The name on the wire of a parameter that is set and that this protocol does not have: the
+    /// gateway would refuse it.
+    fn unsupported_parameter(&self, protocol: u32) -> Option<String> {
+        let _ = protocol;
+        None
+    }
 }
 
 /// What calling a method does, and so what a call of unknown fate means.

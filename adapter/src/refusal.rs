@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::protocol::GatewayError;
+use crate::proxy::Answerer;
 use crate::text::printable;
 
 /// Why a gateway refused a connection.
@@ -312,6 +313,8 @@ pub struct UpgradeRefusal {
     pub location: Option<String>,
     /// `Retry-After`, at most a day.
     pub retry_after: Option<Duration>,
+    /// Who answered, as far as the answer shows it.
+    pub answered_by: Option<Answerer>,
 }
 
 impl UpgradeRefusal {
@@ -325,6 +328,13 @@ impl UpgradeRefusal {
     /// What a person does about it.
     #[must_use]
     pub fn fix(&self) -> String {
+        if let Some(fix) = self
+            .answered_by
+            .as_ref()
+            .and_then(|answerer| answerer.fix(self.status))
+        {
+            return fix;
+        }
         match self.status {
             300..=399 => match &self.location {
                 Some(location) => format!("Point OPENCLAW_GATEWAY_URL at the gateway itself: this address redirects to {location}, and redirects are not followed with credentials."),
@@ -348,6 +358,11 @@ impl fmt::Display for UpgradeRefusal {
             "the WebSocket upgrade was refused with HTTP {}",
             self.status
         )?;
+        match &self.answered_by {
+            // Its own words follow.
+            None | Some(Answerer::Gateway) => {}
+            Some(other) => write!(f, " by {other}")?,
+        }
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;
         }

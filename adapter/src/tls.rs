@@ -61,7 +61,7 @@ impl TlsFingerprint {
         Ok(Self(bytes))
     }
 
-    fn of(certificate: &CertificateDer<'_>) -> Self {
+    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Self {
         Self(Sha256::digest(certificate).into())
     }
 }
@@ -162,6 +162,14 @@ fn roots(extra: Option<&[u8]>) -> Result<RootCertStore, TlsError> {
         ));
     }
     Ok(roots)
+}
+
+/// Whether a TLS handshake failed because what answered speaks no TLS.
+pub(crate) fn is_no_tls(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .is_some_and(|error| matches!(error, rustls::Error::InvalidMessage(_)))
 }
 
 /// Why the certificate of a gateway was not believed.

@@ -5,7 +5,6 @@
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a program for a person to read"
 )]
 
@@ -13,12 +12,16 @@ use std::env;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt as _, StreamExt as _, stream};
+use futures_util::stream::{self, SplitSink};
+use futures_util::{SinkExt as _, StreamExt as _};
 use openclaw_mock_gateway::{Edition, MockGateway, On};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -27,6 +30,8 @@ const TOKEN: &str = "t0ken";
 const CALLS: u32 = 20_000;
 /// Below the 32 sockets per address that 2026.9.6 allows before hello-ok.
 const AT_ONCE: usize = 16;
+
+type Sender = SplitSink<WebSocketStream<TcpStream>, Message>;
 
 fn main() {
     let threads = tokio::runtime::Builder::new_multi_thread()
@@ -37,7 +42,11 @@ fn main() {
     let connections = env::var("CONNECTIONS").map_or(5_000, |text| text.parse().unwrap());
     match env::var(ADDRESS) {
         Ok(address) => threads.block_on(clients(&address, connections)),
-        Err(_) => threads.block_on(mock(connections)),
+        Err(_) => {
+            for edition in [Edition::V2026_9_6, Edition::V2026_2_9] {
+                threads.block_on(mock(edition, connections));
+            }
+        }
     }
 }
 
@@ -49,12 +58,9 @@ fn resident() -> usize {
         .unwrap_or(0)
 }
 
-/// 2026.9.6 only: 2026.2.9 tells every client about every other one's hello-ok, so that it is the events
-/// that would be measured.
-async fn mock(connections: usize) {
-    let builder = MockGateway::builder()
-        .edition(Edition::V2026_9_6)
-        .token(TOKEN);
+/// 2026.2.9 tells everybody of its health whenever somebody comes: with 5,000 clients 12.5 million events.
+async fn mock(edition: Edition, connections: usize) {
+    let builder = MockGateway::builder().edition(edition).token(TOKEN);
     let gateway = builder.recording(false).strict(false).start().await;
     On::method("made.up")
         .respond(json!({"a": 1}))
@@ -67,12 +73,14 @@ async fn mock(connections: usize) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let limit = Duration::from_secs(120);
+    let limit = Duration::from_secs(600);
     let open = gateway.wait_for(|now| now.live == connections, limit).await;
     open.unwrap();
     let took = begin.elapsed();
     let each = resident().saturating_sub(before) / connections.max(1);
-    println!("{connections} live connections, opened in {took:.1?}, {each} KiB each in the mock");
+    println!(
+        "{edition}: {connections} live connections, opened in {took:.1?}, {each} KiB each in the mock"
+    );
     let mut stdin = child.stdin.take().unwrap();
     let stdout = child.stdout.take().unwrap();
     let told = tokio::task::spawn_blocking(move || {
@@ -91,8 +99,10 @@ async fn mock(connections: usize) {
 }
 
 async fn clients(address: &str, connections: usize) {
-    let mut open: Vec<_> = stream::iter(0..connections)
-        .map(|_| client(address))
+    let (answers, mut answered) = mpsc::unbounded_channel();
+    let events = Arc::new(AtomicU64::new(0));
+    let mut open: Vec<Sender> = stream::iter(0..connections)
+        .map(|_| client(address, answers.clone(), Arc::clone(&events)))
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
@@ -101,16 +111,28 @@ async fn clients(address: &str, connections: usize) {
     let begin = Instant::now();
     for number in 0..CALLS {
         let index = number as usize % open.len();
-        call(&mut open[index], "made.up", &json!({})).await;
+        open[index]
+            .send(request("made.up", &json!({})))
+            .await
+            .unwrap();
+        answered.recv().await.unwrap();
     }
     let took = begin.elapsed();
     let each = took.div_f64(f64::from(CALLS));
-    println!("{CALLS} calls one after the other over all of them in {took:.1?}, {each:.0?} each");
+    let events = events.load(Ordering::Acquire);
+    println!(
+        "{CALLS} calls one after the other over all of them in {took:.1?}, {each:.0?} each; {events} events so far"
+    );
     // Its end, when the mock is gone.
     line().await.unwrap().unwrap();
 }
 
-async fn client(address: &str) -> WebSocketStream<TcpStream> {
+/// A client that reads what comes, as real ones do.
+async fn client(
+    address: &str,
+    answers: mpsc::UnboundedSender<()>,
+    events: Arc<AtomicU64>,
+) -> Sender {
     let tcp = TcpStream::connect(address).await.unwrap();
     tcp.set_nodelay(true).unwrap();
     let url = format!("ws://{address}/");
@@ -120,22 +142,28 @@ async fn client(address: &str) -> WebSocketStream<TcpStream> {
         "client": {"id": "gateway-client", "mode": "backend", "version": "1", "platform": "bench"},
         "auth": {"token": TOKEN},
     });
-    call(&mut socket, "connect", &params).await;
-    socket
+    socket.send(request("connect", &params)).await.unwrap();
+    while !is_answer(&socket.next().await.unwrap().unwrap()) {}
+    let (sender, mut reader) = socket.split();
+    tokio::spawn(async move {
+        while let Some(Ok(message)) = reader.next().await {
+            if !is_answer(&message) {
+                events.fetch_add(1, Ordering::AcqRel);
+            } else if answers.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    sender
 }
 
-async fn call(socket: &mut WebSocketStream<TcpStream>, method: &str, params: &Value) {
+fn request(method: &str, params: &Value) -> Message {
     let request = json!({"type": "req", "id": "1", "method": method, "params": params});
-    socket
-        .send(Message::text(request.to_string()))
-        .await
-        .unwrap();
-    while let Some(message) = socket.next().await {
-        let frame: Value = serde_json::from_str(message.unwrap().to_text().unwrap()).unwrap();
-        if frame["id"] == "1" {
-            assert_eq!(frame["ok"], true, "{frame}");
-            return;
-        }
-    }
-    panic!("cut off");
+    Message::text(request.to_string())
+}
+
+fn is_answer(message: &Message) -> bool {
+    let text = message.to_text().unwrap_or_default();
+    assert!(!text.contains("\"ok\":false"), "{text}");
+    text.contains("\"type\":\"res\"")
 }

@@ -1,7 +1,7 @@
 //! How a mock is put together.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use crate::clock::{Clock, ShiftedClock, TokioClock};
 use crate::edition::Edition;
 use crate::error::MockError;
 use crate::gateway::MockGateway;
+use crate::listen::listen;
+use crate::peer::TrustedProxy;
 use crate::scenario::Scenario;
 use crate::secret::{AuthMode, Secret};
 use crate::server::{Door, Server};
@@ -27,6 +29,7 @@ pub struct MockGatewayBuilder {
     state_dir: Option<StateDir>,
     clock: Arc<dyn Clock>,
     scenario: Option<Scenario>,
+    more: Vec<TcpListener>,
 }
 
 impl fmt::Debug for MockGatewayBuilder {
@@ -46,6 +49,7 @@ impl MockGatewayBuilder {
             state_dir: None,
             clock: Arc::new(TokioClock::new()),
             scenario: None,
+            more: Vec::new(),
         }
     }
 
@@ -129,9 +133,9 @@ impl MockGatewayBuilder {
         self.set(|settings| settings.loopback_is_remote = remote)
     }
 
-    /// A peer whose forwarding headers are believed.
-    pub fn trusted_proxy(self, address: IpAddr) -> Self {
-        self.set(|settings| settings.trusted_proxies.push(address))
+    /// A peer whose forwarding headers are believed, or a network of them, which only 2026.9.6 knows.
+    pub fn trusted_proxy(self, proxy: impl Into<TrustedProxy>) -> Self {
+        self.set(|settings| settings.trusted_proxies.push(proxy.into()))
     }
 
     /// Bytes that may wait for a slow reader. Default: what the edition announces.
@@ -153,6 +157,12 @@ impl MockGatewayBuilder {
     /// there before the first client.
     pub fn scenario(mut self, scenario: Scenario) -> Self {
         self.scenario = Some(scenario);
+        self
+    }
+
+    /// Listens here as well; clients of this listener are judged by their address.
+    pub fn also_on(mut self, listener: TcpListener) -> Self {
+        self.more.push(listener);
         self
     }
 
@@ -179,13 +189,14 @@ impl MockGatewayBuilder {
     }
 
     fn listening(mut self, doors: Vec<(TcpListener, Door)>) -> Result<Arc<Server>, MockError> {
-        let scenario = self.scenario.take();
+        let (scenario, more) = (self.scenario.take(), std::mem::take(&mut self.more));
         let server = self.server()?;
         if let Some(scenario) = &scenario {
             scenario.arm(&server);
         }
         server.boot();
-        for (listener, door) in doors {
+        let more = more.into_iter().map(|listener| (listener, Door::Honest));
+        for (listener, door) in doors.into_iter().chain(more) {
             server.listen(listener, door).map_err(MockError::Listen)?;
         }
         if let Some(scenario) = &scenario {
@@ -218,13 +229,13 @@ impl MockGatewayBuilder {
     /// # Errors
     ///
     /// When a port cannot be bound or the state directory cannot be used.
+    #[expect(
+        clippy::unused_async,
+        reason = "has to be called on the runtime that will serve"
+    )]
     pub async fn try_start(self) -> Result<MockGateway, MockError> {
-        let bind = async || {
-            TcpListener::bind(("127.0.0.1", 0))
-                .await
-                .map_err(MockError::Listen)
-        };
-        let (remote, local) = (bind().await?, bind().await?);
+        let bind = || listen((Ipv4Addr::LOCALHOST, 0).into()).map_err(MockError::Listen);
+        let (remote, local) = (bind()?, bind()?);
         self.listening(vec![(remote, Door::Remote), (local, Door::Local)])
             .map(MockGateway::new)
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::MockGateway;
 use crate::record::{Direction, Frame};
-use crate::run::Run;
+use crate::run::{RUNS, Run};
 use crate::wire::{ErrorShape, Reply};
 
 /// Decides whether the parameters of a call are meant.
@@ -220,7 +220,7 @@ type Respond = Arc<dyn Fn(&Value) -> Response + Send + Sync>;
 /// ```
 #[must_use]
 pub struct On {
-    method: String,
+    methods: Vec<String>,
     matchers: Vec<Box<dyn Matcher>>,
     respond: Respond,
     least: u64,
@@ -231,7 +231,7 @@ pub struct On {
 impl fmt::Debug for On {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("On")
-            .field("method", &self.method)
+            .field("methods", &self.methods)
             .field("called", &self.called)
             .finish_non_exhaustive()
     }
@@ -280,8 +280,18 @@ times_of_range!(
 impl On {
     /// Calls of this method. Without [`respond`](Self::respond) they are answered with `{}`.
     pub fn method(method: impl Into<String>) -> Self {
+        Self::methods(vec![method.into()])
+    }
+
+    /// Calls that start a run: `agent`, `chat.send` and `sessions.send`. Without
+    /// [`respond`](Self::respond) they are answered with `{}`, so give it a [`Run`].
+    pub fn runs() -> Self {
+        Self::methods(RUNS.map(str::to_owned).to_vec())
+    }
+
+    fn methods(methods: Vec<String>) -> Self {
         Self {
-            method: method.into(),
+            methods,
             matchers: Vec::new(),
             respond: Arc::new(|_| Response::ok(json!({}))),
             least: 0,
@@ -325,12 +335,16 @@ impl On {
         gateway.mount(self);
     }
 
+    fn is_for(&self, method: &str) -> bool {
+        self.methods.iter().any(|own| own == method)
+    }
+
     fn means(&self, method: &str, params: &Value) -> bool {
-        self.method == method && self.matchers.iter().all(|matcher| matcher.matches(params))
+        self.is_for(method) && self.matchers.iter().all(|matcher| matcher.matches(params))
     }
 
     fn describe(&self) -> String {
-        let mut text = self.method.clone();
+        let mut text = self.methods.join(" or ");
         for matcher in &self.matchers {
             text.push_str(" with parameters ");
             text.push_str(&matcher.describe());
@@ -365,7 +379,7 @@ impl Mounts {
     }
 
     pub(crate) fn knows(&self, method: &str) -> bool {
-        self.mounted.iter().any(|on| on.method == method)
+        self.mounted.iter().any(|on| on.is_for(method))
     }
 
     /// What to do about a call, if something was mounted for it.
@@ -410,6 +424,10 @@ impl Mounts {
         }
         let mut report = String::from("the mock gateway was not used as expected\n");
         report.push_str(&lines.join("\n"));
+        if frames.is_empty() {
+            report.push('\n');
+            return Some(report);
+        }
         let skipped = frames.len().saturating_sub(SHOWN_FRAMES);
         let _ = write!(
             report,

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod approvals;
 mod builder;
 mod clock;
 mod connection;
+mod cron;
 mod device;
 mod edition;
 mod error;
@@ -11,8 +13,10 @@ mod expect;
 mod fault;
 mod gateway;
 mod handshake;
+mod listen;
 mod pairing;
 mod peer;
+mod presence;
 mod rate_limit;
 mod record;
 mod rpc;
@@ -21,6 +25,7 @@ mod scenario;
 mod schema;
 mod secret;
 mod server;
+mod sessions;
 mod settings;
 mod state;
 mod state_dir;
@@ -34,8 +39,9 @@ pub use error::MockError;
 pub use expect::{ErrorCode, Matcher, On, PartialJson, Response, Times, partial_json};
 pub use fault::{Fault, Point};
 pub use gateway::{MockGateway, Snapshot};
+pub use listen::listen;
 pub use pairing::{DeviceToken, PairedDevice, PendingRequest};
-pub use peer::Locality;
+pub use peer::{InvalidProxy, Locality, TrustedProxy};
 pub use record::{Direction, Frame};
 pub use run::{Run, RunRequest};
 pub use scenario::{Scenario, ScenarioError};

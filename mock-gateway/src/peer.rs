@@ -1,6 +1,7 @@
 //! Who is at the other end, and whether the gateway takes it for local.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
 
 use crate::settings::Settings;
 use crate::ws::Head;
@@ -35,6 +36,76 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Unattributed;
 
+/// Whose forwarding headers are believed: one address, or a network.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TrustedProxy {
+    address: IpAddr,
+    prefix: Option<u8>,
+}
+
+/// Text that is neither an address nor a network.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0:?} is neither an address nor a network such as 10.0.0.0/8")]
+pub struct InvalidProxy(String);
+
+impl From<IpAddr> for TrustedProxy {
+    fn from(address: IpAddr) -> Self {
+        Self {
+            address: address.to_canonical(),
+            prefix: None,
+        }
+    }
+}
+
+impl FromStr for TrustedProxy {
+    type Err = InvalidProxy;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidProxy(text.to_owned());
+        let (address, prefix) = match text.trim().split_once('/') {
+            None => (text.trim(), None),
+            Some((address, prefix)) => (address, Some(prefix)),
+        };
+        let address: IpAddr = address.parse().map_err(|_| invalid())?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            None => return Ok(address.into()),
+            Some(prefix) => prefix.parse().ok().filter(|prefix| *prefix <= bits),
+        };
+        Ok(Self {
+            address,
+            prefix: Some(prefix.ok_or_else(invalid)?),
+        })
+    }
+}
+
+impl TrustedProxy {
+    /// Only 2026.9.6 knows networks; to 2026.2.9 they are names of nobody. Read in the code of both.
+    fn is(self, ip: IpAddr, knows_networks: bool) -> bool {
+        let Some(prefix) = self.prefix else {
+            return self.address == ip;
+        };
+        let same = |own: u128, other: u128, bits: u32| {
+            let rest = bits - u32::from(prefix);
+            own.checked_shr(rest) == other.checked_shr(rest)
+        };
+        knows_networks
+            && match (self.address, ip) {
+                (IpAddr::V4(own), IpAddr::V4(ip)) => {
+                    same(own.to_bits().into(), ip.to_bits().into(), 32)
+                }
+                (IpAddr::V6(own), IpAddr::V6(ip)) => same(own.to_bits(), ip.to_bits(), 128),
+                _ => false,
+            }
+    }
+}
+
+fn is_trusted(settings: &Settings, ip: IpAddr) -> bool {
+    let networks = settings.edition.facts().refuses_unattributed_proxies;
+    let mut proxies = settings.trusted_proxies.iter();
+    proxies.any(|proxy| proxy.is(ip, networks))
+}
+
 /// Judges a peer by its address and headers, as the edition does.
 pub(crate) fn attribute(
     settings: &Settings,
@@ -50,7 +121,7 @@ pub(crate) fn attribute(
             ip => ip,
         },
     };
-    let trusted = settings.trusted_proxies.contains(&peer);
+    let trusted = is_trusted(settings, peer);
     let forwarded = if facts.refuses_unattributed_proxies {
         ["forwarded", "x-real-ip"]
             .iter()
@@ -102,7 +173,7 @@ pub(crate) fn attribute(
 fn forwarded_for(settings: &Settings, head: &Head) -> Option<IpAddr> {
     let hops = head.header("x-forwarded-for")?.rsplit(',');
     hops.filter_map(|hop| hop.trim().parse::<IpAddr>().ok())
-        .find(|ip| !settings.trusted_proxies.contains(ip))
+        .find(|ip| !is_trusted(settings, *ip))
 }
 
 /// Measured on 2026.2.9: these hosts make a loopback client local, any other does not.
@@ -140,7 +211,9 @@ mod tests {
             .expect("a head");
         let settings = Settings {
             edition,
-            trusted_proxies: vec!["10.0.0.1".parse().expect("an address")],
+            trusted_proxies: ["10.0.0.1", "192.168.4.0/22", "fd00::/8"]
+                .map(|text| text.parse().expect("a proxy"))
+                .to_vec(),
             ..Settings::default()
         };
         let peer = Locality::Peer(ip.parse().expect("an address"));
@@ -171,6 +244,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_old_edition_knows_no_networks_of_proxies() {
+        let (old, head) = (Edition::V2026_2_9, "X-Forwarded-For: 203.0.113.9");
+        let behind = judged(old, "10.0.0.1", head).await;
+        assert_eq!(behind, Some((false, Some("203.0.113.9".into()))));
+        let alone = judged(old, "192.168.4.7", head).await;
+        assert_eq!(alone, Some((false, Some("192.168.4.7".into()))));
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_refused() {
+        for text in ["", "a", "10.0.0.0/33", "10.0.0.0/x", "::/129", "1.2.3/8"] {
+            assert!(text.parse::<TrustedProxy>().is_err(), "{text}");
+        }
+        let all: TrustedProxy = "0.0.0.0/0".parse().expect("a network");
+        assert!(all.is(IpAddr::from([8, 8, 8, 8]), true));
+        assert!(!all.is(IpAddr::from([0_u16; 8]), true));
+    }
+
+    #[tokio::test]
     async fn the_new_edition_goes_by_the_address_and_refuses_unknown_proxies() {
         let new = Edition::V2026_9_6;
         assert_eq!(
@@ -185,7 +277,13 @@ mod tests {
             judged(new, "127.0.0.1", "Forwarded: for=1.2.3.4").await,
             None
         );
-        let trusted = judged(new, "10.0.0.1", "X-Forwarded-For: 127.0.0.1, 203.0.113.9").await;
-        assert_eq!(trusted, Some((false, Some("203.0.113.9".into()))));
+        let forwarded = "X-Forwarded-For: 127.0.0.1, 203.0.113.9, 192.168.4.77";
+        let client = Some((false, Some("203.0.113.9".into())));
+        for proxy in ["10.0.0.1", "192.168.7.255", "fd12:3::4"] {
+            assert_eq!(judged(new, proxy, forwarded).await, client, "{proxy}");
+        }
+        for other in ["10.0.0.2", "192.168.8.0", "fc00::1"] {
+            assert_eq!(judged(new, other, forwarded).await, None, "{other}");
+        }
     }
 }

@@ -11,11 +11,14 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, sleep, timeout};
 
+use crate::approvals;
 use crate::connection;
-use crate::edition::health;
+use crate::cron;
 use crate::fault::{Fault, What};
+use crate::listen::listen;
 use crate::peer::Locality;
-use crate::rpc::Closed;
+use crate::rpc::{Closed, Then, health};
+use crate::run;
 use crate::secret::Secret;
 use crate::settings::ReloadMode;
 use crate::state::{Inner, Phase, Session};
@@ -91,6 +94,22 @@ impl Server {
         tasks.push(handle);
     }
 
+    /// Lets happen what happens later.
+    pub(crate) fn then(self: &Arc<Self>, then: Option<Then>) {
+        match then {
+            None => {}
+            Some(Then::KeepJobs) => self.spawn(cron::keep(Arc::clone(self))),
+            Some(Then::RunJob(start)) => self.spawn(cron::run(Arc::clone(self), start)),
+            Some(Then::Expire(id, after)) => {
+                let inner = Arc::clone(&self.inner);
+                self.spawn(async move {
+                    sleep(after).await;
+                    approvals::expire(&inner, &mut inner.lock(), &id);
+                });
+            }
+        }
+    }
+
     /// Begins to accept on a listener.
     pub(crate) fn listen(self: &Arc<Self>, listener: TcpListener, door: Door) -> io::Result<()> {
         let address = listener.local_addr()?;
@@ -117,8 +136,9 @@ impl Server {
     /// Opens the gateway to clients.
     pub(crate) fn boot(self: &Arc<Self>) {
         let now = self.inner.clock.now_ms();
-        self.inner.lock().boot(&self.inner.settings, now);
+        let next = self.inner.lock().boot(&self.inner.settings, now);
         self.start_timers();
+        run::go_on(self, next);
         self.inner.touched();
     }
 
@@ -332,9 +352,7 @@ impl Server {
             .map(|known| (known.door, known.address))
             .collect();
         for (door, address) in deaf {
-            let listener = std::net::TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
-            self.listen(TcpListener::from_std(listener)?, door)?;
+            self.listen(listen(address)?, door)?;
         }
         Ok(())
     }
@@ -392,7 +410,7 @@ pub(crate) fn strike(session: &mut Session, what: &What) {
 async fn bind_again(address: SocketAddr) -> io::Result<TcpListener> {
     let mut tries = 0;
     loop {
-        match TcpListener::bind(address).await {
+        match listen(address) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < 40 => {
                 tries += 1;
                 sleep(Duration::from_millis(25)).await;
@@ -464,8 +482,7 @@ async fn keep_time(server: Arc<Server>) {
             _ = healths.tick() => {
                 let mut state = inner.lock();
                 state.health_version += 1;
-                let path = state.disk.shown_path();
-                let payload = health(inner.edition(), inner.clock.now_ms(), &path);
+                let payload = health(inner, &state);
                 inner.broadcast(&mut state, "health", &payload);
             }
             _ = watches.tick(), if follows => {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::edition::Edition;
+use crate::peer::TrustedProxy;
 
 /// Who approves a pairing request.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -40,7 +41,7 @@ pub(crate) struct Settings {
     pub(crate) reload: ReloadMode,
     pub(crate) remote_ip: IpAddr,
     pub(crate) loopback_is_remote: bool,
-    pub(crate) trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
     pub(crate) tick_interval: Duration,
     pub(crate) health_interval: Duration,
     pub(crate) handshake_timeout: Duration,

@@ -97,24 +97,35 @@ pub(crate) fn response(id: &Value, reply: &Reply) -> String {
     .to_string()
 }
 
-/// An event frame.
-pub(crate) fn event(
-    name: &str,
-    payload: &Value,
-    seq: Option<u64>,
-    state_version: Option<&Value>,
-) -> String {
-    let mut frame = Map::new();
-    frame.insert("type".into(), "event".into());
-    frame.insert("event".into(), name.into());
-    frame.insert("payload".into(), payload.clone());
-    if let Some(seq) = seq {
-        frame.insert("seq".into(), seq.into());
+/// An event frame that may go to many: its payload is written out once, whoever is the receiver.
+pub(crate) struct Event {
+    /// Up to the number.
+    before: String,
+    /// After the number.
+    after: String,
+}
+
+impl Event {
+    pub(crate) fn new(name: &str, payload: &Value, state_version: Option<&Value>) -> Self {
+        let before = format!(r#"{{"event":{},"payload":{payload}"#, Value::from(name));
+        let version = state_version.map(|version| format!(r#","stateVersion":{version}"#));
+        let after = format!(r#"{},"type":"event"}}"#, version.unwrap_or_default());
+        Self { before, after }
     }
-    if let Some(version) = state_version {
-        frame.insert("stateVersion".into(), version.clone());
+
+    /// The frame with this number, or without one.
+    pub(crate) fn text(&self, seq: Option<u64>) -> String {
+        let Self { before, after } = self;
+        match seq {
+            Some(seq) => format!(r#"{before},"seq":{seq}{after}"#),
+            None => format!("{before}{after}"),
+        }
     }
-    Value::Object(frame).to_string()
+}
+
+/// An event frame for one.
+pub(crate) fn event(name: &str, payload: &Value, seq: Option<u64>) -> String {
+    Event::new(name, payload, None).text(seq)
 }
 
 /// Cuts a close reason at `limit` bytes without splitting a character.
@@ -134,6 +145,27 @@ pub(crate) fn cut_reason(reason: &str, limit: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_the_same_json_for_one_and_for_many() {
+        let payload = json!({"text": "\"quoted\" \n", "n": [1, null]});
+        let version = json!({"presence": 2, "health": 3});
+        let whole = |seq: Option<u64>| {
+            let text = Event::new("he\"alth", &payload, Some(&version)).text(seq);
+            serde_json::from_str::<Value>(&text).expect("JSON")
+        };
+        let mut expected = json!({
+            "type": "event", "event": "he\"alth", "payload": payload, "stateVersion": version,
+        });
+        assert_eq!(whole(None), expected);
+        expected["seq"] = 7.into();
+        assert_eq!(whole(Some(7)), expected);
+        let alone: Value = serde_json::from_str(&event("tick", &json!({}), Some(1))).expect("JSON");
+        assert_eq!(
+            alone,
+            json!({"type": "event", "event": "tick", "payload": {}, "seq": 1})
+        );
+    }
 
     #[test]
     fn a_long_close_reason_is_cut_at_a_character() {

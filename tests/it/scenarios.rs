@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use openclaw_mock_gateway::{Direction, Edition, Frame, MockGateway, ReloadMode};
+use openclaw_tests::model::{MockModel, Model};
+use openclaw_tests::net::Address;
 use openclaw_tests::scenarios::{
-    ALL, Gateway, Outcome, Paired, Pending, Place, Refused, Reply, Scenario, Secrets, Side,
+    ALL, Gateway, Outcome, Paired, Pending, Place, RUNS, Refused, Reply, Scenario, Secrets, Side,
     adapter_program, run,
 };
+use serde_json::Value;
 
 /// How long 2026.9.6 tells its clients that it is starting; measured 0.5 to 2 s.
 const STARTING: Duration = Duration::from_secs(1);
@@ -25,6 +28,7 @@ const SHOWN: usize = 40;
 /// A mock in process and an operator who needs no CLI.
 struct Mock {
     gateway: MockGateway,
+    model: MockModel,
     up: AtomicBool,
 }
 
@@ -41,6 +45,7 @@ impl Mock {
             .start()
             .await;
         Self {
+            model: MockModel::of(&gateway),
             gateway,
             up: AtomicBool::new(true),
         }
@@ -191,6 +196,21 @@ impl Gateway for Mock {
         Box::pin(async move { Ok(refused) })
     }
 
+    fn model(&self) -> Option<&dyn Model> {
+        Some(&self.model)
+    }
+
+    fn door(&self) -> anyhow::Result<Address> {
+        let url = self.gateway.local_url();
+        let address = url.strip_prefix("ws://").context("a URL of another kind")?;
+        Ok(Address::Tcp(address.parse()?))
+    }
+
+    fn emit(&self, event: &str, payload: &Value) -> bool {
+        self.gateway.emit(event, payload);
+        true
+    }
+
     fn log_tail(&self) -> String {
         let frames = self.gateway.frames();
         let mut tail = String::new();
@@ -212,6 +232,7 @@ impl Gateway for Mock {
 async fn holds(edition: Edition, name: &str) -> anyhow::Result<()> {
     let scenario = ALL
         .iter()
+        .chain(RUNS)
         .find(|scenario| scenario.name == name)
         .with_context(|| format!("there is no scenario {name}"))?;
     let program = adapter_program()?;
@@ -282,12 +303,25 @@ scenarios! {
     a_lost_state_directory_means_a_new_identity: "state-deleted",
     the_gateways_own_loopback_needs_no_approval: "own-loopback",
     either_signature_version_is_enough: "signature-version",
+    what_the_model_streams_is_what_the_run_says: "streams",
+    a_cut_connection_costs_a_run_nothing: "cuts",
+    a_run_is_drained_or_lost_when_the_gateway_stops: "run-sigterm",
+    a_run_has_one_honest_end_when_the_gateway_is_killed: "run-sigkill",
+    one_key_is_one_run_for_everybody_who_has_it: "same-key",
+    a_model_that_fails_fails_the_run: "failing-models",
+    a_run_that_nobody_wants_any_more_is_aborted: "aborts",
+    a_tool_is_seen_from_its_start_to_its_result: "tool-events",
+    what_a_scope_forbids_is_asked_once_and_not_in_a_loop: "read-only",
+    a_call_that_no_gateway_would_read_is_not_sent: "max-payload",
+    a_consumer_that_sleeps_slows_nobody: "sleeping-consumer",
+    a_watch_outlives_twenty_restarts: "subscription-restarts",
 }
 
 #[test]
 fn every_scenario_is_played_on_the_mock_or_left_out_by_name() {
     let missing: Vec<&str> = ALL
         .iter()
+        .chain(RUNS)
         .map(|scenario| scenario.name)
         .filter(|name| !PLAYED.contains(name) && *name != MEASURED_ONLY)
         .collect();

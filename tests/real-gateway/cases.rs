@@ -33,7 +33,7 @@ pub(crate) fn edition(version: &str) -> Option<Edition> {
 /// When a case is not answered as recorded, or there is no gateway to play on.
 pub(crate) async fn check(candidate: &Candidate, secrets: &Secrets) -> anyhow::Result<()> {
     let ground = Ground::Hosts(Hosts::new()?);
-    let gateway = RealGateway::launch(candidate, ground, secrets).await?;
+    let gateway = RealGateway::launch(candidate, ground, secrets, false).await?;
     let place = gateway.place(Side::Local);
     // On loopback and on an address of its own the gateway is reached from its own host only.
     let mut words = place.prefix;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,8 +11,13 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use openclaw_tests::scenarios::{Gateway, Paired, Pending, Place, Refused, Reply, Secrets, Side};
+use openclaw_tests::model::{FakeModel, Model};
+use openclaw_tests::net::Address;
+use openclaw_tests::scenarios::{
+    FILE, Gateway, Paired, Pending, Place, Refused, Reply, Secrets, Side,
+};
 
+use crate::bridge::{Bridge, Ends};
 use crate::cli::{self, Cli, Home};
 use crate::install::Install;
 use crate::lane::Candidate;
@@ -64,6 +70,8 @@ pub(crate) struct RealGateway {
     secrets: Secrets,
     token: Mutex<String>,
     running: Mutex<Option<Group>>,
+    model: Option<FakeModel>,
+    bridge: Option<Bridge>,
     // In this order: the directory goes last, after what writes into it.
     ground: Ground,
     dir: TempDir,
@@ -75,6 +83,7 @@ impl RealGateway {
         candidate: &Candidate,
         ground: Ground,
         secrets: &Secrets,
+        with_model: bool,
     ) -> anyhow::Result<Self> {
         let Candidate {
             version,
@@ -89,7 +98,23 @@ impl RealGateway {
         let port = free_port()?;
         let prefix = ground.at_gateway();
         let token = secrets.new_token()?;
-        let config = config(version, &ground, port, &token, dir.path());
+        let mut config = config(version, &ground, port, &token, dir.path());
+        let (mut model, mut bridge) = (None, None);
+        if with_model {
+            let ends = Ends {
+                dir: dir.path().to_owned(),
+                gateway: port,
+                model: free_port()?,
+            };
+            model = Some(match &ground {
+                Ground::Hosts(_) => FakeModel::serve(ends.model().listen().await?),
+                Ground::Header => FakeModel::serve(loopback(ends.model).listen().await?),
+            });
+            if let Ground::Hosts(_) = &ground {
+                bridge = Some(Bridge::start(&prefix, &ends).await?);
+            }
+            add_model(&mut config, version, ends.model, dir.path())?;
+        }
         std::fs::write(dir.path().join("openclaw.json"), config.to_string())?;
         let cli = Cli::new(prefix, install, dir.path(), port);
         cli.configure(&token)?;
@@ -102,6 +127,8 @@ impl RealGateway {
             secrets: secrets.clone(),
             token: Mutex::new(token),
             running: Mutex::new(None),
+            model,
+            bridge,
             ground,
             dir,
         };
@@ -117,7 +144,8 @@ impl RealGateway {
         self.dir.path().join("gateway.out")
     }
 
-    fn log(&self) -> String {
+    /// All that it has printed so far.
+    pub(crate) fn log(&self) -> String {
         let bytes = std::fs::read(self.log_path()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
@@ -173,12 +201,22 @@ impl RealGateway {
         group.finish(signal, ENDING).await
     }
 
-    fn edit(&self, token: &str) -> anyhow::Result<()> {
-        let path = self.dir.path().join("openclaw.json");
+    /// Its configuration.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.dir.path().join("openclaw.json")
+    }
+
+    /// Changes its configuration on disk.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+        let path = self.config_path();
         let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
-        config["gateway"]["auth"]["token"] = json!(token);
+        change(&mut config);
+        std::fs::write(&path, config.to_string()).context("edit openclaw.json")
+    }
+
+    fn edit(&self, token: &str) -> anyhow::Result<()> {
         self.secrets.add(token);
-        std::fs::write(&path, config.to_string()).context("edit openclaw.json")?;
+        self.reconfigure(|config| config["gateway"]["auth"]["token"] = json!(token))?;
         self.cli.configure(token)?;
         token.clone_into(&mut self.token.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
@@ -312,6 +350,18 @@ impl Gateway for RealGateway {
         Box::pin(async move { Ok(self.log().matches(line).count()) })
     }
 
+    fn model(&self) -> Option<&dyn Model> {
+        Some(self.model.as_ref()?)
+    }
+
+    fn door(&self) -> anyhow::Result<Address> {
+        match &self.bridge {
+            Some(bridge) => Ok(bridge.gateway()),
+            None if matches!(self.ground, Ground::Header) => Ok(loopback(self.port)),
+            None => bail!("there is no bridge into this gateway's namespace"),
+        }
+    }
+
     fn log_tail(&self) -> String {
         let (lines, characters) = TAIL;
         let log = self.log();
@@ -358,6 +408,41 @@ fn config(version: &Version, ground: &Ground, port: u16, token: &str, dir: &Path
         config["models"] = json!({ "catalogRefresh": { "enabled": false } });
     }
     config
+}
+
+/// How many runs go on at once; 2026.2.9 has four unless told otherwise, and the models that fail
+/// take their time.
+const RUNS_AT_ONCE: usize = 24;
+
+/// How long the model of the agent `hasty` may be silent, where a gateway can be told so.
+const HASTY_S: u64 = 3;
+
+/// Gives it a model, and an agent that is less patient with it.
+fn add_model(config: &mut Value, version: &Version, port: u16, dir: &Path) -> anyhow::Result<()> {
+    let workspace = dir.join("workspace");
+    std::fs::create_dir(&workspace)?;
+    std::fs::write(workspace.join(FILE.0), FILE.1)?;
+    config["models"]["mode"] = json!("replace");
+    config["models"]["providers"]["fake"] = FakeModel::provider(port);
+    config["agents"]["defaults"] = json!({
+        "model": { "primary": format!("fake/{}", FakeModel::NAME) },
+        "workspace": workspace,
+        "maxConcurrent": RUNS_AT_ONCE,
+    });
+    if !version.before(2026, 9, 0) {
+        let mut hasty = FakeModel::provider(port);
+        hasty["timeoutSeconds"] = json!(HASTY_S);
+        config["models"]["providers"]["hasty"] = hasty;
+        config["agents"]["entries"] = json!({
+            "main": { "default": true },
+            "hasty": { "model": format!("hasty/{}", FakeModel::NAME) },
+        });
+    }
+    Ok(())
+}
+
+fn loopback(port: u16) -> Address {
+    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
 fn free_port() -> anyhow::Result<u16> {

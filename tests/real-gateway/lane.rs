@@ -17,6 +17,8 @@ use crate::version::Version;
 pub(crate) struct Plan<'a> {
     /// The scenarios to run.
     pub(crate) chosen: &'a [Scenario],
+    /// Whether they need a gateway with a model.
+    pub(crate) with_model: bool,
     /// The adapter.
     pub(crate) program: &'a Path,
     /// Whether remote clients get a host of their own.
@@ -122,7 +124,13 @@ impl Lane<'_> {
             } else {
                 Ground::Header
             };
-            let gateway = RealGateway::launch(self.candidate, ground, self.plan.secrets).await?;
+            let gateway = RealGateway::launch(
+                self.candidate,
+                ground,
+                self.plan.secrets,
+                self.plan.with_model,
+            )
+            .await?;
             Ok::<_, anyhow::Error>((gateway, started.elapsed()))
         };
         match launched.await {

@@ -2,8 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+mod bridge;
 mod cases;
 mod cli;
+mod doctor;
 mod gateway;
 mod install;
 mod lane;
@@ -15,17 +17,18 @@ mod proxy;
 mod report;
 mod version;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use futures_util::future::join_all;
-use openclaw_tests::scenarios::{ALL, Scenario, Secrets, adapter_program};
+use futures_util::future::{join_all, try_join_all};
+use openclaw_tests::scenarios::{ALL, RUNS, Scenario, Secrets, adapter_program};
 
 use crate::lane::{Candidate, Plan, run_version};
 use crate::net::Hosts;
-use crate::report::say;
+use crate::report::{Results, say};
 use crate::version::Version;
 
 /// The versions that must hold: the newest of each protocol generation.
@@ -66,6 +69,14 @@ struct Arguments {
     #[arg(long, hide = true, value_name = "URL")]
     play_cases: Option<String>,
 
+    /// Pass bytes between the sockets in this directory and the ports of this process's loopback.
+    #[arg(long, hide = true, value_name = "DIR", requires = "ports")]
+    bridge: Option<PathBuf>,
+
+    /// The ports of the gateway and of its model.
+    #[arg(long, hide = true, value_delimiter = ',')]
+    ports: Vec<u16>,
+
     /// Versions of `openclaw` to run on; 2026.9.6 and 2026.2.9 if none is named.
     #[arg(value_name = "VERSION")]
     versions: Vec<Version>,
@@ -77,6 +88,8 @@ enum Check {
     Scenarios,
     /// The recorded cases on real gateways (needs network namespaces).
     Cases,
+    /// `openclaw-adapter doctor` on every row of the procedure's table (needs network namespaces).
+    Doctor,
     /// The CLI of each version and clients that others wrote, on the mock gateway.
     Mock,
 }
@@ -138,6 +151,10 @@ async fn interrupted() {
 
 /// Everything that was asked for; whether all of it holds.
 async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
+    if let Some(dir) = &arguments.bridge {
+        bridge::run(dir, &arguments.ports).await?;
+        return Ok(true);
+    }
     if let Some(url) = &arguments.play_cases {
         let version = arguments.versions.first().context("no version is named")?;
         cases::play(url, version.as_str()).await?;
@@ -217,22 +234,46 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
         return Ok(true);
     }
 
-    let plan = Plan {
-        chosen: &chosen,
-        program: &program,
-        hosts,
-        secrets: &secrets,
-        starting: &tokio::sync::Mutex::new(()),
-    };
-    let runs = candidates
+    if arguments.check == Check::Doctor {
+        try_join_all(candidates.iter().map(async |candidate| {
+            doctor::check(candidate, &program, &secrets)
+                .await
+                .with_context(|| format!("the doctor on {}", candidate.version))
+        }))
+        .await?;
+        return Ok(true);
+    }
+
+    let starting = tokio::sync::Mutex::new(());
+    let mut results: Vec<_> = candidates
         .iter()
-        .map(|candidate| run_version(plan, candidate));
-    let results = join_all(runs).await;
-    let results: Vec<_> = candidates
-        .into_iter()
-        .map(|candidate| candidate.version)
-        .zip(results)
+        .map(|candidate| (candidate.version.clone(), Results::new()))
         .collect();
+    // One after the other: what is measured of approvals should not depend on how busy the models
+    // of the runs are.
+    for with_model in [false, true] {
+        let chosen: Vec<Scenario> = chosen
+            .iter()
+            .filter(|scenario| needs_model(scenario) == with_model)
+            .copied()
+            .collect();
+        let plan = Plan {
+            chosen: &chosen,
+            with_model,
+            program: &program,
+            hosts,
+            secrets: &secrets,
+            starting: &starting,
+        };
+        let found = join_all(
+            candidates
+                .iter()
+                .map(|candidate| run_version(plan, candidate)),
+        );
+        for ((_, results), found) in results.iter_mut().zip(found.await) {
+            results.extend(found);
+        }
+    }
 
     for (version, results) in &results {
         say(report::table(version, &chosen, results));
@@ -252,15 +293,19 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
     Ok(failed == 0)
 }
 
+fn needs_model(scenario: &Scenario) -> bool {
+    RUNS.iter().any(|run| run.name == scenario.name)
+}
+
 fn choose(only: &[String]) -> anyhow::Result<Vec<Scenario>> {
+    let all = || ALL.iter().chain(RUNS);
     if let Some(unknown) = only
         .iter()
-        .find(|name| !ALL.iter().any(|scenario| scenario.name == **name))
+        .find(|name| !all().any(|scenario| scenario.name == **name))
     {
         bail!("there is no scenario {unknown}; --list names them");
     }
-    Ok(ALL
-        .iter()
+    Ok(all()
         .filter(|scenario| only.is_empty() || only.iter().any(|name| name == scenario.name))
         .copied()
         .collect())

@@ -2,7 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+pub mod dice;
+pub mod model;
+pub mod net;
 pub mod peer;
+pub mod road;
 pub mod scenarios;
 pub mod sim;
 pub mod soak;

@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::{Delivery, Error};
 use crate::method::{AnswerMode, Method};
-use crate::protocol::connect::MIN_PROTOCOL;
+use crate::protocol::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
 use crate::session::Answer;
 use crate::state::ConnectionState;
 
@@ -114,7 +114,7 @@ where
     fn into_future(self) -> Self::IntoFuture {
         let client = self.client;
         let call = client.prepare(M::NAME, M::ANSWERS, &self.method, self.terms);
-        Box::pin(finish(client, call, M::SINCE_PROTOCOL, PhantomData))
+        Box::pin(finish(client, call, Needs::of(&self.method), PhantomData))
     }
 }
 
@@ -125,7 +125,36 @@ impl<'a, P: Serialize> IntoFuture for RawCall<'a, P> {
     fn into_future(self) -> Self::IntoFuture {
         let client = self.client;
         let call = client.prepare(self.name, AnswerMode::Once, self.params, self.terms);
-        Box::pin(finish(client, call, MIN_PROTOCOL, PhantomData))
+        Box::pin(finish(client, call, Needs::NOTHING, PhantomData))
+    }
+}
+
+/// What a call needs of the gateway's generation.
+#[derive(Clone, Debug)]
+pub(crate) struct Needs {
+    /// The lowest protocol that has the method.
+    since: u32,
+    /// Protocols that lack a parameter which is set, with its name.
+    lacking: Vec<(u32, String)>,
+}
+
+impl Needs {
+    const NOTHING: Self = Self {
+        since: MIN_PROTOCOL,
+        lacking: Vec::new(),
+    };
+
+    pub(crate) fn of<M: Method>(method: &M) -> Self {
+        let lacking = (MIN_PROTOCOL..=MAX_PROTOCOL)
+            .filter_map(|protocol| Some((protocol, method.unsupported_parameter(protocol)?)));
+        Self {
+            since: M::SINCE_PROTOCOL,
+            lacking: lacking.collect(),
+        }
+    }
+
+    const fn is_nothing(&self) -> bool {
+        self.since <= MIN_PROTOCOL && self.lacking.is_empty()
     }
 }
 
@@ -135,20 +164,20 @@ type OfType<T> = PhantomData<fn() -> T>;
 async fn finish<T: DeserializeOwned>(
     client: &Client,
     call: Result<Outgoing, Error>,
-    since: u32,
+    needs: Needs,
     _answer: OfType<T>,
 ) -> Result<T, Error> {
     let call = call?;
-    client.check_protocol(&call, since).await?;
+    client.check_protocol(&call, needs).await?;
     let answer = client.exchange(&call).await?;
     answer.read(call.method())
 }
 
 impl Client {
-    /// Refuses a method that the gateway's generation does not have. The gateway itself would say
-    /// that a scope is missing, which is the wrong advice.
-    pub(crate) async fn check_protocol(&self, call: &Outgoing, since: u32) -> Result<(), Error> {
-        if since <= MIN_PROTOCOL {
+    /// Refuses a method or a parameter that the gateway's generation does not have. The gateway
+    /// itself would say of the method that a scope is missing, which is the wrong advice.
+    pub(crate) async fn check_protocol(&self, call: &Outgoing, needs: Needs) -> Result<(), Error> {
+        if needs.is_nothing() {
             return Ok(());
         }
         let down = |delivery| Error::Disconnected {
@@ -163,13 +192,22 @@ impl Client {
             return Err(call.timed_out(Delivery::NotSent));
         };
         let protocol = hello?.protocol;
-        if protocol < since {
+        let method = || Arc::clone(call.method());
+        if protocol < needs.since {
             return Err(Error::Unsupported {
-                method: Arc::clone(call.method()),
+                method: method(),
                 protocol,
             });
         }
-        Ok(())
+        let mut lacking = needs.lacking.into_iter();
+        match lacking.find(|(lacks, _)| *lacks == protocol) {
+            Some((_, parameter)) => Err(Error::UnsupportedParameter {
+                method: method(),
+                parameter: parameter.into(),
+                protocol,
+            }),
+            None => Ok(()),
+        }
     }
 }
 

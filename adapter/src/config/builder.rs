@@ -5,25 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
 use super::{
-    Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, TokenSource, WhenDown,
-    read_token_file,
+    Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, TraceHook, WhenDown,
 };
-use crate::credentials::Secret;
-use crate::endpoint::Endpoint;
 use crate::event::Bounds;
 use crate::pairing::{PairingPolicy, PairingRequired};
-use crate::protocol::connect::Profile;
 use crate::retry::RetryPolicy;
 use crate::secret::Token;
 use crate::state::ConnectionState;
 use crate::store::{FileStore, IdentityStore, InlineStore, StoreError};
-#[cfg(feature = "tls")]
-use crate::tls::TlsFingerprint;
 use crate::transport::{Connector, TcpConnector};
 
 #[derive(Clone, Debug)]
@@ -51,35 +44,37 @@ pub(super) enum Given {
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ConfigBuilder {
-    url: String,
-    given: Given,
-    conflict: Option<(String, String)>,
+    pub(super) url: String,
+    pub(super) given: Given,
+    pub(super) conflict: Option<(String, String)>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) identity: Option<Zeroizing<String>>,
     store: Option<Arc<dyn IdentityStore>>,
-    display_name: String,
-    platform: String,
-    device_family: Option<String>,
-    version: String,
-    role: String,
-    scopes: Vec<String>,
-    caps: Vec<String>,
+    pub(super) display_name: String,
+    pub(super) platform: String,
+    pub(super) device_family: Option<String>,
+    pub(super) version: String,
+    pub(super) role: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) caps: Vec<String>,
     pairing: PairingPolicy,
     retry: RetryPolicy,
-    fallback: DeviceTokenFallback,
+    pub(super) fallback: DeviceTokenFallback,
     connect_timeout: Duration,
     request_timeout: Duration,
     when_down: WhenDown,
     command_capacity: usize,
     event_bounds: Bounds,
-    max_message: usize,
-    headers: Vec<(String, Zeroizing<String>)>,
+    pub(super) max_message: usize,
+    pub(super) headers: Vec<(String, Zeroizing<String>)>,
     pub(super) allow_insecure: bool,
     pub(super) fingerprint: Option<String>,
-    root_certificates: Vec<PathBuf>,
-    connector: Arc<dyn Connector>,
+    pub(super) root_certificates: Vec<PathBuf>,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) has_own_connector: bool,
     on_state: Option<StateHook>,
     on_pairing: Option<PairingHook>,
+    trace_context: Option<TraceHook>,
     seed: Option<u64>,
 }
 
@@ -122,8 +117,10 @@ impl Default for ConfigBuilder {
             fingerprint: None,
             root_certificates: Vec::new(),
             connector: Arc::new(TcpConnector),
+            has_own_connector: false,
             on_state: None,
             on_pairing: None,
+            trace_context: None,
             seed: None,
         }
     }
@@ -318,6 +315,7 @@ impl ConfigBuilder {
     /// Opens streams in another way than TCP.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Arc::new(connector);
+        self.has_own_connector = true;
         self
     }
 
@@ -332,6 +330,36 @@ impl ConfigBuilder {
     /// block.
     pub fn on_pairing(mut self, hook: impl Fn(&PairingRequired) + Send + Sync + 'static) -> Self {
         self.on_pairing = Some(Arc::new(hook));
+        self
+    }
+
+    /// Asked with each call, in the caller's task, for the W3C `traceparent` of the span that is
+    /// active there; it goes with the request to gateways of protocol 4. What is no `traceparent` is
+    /// left out.
+    ///
+    /// With `tracing-opentelemetry` it is made of the trace id, the span id and the flags of
+    /// `Span::current().context()`. Without it, the header of the request that is being served does:
+    ///
+    /// ```
+    /// use openclaw_adapter::{Config, MemoryStore, Token};
+    ///
+    /// tokio::task_local! {
+    ///     /// `traceparent` of the request that this task serves.
+    ///     static TRACEPARENT: String;
+    /// }
+    ///
+    /// let config = Config::builder()
+    ///     .token(Token::new("a-token-from-the-gateway")?)
+    ///     .store(MemoryStore::new())
+    ///     .trace_context(|| TRACEPARENT.try_with(Clone::clone).ok())
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn trace_context(
+        mut self,
+        hook: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.trace_context = Some(Arc::new(hook));
         self
     }
 
@@ -385,60 +413,22 @@ impl ConfigBuilder {
     /// [`ConfigError`] says what is wrong and what to set.
     pub fn build(self) -> Result<Config, ConfigError> {
         let store = self.build_store()?;
-        let endpoint = Endpoint::parse(&self.url).map_err(ConfigError::Url)?;
-        endpoint
-            .check_plaintext(self.allow_insecure)
-            .map_err(ConfigError::Url)?;
-        if let Some((first, second)) = self.conflict {
-            return Err(ConfigError::Conflict { first, second });
-        }
-        let (secret, source) = match self.given {
-            Given::Nothing => return Err(ConfigError::NoToken),
-            Given::Token(token, origin) => {
-                (Secret::Token(token), TokenSource { origin, file: None })
-            }
-            Given::TokenFile(path, origin) => (
-                Secret::Token(read_token_file(&path)?),
-                TokenSource {
-                    origin,
-                    file: Some(path),
-                },
-            ),
-            Given::Password(password, origin) => (
-                Secret::Password(password),
-                TokenSource { origin, file: None },
-            ),
-        };
-        let headers = parse_headers(self.headers)?;
+        let endpoint = self.endpoint()?;
+        self.check_plaintext(&endpoint)?;
+        let (secret, source) = self.credentials()?;
+        let headers = self.header_map()?;
         #[cfg(feature = "tls")]
-        let tls = tls_config(
-            &endpoint,
-            self.fingerprint.as_deref(),
-            &self.root_certificates,
-        )?;
+        let tls = self.tls_config(&endpoint)?;
         #[cfg(not(feature = "tls"))]
-        if endpoint.is_tls() || self.fingerprint.is_some() {
-            return Err(ConfigError::NoTls);
-        }
-        // The certificate of a `wss://` endpoint is always verified or pinned.
-        let may_fall_back = self.fallback == DeviceTokenFallback::TrustedEndpoint
-            && endpoint.is_trusted_for_device_token(endpoint.is_tls());
+        self.check_no_tls(&endpoint)?;
+        let may_fall_back = self.may_fall_back(&endpoint);
+        let profile = Arc::new(self.profile());
         Ok(Config {
             endpoint,
             secret,
             source,
             store,
-            profile: Arc::new(Profile {
-                client_id: "gateway-client".to_owned(),
-                mode: "backend".to_owned(),
-                display_name: self.display_name,
-                version: self.version,
-                platform: self.platform,
-                device_family: self.device_family,
-                role: self.role,
-                scopes: self.scopes,
-                caps: self.caps,
-            }),
+            profile,
             pairing: self.pairing,
             retry: self.retry,
             may_fall_back,
@@ -452,6 +442,7 @@ impl ConfigBuilder {
             connector: self.connector,
             on_state: self.on_state,
             on_pairing: self.on_pairing,
+            trace_context: self.trace_context,
             seed: self.seed,
             #[cfg(feature = "tls")]
             tls,
@@ -468,66 +459,6 @@ impl Given {
             }
         }
     }
-}
-
-#[cfg(feature = "tls")]
-fn tls_config(
-    endpoint: &Endpoint,
-    fingerprint: Option<&str>,
-    roots: &[PathBuf],
-) -> Result<Option<Arc<rustls::ClientConfig>>, ConfigError> {
-    let pin = fingerprint
-        .map(TlsFingerprint::parse)
-        .transpose()
-        .map_err(|error| ConfigError::Tls(Arc::new(error)))?;
-    if !endpoint.is_tls() {
-        // A pin that is not checked would be a promise that nobody keeps.
-        return if pin.is_some() {
-            Err(ConfigError::PinWithoutTls)
-        } else {
-            Ok(None)
-        };
-    }
-    let mut extra = Vec::new();
-    for path in roots {
-        let pem = std::fs::read(path).map_err(|error| ConfigError::RootCertificates {
-            path: path.clone(),
-            problem: Arc::new(error),
-        })?;
-        extra.extend(pem);
-        extra.push(b'\n');
-    }
-    let extra = (!extra.is_empty()).then_some(&*extra);
-    crate::tls::client_config(pin.as_ref(), extra)
-        .map(Some)
-        .map_err(|error| ConfigError::Tls(Arc::new(error)))
-}
-
-/// Headers that the upgrade itself needs, and `Origin`, which no backend has: 2026.9.6 refuses it.
-const RESERVED: &[&str] = &[
-    "connection",
-    "content-length",
-    "host",
-    "origin",
-    "transfer-encoding",
-    "upgrade",
-];
-
-fn parse_headers(given: Vec<(String, Zeroizing<String>)>) -> Result<HeaderMap, ConfigError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in given {
-        let parsed = HeaderName::try_from(name.as_str()).ok().filter(|parsed| {
-            !RESERVED.contains(&parsed.as_str()) && !parsed.as_str().starts_with("sec-websocket-")
-        });
-        let Some(parsed) = parsed else {
-            return Err(ConfigError::Header { name });
-        };
-        let mut value =
-            HeaderValue::try_from(value.as_str()).map_err(|_| ConfigError::Header { name })?;
-        value.set_sensitive(true);
-        headers.append(parsed, value);
-    }
-    Ok(headers)
 }
 
 fn store_error(error: StoreError) -> ConfigError {

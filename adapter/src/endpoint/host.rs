@@ -73,9 +73,8 @@ impl Host {
     }
 
     pub(super) fn class(&self) -> AddressClass {
-        match self.ip.map(|ip| ip.to_canonical()) {
-            Some(IpAddr::V4(ip)) => class_of_v4(ip),
-            Some(IpAddr::V6(ip)) => class_of_v6(ip),
+        match self.ip {
+            Some(ip) => class_of(ip),
             None => class_of_name(&self.text),
         }
     }
@@ -91,6 +90,14 @@ fn is_number(label: &str) -> bool {
     let hex = label.strip_prefix("0x");
     label.bytes().all(|byte| byte.is_ascii_digit())
         || hex.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// The class of an address.
+pub(crate) fn class_of(ip: IpAddr) -> AddressClass {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => class_of_v4(ip),
+        IpAddr::V6(ip) => class_of_v6(ip),
+    }
 }
 
 fn class_of_v4(ip: Ipv4Addr) -> AddressClass {

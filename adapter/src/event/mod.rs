@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 pub(crate) use self::hub::Hub;
 pub(crate) use self::queue::Bounds;
 use self::queue::Queue;
+use crate::api::events::EventPayload;
 use crate::error::Error;
 
 /// An event of the gateway, as it came: `{"type":"event", event, payload?, seq?}`.
@@ -66,6 +67,25 @@ impl Event {
             method: (*self.name).into(),
             what: format!("the event has another shape: {error}").into(),
         })
+    }
+
+    /// The payload, if this is the event that the type stands for.
+    ///
+    /// ```
+    /// use openclaw_adapter::Event;
+    /// use openclaw_adapter::api::sessions::Changed;
+    ///
+    /// fn key_of(event: &Event) -> Option<String> {
+    ///     event.parse::<Changed>()?.ok()?.session_key
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Inside, [`Error::Data`] if it has another shape.
+    #[must_use]
+    pub fn parse<E: EventPayload>(&self) -> Option<Result<E, Error>> {
+        (*self.name == *E::NAME).then(|| self.payload())
     }
 
     /// Roughly what it occupies, in bytes.

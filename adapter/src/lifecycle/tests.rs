@@ -156,6 +156,7 @@ fn a_transient_upgrade_refusal_waits_as_long_as_it_says() {
             message: String::new(),
             location: None,
             retry_after,
+            answered_by: None,
         })
     };
     let hint = Duration::from_secs(7);

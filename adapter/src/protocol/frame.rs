@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use super::error::GatewayError;
 
@@ -55,8 +56,9 @@ struct Envelope<'a> {
     payload: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    /// Empty where it is absent: no event has such a name. Borrowed, unlike in an `Option`.
     #[serde(borrow, default)]
-    event: Option<Cow<'a, str>>,
+    event: Cow<'a, str>,
     #[serde(borrow, default)]
     seq: Option<&'a RawValue>,
 }
@@ -70,7 +72,7 @@ pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
             FrameFault::NotJson
         }
     })?;
-    match (&*envelope.kind, envelope.event, envelope.ok) {
+    match (&*envelope.kind, &*envelope.event, envelope.ok) {
         ("res", _, Some(ok)) => Ok(Incoming::Response(Response {
             id: envelope.id.and_then(|raw| number(raw.get())),
             ok,
@@ -80,12 +82,13 @@ pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
                 .error
                 .and_then(|raw| serde_json::from_str(raw.get()).ok()),
         })),
-        ("event", Some(name), _) => Ok(Incoming::Event(Event {
-            name,
+        ("res" | "event", "", _) => Err(FrameFault::NotAFrame),
+        ("event", _, _) => Ok(Incoming::Event(Event {
+            name: envelope.event,
             payload: envelope.payload,
             seq: envelope.seq.and_then(|raw| raw.get().parse().ok()),
         })),
-        ("res" | "event", _, _) => Err(FrameFault::NotAFrame),
+        ("res", _, _) => Err(FrameFault::NotAFrame),
         _ => Ok(Incoming::Other),
     }
 }
@@ -126,6 +129,30 @@ pub(crate) fn request(
         method,
         params,
     })
+}
+
+/// As [`request`], for parameters that hold a secret: no copy of the text is left behind.
+pub(crate) fn secret_request(
+    id: u64,
+    method: &str,
+    params: impl Serialize,
+) -> Result<Zeroizing<String>, serde_json::Error> {
+    // Large enough from the start: growing would leave copies. Gateways read as much before the hello.
+    let mut text = Zeroizing::new(Vec::with_capacity(64 * 1024));
+    let kind = "req";
+    serde_json::to_writer(
+        &mut *text,
+        &Request {
+            kind,
+            id: Id(id),
+            method,
+            params: Some(params),
+        },
+    )?;
+    // JSON is UTF-8, so the text is taken over as it is.
+    Ok(Zeroizing::new(
+        String::from_utf8(std::mem::take(&mut *text)).unwrap_or_default(),
+    ))
 }
 
 #[cfg(test)]

@@ -200,6 +200,10 @@ impl IdentityStore for FileStore {
     fn location(&self) -> String {
         self.dir.state().display().to_string()
     }
+
+    fn identity_file(&self) -> Option<PathBuf> {
+        Some(self.identity_path())
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
@@ -104,6 +105,12 @@ pub trait IdentityStore: fmt::Debug + Send + Sync + 'static {
     /// them in place. `false` unless a store says otherwise.
     fn never_waits(&self) -> bool {
         false
+    }
+
+    /// The file that holds the identity, whether it is there or not; `None` where it is not kept in
+    /// a file of its own.
+    fn identity_file(&self) -> Option<PathBuf> {
+        None
     }
 }
 

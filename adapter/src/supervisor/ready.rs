@@ -1,9 +1,11 @@
 //! A connection in use: frames in, calls out, until it ends.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use serde_json::value::RawValue;
 use tokio::time::sleep_until;
 use tracing::{debug, info};
@@ -12,12 +14,16 @@ use super::{Control, Phase, Supervisor, now};
 use crate::call::Call;
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::lifecycle::Loss;
+use crate::metrics;
 use crate::protocol::Hello;
 use crate::session::{Gap, Output, Session};
 use crate::shared::Shared;
 use crate::text::printable;
 use crate::transport::{Inbound, Socket};
+use crate::veil::Veil;
 
+/// How many frames are taken before calls and controls have their turn.
+const BATCH: usize = 64;
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -25,20 +31,21 @@ impl Supervisor {
     /// Serves one connection. `None` when the client is to be closed.
     pub(super) async fn serve(&mut self, mut socket: Socket, hello: Arc<Hello>) -> Option<Phase> {
         let since = now();
+        let _ready = metrics::Ready::new();
         let mut session: Session<Call> = Session::new(&hello, since);
+        let mut watchdog = pin!(sleep_until(session.dead_at().into()));
         let loss = loop {
-            let dead_at = session.dead_at();
             while socket.has_room()
                 && let Some(call) = self.backlog.next()
             {
-                send(&mut session, &mut socket, call);
+                send(&mut session, &mut socket, hello.protocol, call);
             }
-            // One call for each frame that comes in, so that neither direction has to fall silent
-            // before the other gets its turn.
-            if socket.has_room()
+            // What is waiting goes out before more is read, and in one write: neither direction has
+            // to fall silent before the other gets its turn.
+            while socket.has_room()
                 && let Ok(call) = self.ends.calls.try_recv()
             {
-                send(&mut session, &mut socket, call);
+                send(&mut session, &mut socket, hello.protocol, call);
             }
             let has_room = socket.has_room();
             let unanswered = &self.ends.shared.counters.unanswered;
@@ -59,21 +66,24 @@ impl Supervisor {
                         return None;
                     }
                 },
-                inbound = socket.next() => match inbound {
-                    Inbound::Text(text) => self.hear(&mut session, &text),
-                    Inbound::Other => session.alive(now()),
-                    Inbound::Closed(close) => {
-                        break Loss::of_close(&close, session.is_shutdown_announced());
+                inbound = socket.next() => {
+                    if let Some(loss) = self.hear_all(&mut session, &mut socket, inbound) {
+                        break loss;
                     }
-                },
-                () = sleep_until(dead_at.into()) => {
+                }
+                () = &mut watchdog => {
+                    // Set anew only when it goes off, not with each frame.
+                    if session.dead_at() > now() {
+                        watchdog.as_mut().reset(session.dead_at().into());
+                        continue;
+                    }
                     let silence = hello.policy.tick_interval * 2;
                     break Loss::Broken(TransportError::new(
                         TransportErrorKind::Silent,
                         format!("nothing came from the gateway for {silence:?}"),
                     ));
                 }
-                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, call),
+                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, hello.protocol, call),
             }
         };
         drop(socket);
@@ -97,13 +107,45 @@ impl Supervisor {
         self.follow(next, None).await
     }
 
-    fn hear(&self, session: &mut Session<Call>, text: &str) {
+    /// Takes what has arrived, and what else is there already; the loss, if it was the last.
+    fn hear_all(
+        &self,
+        session: &mut Session<Call>,
+        socket: &mut Socket,
+        first: Inbound,
+    ) -> Option<Loss> {
+        let mut inbound = first;
+        let now = now();
+        for left in (0..BATCH).rev() {
+            match inbound {
+                Inbound::Text(text) => self.hear(session, now, &text, socket.veil()),
+                Inbound::Other => session.alive(now),
+                Inbound::Closed(close) => {
+                    return Some(Loss::of_close(&close, session.is_shutdown_announced()));
+                }
+            }
+            if left == 0 {
+                break;
+            }
+            inbound = socket.next().now_or_never()?;
+        }
+        None
+    }
+
+    fn hear(&self, session: &mut Session<Call>, now: Instant, text: &str, veil: &Veil) {
         let Shared { hub, counters, .. } = &*self.ends.shared;
-        match session.on_text(now(), text) {
-            Output::Answered { caller, answer } => caller.answer(answer),
+        match session.on_text(now, text) {
+            Output::Answered { caller, mut answer } => {
+                if let Some(error) = &mut answer.error {
+                    veil.error(Arc::make_mut(error));
+                }
+                caller.answer(answer);
+            }
             Output::Accepted { caller, payload } => caller.accept(payload),
             Output::Event { event, gap } => {
+                metrics::event();
                 if let Some(Gap { expected, got }) = gap {
+                    metrics::missing(got - expected);
                     debug!(expected, got, "the gateway dropped events");
                     hub.gap(expected, got);
                 }
@@ -122,8 +164,8 @@ impl Supervisor {
     }
 }
 
-fn send(session: &mut Session<Call>, socket: &mut Socket, mut call: Call) {
-    let size = call.frame.len();
+fn send(session: &mut Session<Call>, socket: &mut Socket, protocol: u32, mut call: Call) {
+    let size = call.address(protocol);
     let limit = session.max_payload();
     if size > limit {
         let method = Arc::clone(&call.method);

@@ -183,6 +183,11 @@ pub(crate) struct Running {
 impl Running {
     /// The next line of this state after the last one waited for.
     pub(crate) async fn state(&mut self, wanted: &str) -> Value {
+        self.line(wanted, |line| line["state"] == wanted).await
+    }
+
+    /// The next line that is wanted after the last one waited for.
+    pub(crate) async fn line(&mut self, wanted: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let waiting = async {
             loop {
                 self.seen.borrow_and_update();
@@ -191,7 +196,7 @@ impl Running {
                     while let Some(line) = printed.stdout.get(self.cursor) {
                         self.cursor += 1;
                         let line = json(line);
-                        if line["state"] == wanted {
+                        if is_it(&line) {
                             return line;
                         }
                     }

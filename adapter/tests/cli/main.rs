@@ -7,8 +7,11 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod call;
 mod connect;
 mod devices;
+mod doctor;
+mod events;
 mod host;
 mod identity;
 mod token;

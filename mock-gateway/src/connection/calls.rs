@@ -171,12 +171,12 @@ impl Connection {
                         drop(guard);
                         return self.take_turn(request, turn);
                     }
-                    let script = state.runs.script().filter(|_| run::is_run(method));
+                    let script = state.runs.script().filter(|_| run::is_run(request));
                     if let Some(script) = script {
                         drop(guard);
                         return self.begin(request, script(&run::request(request)));
                     }
-                    rpc::answer(inner, state, &live, request)
+                    rpc::answer(inner, state, self.id, &live, request)
                 }
                 Err(outcome) => *outcome,
             }
@@ -185,6 +185,12 @@ impl Connection {
             Outcome::Now(reply, closed) => {
                 self.answer_call(request, &reply);
                 self.server.close_devices(&closed);
+            }
+            Outcome::Later(reply, then) => {
+                if let Some(reply) = reply {
+                    self.answer_call(request, &reply);
+                }
+                self.server.then(then);
             }
             Outcome::Unauthorized(error) => {
                 self.answer_call(request, &Err(error));

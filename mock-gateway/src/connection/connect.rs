@@ -4,14 +4,15 @@ use super::{Connection, Step, release_slot};
 
 use serde_json::Value;
 
-use crate::edition::{HelloContext, Refusal, connect_params, health, hello_ok, request_frame};
+use crate::edition::{HelloContext, Refusal, connect_params, hello_ok, request_frame};
 use crate::fault::{Point, What};
 use crate::handshake::{self, Admitted};
 use crate::peer::Client;
+use crate::presence::HOST_NAME;
 use crate::rpc::{self};
 use crate::schema::complaints;
 use crate::server::strike;
-use crate::state::{HOST_NAME, Live};
+use crate::state::Live;
 use crate::wire::{self};
 use crate::ws::Out;
 
@@ -92,8 +93,7 @@ impl Connection {
         let inner = &self.server.inner;
         let now = inner.clock.now_ms();
         if let Some((key, row)) = &admitted.presence {
-            state.presence.insert(key.clone(), row.clone());
-            state.presence_version += 1;
+            state.presence.join(key, row.clone(), now);
         }
         release_slot(state, client);
         let live = Live {
@@ -101,6 +101,9 @@ impl Connection {
             scopes: admitted.scopes,
             device_id: admitted.device_id,
             by_device_token: admitted.by_device_token,
+            client_id: admitted.client_id,
+            client_mode: admitted.client_mode,
+            display_name: admitted.display_name,
             caps: admitted.caps,
             presence_key: admitted.presence.map(|(key, _)| key),
         };
@@ -121,7 +124,7 @@ impl Connection {
                 scopes: &live.scopes,
                 auth: admitted.auth,
                 auth_mode: state.auth.name(),
-                presence: state.presence_list(),
+                presence: state.presence.list(now),
                 state_version: state.versions(),
                 config_hash: &format!("hmac-sha256:v1:{}", state.boot_id),
                 state_dir: &state_dir,
@@ -143,7 +146,8 @@ impl Connection {
         }
         if inner.facts().health_after_hello {
             state.health_version += 1;
-            inner.broadcast(state, "health", &health(inner.edition(), now, &state_dir));
+            let payload = rpc::health(inner, state);
+            inner.broadcast(state, "health", &payload);
         }
         inner.touched();
     }

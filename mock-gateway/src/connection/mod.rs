@@ -31,10 +31,32 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let mut kills = server.inner.kills();
+    let _open = Open::count(&server);
     tokio::select! {
         biased;
         _ = kills.changed() => {}
         () = serve(&server, stream, locality) => {}
+    }
+}
+
+/// A socket that is open.
+struct Open<'s>(&'s Server);
+
+impl<'s> Open<'s> {
+    fn count(server: &'s Server) -> Self {
+        let mut state = server.inner.lock();
+        state.accepted += 1;
+        state.open += 1;
+        drop(state);
+        server.inner.touched();
+        Self(server)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.inner.lock().open -= 1;
+        self.0.inner.touched();
     }
 }
 
@@ -43,8 +65,6 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
     let inner = &server.inner;
-    inner.lock().accepted += 1;
-    inner.touched();
     let deadline = Instant::now() + inner.settings.handshake_timeout;
     let mut buffer = Vec::new();
     let head = match timeout_at(deadline, read_head(&mut stream, &mut buffer)).await {
@@ -336,14 +356,10 @@ impl Drop for Connection {
         match session.live {
             None => release_slot(state, &session.client),
             Some(live) => {
-                if let Some(row) = live
-                    .presence_key
-                    .and_then(|key| state.presence.get_mut(&key))
-                {
-                    row["reason"] = "disconnect".into();
-                    row["ts"] = inner.clock.now_ms().into();
-                    state.presence_version += 1;
-                    let payload = json!({"presence": state.presence_list()});
+                let now = inner.clock.now_ms();
+                let key = live.presence_key.as_deref();
+                if key.is_some_and(|key| state.presence.leave(key, now)) {
+                    let payload = json!({"presence": state.presence.list(now)});
                     inner.broadcast(state, "presence", &payload);
                 }
             }

@@ -126,7 +126,7 @@ pub(super) fn admit_upgrade(
     let in_place = fault
         .filter(|what| !matches!(what, What::ChallengeWithoutTs | What::ChallengeWithoutNonce));
     if in_place.is_none() {
-        let challenge = wire::event("connect.challenge", &payload, None, None);
+        let challenge = wire::event("connect.challenge", &payload, None);
         state.recorder.sent(connection.id, &challenge, now);
         outbox.send(Out::Text(challenge));
     }
@@ -141,6 +141,7 @@ pub(super) fn admit_upgrade(
         live: None,
         seq: 0,
         unauthorized_calls: 0,
+        subscriptions: crate::sessions::Subscriptions::default(),
     };
     if let Some(what) = in_place {
         strike(&mut session, &what);

@@ -2,16 +2,21 @@
 //!
 //! The rest of the crate asks here; it does not know version numbers.
 
+mod answers;
+mod approvals;
+mod cron;
 mod hello;
 mod methods;
 mod refusal;
 mod schemas;
+mod session_schemas;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub(crate) use hello::{HelloContext, health, hello_ok, presence_self, status};
+pub(crate) use answers::{SessionSummary, View, answer, health, model_runtime, status};
+pub(crate) use hello::{HelloContext, hello_ok, presence_self};
 pub(crate) use methods::{Required, required_scope};
 pub(crate) use refusal::{
     AuthFailure, AuthReason, DeviceFault, PairingReason, PairingRefusal, Provided, Refusal,
@@ -179,10 +184,20 @@ pub(crate) struct Facts {
     pub(crate) forbidden_has_details: bool,
     /// health is answered to anybody who is connected.
     pub(crate) open_health: bool,
+    /// Clients can follow sessions.
+    pub(crate) tells_about_sessions: bool,
+    /// Events and answers show a job whole, and the gateway has one of its own.
+    pub(crate) shows_cron_jobs: bool,
+    /// A turn in the main session follows the end of a job.
+    pub(crate) wakes_after_jobs: bool,
+    /// Who decides on an approval has to say so, and sees only its own unless it is an admin.
+    pub(crate) routes_approvals: bool,
     /// Broadcast events go to readers only.
     pub(crate) events_need_read: bool,
     /// Operators other than command line clients are listed in presence.
     pub(crate) lists_backends_in_presence: bool,
+    /// A row of presence lives as long as its connection, not only for its five minutes.
+    pub(crate) renews_presence: bool,
     /// A health event follows every hello.
     pub(crate) health_after_hello: bool,
     /// Editing the secret closes shared-secret sessions instead of restarting the gateway.
@@ -237,8 +252,13 @@ const OLD: Facts = Facts {
     ping_interval: None,
     forbidden_has_details: false,
     open_health: false,
+    tells_about_sessions: false,
+    shows_cron_jobs: false,
+    wakes_after_jobs: true,
+    routes_approvals: false,
     events_need_read: false,
     lists_backends_in_presence: true,
+    renews_presence: false,
     health_after_hello: true,
     hot_reloads_secret: false,
     reload_delay: Duration::from_millis(500),
@@ -287,8 +307,13 @@ const NEW: Facts = Facts {
     ping_interval: Some(Duration::from_secs(25)),
     forbidden_has_details: true,
     open_health: true,
+    tells_about_sessions: true,
+    shows_cron_jobs: true,
+    wakes_after_jobs: false,
+    routes_approvals: true,
     events_need_read: true,
     lists_backends_in_presence: false,
+    renews_presence: true,
     health_after_hello: false,
     hot_reloads_secret: true,
     reload_delay: Duration::from_millis(800),

@@ -3,10 +3,15 @@
 mod devices;
 mod info;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 pub(crate) use devices::{Closed, OPERATOR, approve, reject, remove, rename, revoke, rotate};
+pub(crate) use info::health;
 
+use crate::approvals;
+use crate::cron;
 use crate::edition::{Required, params_error, required_scope};
 use crate::pairing::scopes::operator_covers;
 use crate::state::{Inner, Live, State};
@@ -25,10 +30,23 @@ pub(crate) struct Request {
 pub(crate) enum Outcome {
     /// Answered now; the sessions are closed after the answer.
     Now(Reply, Vec<Closed>),
+    /// Answered now or not at all for the moment, and something happens later.
+    Later(Option<Reply>, Option<Then>),
     /// No built-in answer: a mounted one, or a complaint.
     Unscripted,
     /// No client of the caller's role may call this.
     Unauthorized(ErrorShape),
+}
+
+/// What happens some time after a call.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// Nobody has decided on an approval.
+    Expire(String, Duration),
+    /// There may be jobs that wait for their time.
+    KeepJobs,
+    /// A job begins.
+    RunJob(cron::Start),
 }
 
 impl From<Reply> for Outcome {
@@ -97,7 +115,19 @@ fn missing_scope(inner: &Inner, scope: &str) -> ErrorShape {
 }
 
 /// The built-in answer to a request that may be made.
-pub(crate) fn answer(inner: &Inner, state: &mut State, live: &Live, request: &Request) -> Outcome {
+pub(crate) fn answer(
+    inner: &Inner,
+    state: &mut State,
+    connection: u64,
+    live: &Live,
+    request: &Request,
+) -> Outcome {
+    if let Some(outcome) = approvals::answer(inner, state, connection, live, request) {
+        return outcome;
+    }
+    if let Some(outcome) = cron::answer(inner, state, connection, request) {
+        return outcome;
+    }
     let params = &request.params;
     let text = |name: &str| {
         params
@@ -146,6 +176,7 @@ pub(crate) fn answer(inner: &Inner, state: &mut State, live: &Live, request: &Re
             text("deviceId").trim(),
             text("role").trim(),
         ),
-        method => info::answer(inner, state, method).map_or(Outcome::Unscripted, Outcome::from),
+        method => info::answer(inner, state, live, method, params)
+            .map_or(Outcome::Unscripted, Outcome::from),
     }
 }

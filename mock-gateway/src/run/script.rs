@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The script of one agent run, for `agent`, `chat.send` and `sessions.send`.
 ///
@@ -41,11 +41,12 @@ use serde_json::Value;
 #[must_use]
 pub struct Run {
     pub(crate) text: String,
-    pub(crate) deltas: usize,
+    pub(crate) cut: Cut,
     pub(crate) tools: Vec<Tool>,
     pub(crate) reasoning: Option<String>,
     pub(crate) delay_first: Duration,
     pub(crate) delay_per_delta: Duration,
+    pub(crate) delay_last: Duration,
     pub(crate) ending: Ending,
     pub(crate) attempts: Option<u32>,
     pub(crate) usage: (u64, u64),
@@ -60,11 +61,35 @@ pub(crate) struct Tool {
     pub(crate) is_error: bool,
 }
 
+impl Tool {
+    /// Whether it runs a command, whose output is shown as it comes.
+    pub(crate) fn is_command(&self) -> bool {
+        self.name == "exec"
+    }
+}
+
+/// How a model fails.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    /// The provider was asked too often.
+    pub(crate) is_limit: bool,
+}
+
+/// How the text is cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    Pieces(usize),
+    Characters(usize),
+}
+
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Ending {
     Answers,
-    Fails(String),
+    Fails(Failure),
     Hangs,
+    /// The transcript does not take the message: it has it already, with an answer.
+    TurnedAway,
 }
 
 impl Run {
@@ -72,11 +97,12 @@ impl Run {
     pub fn text(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
-            deltas: 1,
+            cut: Cut::Pieces(1),
             tools: Vec::new(),
             reasoning: None,
             delay_first: Duration::ZERO,
             delay_per_delta: Duration::ZERO,
+            delay_last: Duration::ZERO,
             ending: Ending::Answers,
             attempts: None,
             usage: (11, 7),
@@ -90,7 +116,13 @@ impl Run {
 
     /// How many pieces the text comes in; at most one per character. With 0 it comes only in the end.
     pub fn deltas(mut self, pieces: usize) -> Self {
-        self.deltas = pieces;
+        self.cut = Cut::Pieces(pieces);
+        self
+    }
+
+    /// How many characters a piece of the text has; the last one has what is left.
+    pub fn chunks(mut self, characters: usize) -> Self {
+        self.cut = Cut::Characters(characters.max(1));
         self
     }
 
@@ -107,6 +139,18 @@ impl Run {
             is_error: false,
         });
         self
+    }
+
+    pub(crate) fn with_tool(mut self, tool: Tool) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// A command that the model runs with the tool `exec`, and what it prints.
+    ///
+    /// Measured on 2026.9.6: everybody who sees the run sees the output, too, as stream `command_output`.
+    pub fn command(self, command: impl Into<String>, output: impl Into<String>) -> Self {
+        self.tool("exec", json!({"command": command.into()}), output)
     }
 
     /// A tool whose result is an error.
@@ -141,12 +185,31 @@ impl Run {
         self
     }
 
+    /// How long the model goes on, saying nothing, after its last word.
+    pub fn delay_last(mut self, pause: Duration) -> Self {
+        self.delay_last = pause;
+        self
+    }
+
     /// After its text the model fails with this, as often as the gateway tries again.
     ///
     /// What a caller sees is up to the edition. 2026.9.6 fails the run; 2026.2.9 says that all went well, and
     /// gives this message as the text of the answer.
     pub fn fails(mut self, message: impl Into<String>) -> Self {
-        self.ending = Ending::Fails(message.into());
+        self.ending = Ending::Fails(Failure {
+            message: message.into(),
+            is_limit: false,
+        });
+        self
+    }
+
+    /// After its text the model fails with this because it was asked too often: as [`fails`](Self::fails),
+    /// but 2026.9.6 says so, and tries 10 times.
+    pub fn rate_limited(mut self, message: impl Into<String>) -> Self {
+        self.ending = Ending::Fails(Failure {
+            message: message.into(),
+            is_limit: true,
+        });
         self
     }
 
@@ -172,16 +235,40 @@ impl Run {
         self
     }
 
+    /// Whether the model fails because it was asked too often.
+    pub(crate) fn is_limited(&self) -> bool {
+        matches!(&self.ending, Ending::Fails(failure) if failure.is_limit)
+    }
+
+    /// What the model fails with.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match &self.ending {
+            Ending::Fails(failure) => Some(&failure.message),
+            _ => None,
+        }
+    }
+
+    /// The same message once more, which the transcript does not take.
+    pub(crate) fn turned_away(mut self) -> Self {
+        self.ending = Ending::TurnedAway;
+        self
+    }
+
     /// The text in as many pieces as it comes in, of about the same length.
     pub(crate) fn pieces(&self) -> Vec<String> {
         let chars: Vec<char> = self.text.chars().collect();
-        let pieces = self.deltas.min(chars.len());
-        (0..pieces)
-            .map(|n| {
-                chars[n * chars.len() / pieces..(n + 1) * chars.len() / pieces]
-                    .iter()
-                    .collect()
-            })
+        let bounds: Vec<usize> = match self.cut {
+            Cut::Pieces(pieces) => {
+                let pieces = pieces.min(chars.len());
+                (0..pieces).map(|n| n * chars.len() / pieces).collect()
+            }
+            Cut::Characters(size) => (0..chars.len()).step_by(size).collect(),
+        };
+        let ends = bounds.iter().skip(1).copied().chain([chars.len()]);
+        bounds
+            .iter()
+            .zip(ends)
+            .map(|(start, end)| chars[*start..end].iter().collect())
             .collect()
     }
 }
@@ -214,6 +301,10 @@ mod tests {
         let pieces = Run::text("hello world").deltas(3).pieces();
         assert_eq!(pieces, ["hel", "lo w", "orld"]);
         assert_eq!(Run::text("äö").deltas(9).pieces(), ["ä", "ö"]);
+        assert_eq!(
+            Run::text("hello world").chunks(4).pieces(),
+            ["hell", "o wo", "rld"]
+        );
         assert!(Run::text("x").deltas(0).pieces().is_empty());
         assert!(Run::silent().pieces().is_empty());
     }

@@ -99,11 +99,11 @@ pub(super) fn read(node: &Node<'_>) -> Result<TheFault, Invalid> {
             ))
         }
         "oversize" => {
-            let bytes = size(&node.required("bytes")?, MAX_BYTES)?;
+            let bytes = node.required("bytes")?.count(1, MAX_BYTES)?;
             Ok((Fault::oversize(bytes), When::Any, ["bytes"].as_slice()))
         }
         "deep_nesting" => {
-            let depth = size(&node.required("depth")?, MAX_DEPTH)?;
+            let depth = node.required("depth")?.count(1, MAX_DEPTH)?;
             Ok((Fault::deep_nesting(depth), When::Any, ["depth"].as_slice()))
         }
         _ => Err(name.expected(NAMES)),
@@ -169,7 +169,7 @@ fn point(node: &Node<'_>, when: When) -> Result<Point, Invalid> {
 }
 
 fn http(node: &Node<'_>) -> Result<Fault, Invalid> {
-    let status = short(&node.required("status")?, 200, 599)?;
+    let status = node.required("status")?.count(200, 599)?;
     let headers = node.maybe("headers", |headers| {
         headers.object()?;
         let members = headers.value().as_object().into_iter().flatten();
@@ -186,7 +186,7 @@ fn http(node: &Node<'_>) -> Result<Fault, Invalid> {
 }
 
 fn close(node: &Node<'_>) -> Result<Fault, Invalid> {
-    let code = short(&node.required("code")?, 1000, 4999)?;
+    let code = node.required("code")?.count(1000, 4999)?;
     let reason = node.maybe("reason", |reason| {
         let text = reason.any_text()?;
         if text.chars().count() > MAX_REASON {
@@ -195,14 +195,4 @@ fn close(node: &Node<'_>) -> Result<Fault, Invalid> {
         Ok(text)
     })?;
     Ok(Fault::close(code, reason.unwrap_or_default()))
-}
-
-fn short(node: &Node<'_>, least: u64, most: u64) -> Result<u16, Invalid> {
-    let number = node.whole(least, most)?;
-    u16::try_from(number).map_err(|_| node.expected("a smaller number"))
-}
-
-fn size(node: &Node<'_>, most: u64) -> Result<usize, Invalid> {
-    let number = node.whole(1, most)?;
-    usize::try_from(number).map_err(|_| node.expected("a smaller number"))
 }

@@ -2,6 +2,7 @@
 
 mod faults;
 mod read;
+mod runs;
 
 use std::fs;
 use std::io;
@@ -22,7 +23,7 @@ use read::{Invalid, Node};
 /// The longest time in a scenario: a week.
 const MAX_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
-/// Faults, mounted methods and pushed events, as a JSON file has them.
+/// Faults, mounted methods, scripted runs and pushed events, as a JSON file has them.
 ///
 /// `scenario.schema.json` beside this crate's manifest is the schema, and the crate's first page has an
 /// example. [`MockGatewayBuilder::scenario`](crate::MockGatewayBuilder::scenario) and
@@ -86,9 +87,12 @@ pub enum ScenarioError {
 
 #[derive(Clone, Debug)]
 struct Mount {
-    method: String,
+    /// `None` for every method that starts a run.
+    method: Option<String>,
     with: Option<Value>,
     response: Option<Response>,
+    /// The least and the most calls.
+    expect: Option<(u64, u64)>,
 }
 
 /// Something that happens by itself.
@@ -152,27 +156,36 @@ impl Scenario {
     }
 
     fn from_node(root: &Node<'_>) -> Result<Self, Invalid> {
-        root.only(&["$schema", "description", "faults", "methods", "events"])?;
+        root.only(&[
+            "$schema",
+            "description",
+            "faults",
+            "methods",
+            "runs",
+            "events",
+        ])?;
         for name in ["$schema", "description"] {
             root.maybe(name, |node| node.text().map(drop))?;
         }
         let mut steps = root.list("faults", fault)?;
         steps.extend(root.list("events", event)?);
-        Ok(Self {
-            mounts: root.list("methods", method)?,
-            steps,
-        })
+        let mut mounts = root.list("runs", run)?;
+        mounts.extend(root.list("methods", method)?);
+        Ok(Self { mounts, steps })
     }
 
     /// Mounts, and arms the faults that wait for their point. Nobody has to be listening yet.
     pub(crate) fn arm(&self, server: &Arc<Server>) {
         for mount in &self.mounts {
-            let mut on = On::method(&mount.method);
+            let mut on = mount.method.as_ref().map_or_else(On::runs, On::method);
             if let Some(with) = &mount.with {
                 on = on.with(partial_json(with.clone()));
             }
             if let Some(response) = &mount.response {
                 on = on.respond(response.clone());
+            }
+            if let Some((least, most)) = mount.expect {
+                on = on.expect(least..=most);
             }
             server.inner.lock().mounts.add(on);
         }
@@ -285,7 +298,7 @@ fn event(node: &Node<'_>) -> Result<Step, Invalid> {
 }
 
 fn method(node: &Node<'_>) -> Result<Mount, Invalid> {
-    node.only(&["method", "with", "respond"])?;
+    node.only(&["method", "with", "respond", "expect"])?;
     let steps = node.maybe("respond", Node::items)?;
     let response = match steps {
         None => None,
@@ -301,10 +314,41 @@ fn method(node: &Node<'_>) -> Result<Mount, Invalid> {
         }
     };
     Ok(Mount {
-        method: node.required("method")?.text()?.to_owned(),
-        with: node.maybe("with", |with| with.object().map(|()| with.value().clone()))?,
+        method: Some(node.required("method")?.text()?.to_owned()),
+        with: with(node)?,
         response,
+        expect: node.maybe("expect", expect)?,
     })
+}
+
+fn run(node: &Node<'_>) -> Result<Mount, Invalid> {
+    Ok(Mount {
+        method: None,
+        response: Some(runs::read(node)?.into()),
+        with: with(node)?,
+        expect: node.maybe("expect", expect)?,
+    })
+}
+
+fn with(node: &Node<'_>) -> Result<Option<Value>, Invalid> {
+    node.maybe("with", |with| with.object().map(|()| with.value().clone()))
+}
+
+/// How many calls there have to be: a number, or bounds.
+fn expect(node: &Node<'_>) -> Result<(u64, u64), Invalid> {
+    let most = u64::from(u32::MAX);
+    if !node.value().is_object() {
+        let exactly = node.whole(0, most).ok();
+        let exactly = exactly.ok_or_else(|| node.expected("a whole number, or least and most"))?;
+        return Ok((exactly, exactly));
+    }
+    node.only(&["least", "most"])?;
+    let bound = |name| node.maybe(name, |bound| bound.whole(0, most));
+    let (least, most) = (bound("least")?, bound("most")?);
+    if least.is_none() && most.is_none() {
+        return Err(node.expected("least or most"));
+    }
+    Ok((least.unwrap_or(0), most.unwrap_or(u64::MAX)))
 }
 
 const STEPS: &str = "a step: ok, error, event, waitMs or never";

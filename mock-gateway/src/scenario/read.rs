@@ -148,6 +148,12 @@ impl<'v> Node<'v> {
             .ok_or_else(|| self.expected(format!("a whole number from {least} to {most}")))
     }
 
+    /// A whole number that counts something, in as many bits as it is asked in.
+    pub(super) fn count<N: TryFrom<u64>>(&self, least: u64, most: u64) -> Result<N, Invalid> {
+        let number = self.whole(least, most)?;
+        N::try_from(number).map_err(|_| self.expected("a smaller number"))
+    }
+
     /// How often: `None` for `"always"`.
     pub(super) fn times(&self) -> Result<Option<u32>, Invalid> {
         if self.value == "always" {

@@ -9,5 +9,5 @@ mod outbox;
 mod upgrade;
 
 pub(crate) use frame::{FrameReader, Incoming, ReadFault};
-pub(crate) use outbox::{Out, Outbox, Writer};
+pub(crate) use outbox::{Out, Outbox, Writer, text_frame};
 pub(crate) use upgrade::{Head, HeadFault, accept_response, http_response, read_head};

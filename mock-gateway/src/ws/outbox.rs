@@ -10,6 +10,8 @@ use tokio::sync::{Notify, mpsc};
 #[derive(Debug)]
 pub(crate) enum Out {
     Text(String),
+    /// A whole frame that goes to many.
+    Shared(Arc<[u8]>),
     Ping,
     Pong(Vec<u8>),
     /// Bytes as they are, for the upgrade's answer and for broken frames.
@@ -25,34 +27,48 @@ pub(crate) enum Out {
 }
 
 impl Out {
-    fn into_bytes(self) -> Vec<u8> {
+    /// Whether something else may follow in the same write.
+    fn goes_on(&self) -> bool {
+        !matches!(self, Self::Close(..) | Self::Stall | Self::Abort)
+    }
+
+    fn put(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Text(text) => frame(0x81, text.as_bytes()),
-            Self::Ping => frame(0x89, b""),
-            Self::Pong(payload) => frame(0x8a, &payload),
-            Self::Raw(bytes) => bytes,
-            Self::Frame(first, payload) => frame(first, &payload),
-            Self::Close(None, _) => frame(0x88, b""),
+            Self::Text(text) => frame(bytes, 0x81, text.as_bytes()),
+            Self::Shared(whole) => bytes.extend_from_slice(whole),
+            Self::Ping => frame(bytes, 0x89, b""),
+            Self::Pong(payload) => frame(bytes, 0x8a, payload),
+            Self::Raw(raw) => bytes.extend_from_slice(raw),
+            Self::Frame(first, payload) => frame(bytes, *first, payload),
+            Self::Close(None, _) => frame(bytes, 0x88, b""),
             Self::Close(Some(code), reason) => {
                 let mut payload = code.to_be_bytes().to_vec();
                 payload.extend_from_slice(reason.as_bytes());
-                frame(0x88, &payload)
+                frame(bytes, 0x88, &payload);
             }
-            Self::Stall | Self::Abort => Vec::new(),
+            Self::Stall | Self::Abort => {}
         }
     }
 
     fn cost(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
+            Self::Shared(whole) => whole.len(),
             Self::Pong(payload) | Self::Raw(payload) | Self::Frame(_, payload) => payload.len(),
             Self::Ping | Self::Close(..) | Self::Stall | Self::Abort => 0,
         }
     }
 }
 
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(payload.len() + 10);
+/// A text frame as it goes over the wire, for many receivers.
+pub(crate) fn text_frame(text: &str) -> Arc<[u8]> {
+    let mut bytes = Vec::new();
+    frame(&mut bytes, 0x81, text.as_bytes());
+    bytes.into()
+}
+
+fn frame(bytes: &mut Vec<u8>, first: u8, payload: &[u8]) {
+    bytes.reserve(payload.len() + 10);
     bytes.push(first);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(length), _) if length < 126 => bytes.push(length),
@@ -66,7 +82,6 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         }
     }
     bytes.extend_from_slice(payload);
-    bytes
 }
 
 /// The writer is gone.
@@ -92,6 +107,8 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 pub(crate) struct Writer {
     receiver: mpsc::UnboundedReceiver<Out>,
+    /// Taken out already, and not written yet.
+    ahead: Option<Out>,
     shared: Arc<Shared>,
 }
 
@@ -104,7 +121,11 @@ impl Outbox {
                 sender,
                 shared: Arc::clone(&shared),
             },
-            Writer { receiver, shared },
+            Writer {
+                receiver,
+                ahead: None,
+                shared,
+            },
         )
     }
 
@@ -160,21 +181,49 @@ impl Outbox {
     }
 }
 
+/// As much goes out in one write, if it is there.
+const BATCH: usize = 64 * 1024;
+
 impl Writer {
     /// Takes the next thing to write; `None` when every sender is gone.
     pub(crate) async fn next(&mut self) -> Option<Out> {
-        self.receiver.recv().await
+        match self.ahead.take() {
+            None => self.receiver.recv().await,
+            ahead => ahead,
+        }
     }
 
-    /// Writes one thing.
+    /// Looks what is to be written after this, if it may go with it.
+    fn follows(&mut self) -> Option<&Out> {
+        if self.ahead.is_none() {
+            self.ahead = self.receiver.try_recv().ok();
+        }
+        self.ahead.as_ref().filter(|next| next.goes_on())
+    }
+
+    /// Writes one thing, and with it what has come meanwhile.
     pub(crate) async fn write(
-        &self,
+        &mut self,
         io: &mut (impl AsyncWrite + Unpin),
         out: Out,
     ) -> Result<(), Gone> {
-        let cost = out.cost();
-        let bytes = out.into_bytes();
-        let written = io.write_all(&bytes).await.is_ok() && io.flush().await.is_ok();
+        let mut cost = out.cost();
+        let alone = !out.goes_on() || self.follows().is_none();
+        let written = if let Out::Shared(whole) = &out
+            && alone
+        {
+            io.write_all(whole).await
+        } else {
+            let mut bytes = Vec::new();
+            out.put(&mut bytes);
+            while !alone && bytes.len() < BATCH && self.follows().is_some() {
+                let Some(next) = self.ahead.take() else { break };
+                cost += next.cost();
+                next.put(&mut bytes);
+            }
+            io.write_all(&bytes).await
+        };
+        let written = written.is_ok() && io.flush().await.is_ok();
         self.shared.waiting.fetch_sub(cost, Ordering::AcqRel);
         self.shared.drained.notify_waiters();
         if written { Ok(()) } else { Err(Gone) }
@@ -202,5 +251,21 @@ mod tests {
                 .expect("a vector takes all");
         }
         assert_eq!(written, b"\x81\x01a\x88\x05\x03\xf0one");
+    }
+
+    #[tokio::test]
+    async fn what_waits_goes_out_together_up_to_a_close() {
+        let (outbox, mut writer) = Outbox::new();
+        outbox.send(Out::Shared(text_frame("a")));
+        outbox.send(Out::Ping);
+        outbox.send(Out::Text("b".into()));
+        outbox.close(1000, "");
+        let mut written = Vec::new();
+        let first = writer.next().await.expect("there is one");
+        writer.write(&mut written, first).await.expect("room");
+        assert_eq!(written, b"\x81\x01a\x89\x00\x81\x01b");
+        assert_eq!(outbox.waiting(), 0);
+        let last = writer.next().await.expect("there is the close");
+        assert!(matches!(last, Out::Close(Some(1000), _)), "{last:?}");
     }
 }

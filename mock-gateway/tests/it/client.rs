@@ -90,7 +90,7 @@ impl<'a> Ask<'a> {
         self
     }
 
-    fn params(&self, challenge: &Value) -> Value {
+    pub(crate) fn params(&self, challenge: &Value) -> Value {
         let signed_at = challenge["ts"].as_i64().expect("ts") + self.skew_ms;
         let nonce = self
             .nonce
@@ -190,6 +190,11 @@ impl Client {
             next_id: 0,
             methods: HashMap::new(),
         })
+    }
+
+    /// The socket, for a test that reads on its own.
+    pub(crate) fn into_socket(self) -> WebSocketStream<DuplexStream> {
+        self.socket
     }
 
     pub(crate) async fn send(&mut self, text: impl Into<String>) {

@@ -5,12 +5,15 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod approvals;
 mod client;
+mod cron;
 mod faults;
 mod handshake;
 mod limits;
 mod live;
 mod pairing;
+mod replay;
 mod runs;
 mod scenario;
 mod schema;

@@ -128,6 +128,65 @@ async fn a_scenario_can_be_played_on_a_gateway_that_runs() {
     assert_eq!(begin.elapsed().as_secs(), 5);
 }
 
+#[tokio::test(start_paused = true)]
+async fn runs_follow_the_script_whose_parameters_they_have() {
+    let gateway = open(scenario(&json!({"runs": [
+        {"text": "Yes, and yes.", "deltas": 2, "usage": {"input": 5, "output": 6}},
+        {
+            "with": {"message": "list"}, "text": "Two files.",
+            "tools": [{"name": "exec", "args": {"command": "ls"}, "result": "a b"}],
+        },
+        {"with": {"message": "break"}, "text": "Well, ", "fails": "on fire", "attempts": 2},
+        {"with": {"message": "stop"}, "text": "Soon", "hangs": true},
+    ]})));
+    let mut client = live(&gateway).await;
+    let mut last = async |message: &str, method: &str| {
+        let params = json!({
+            "message": message, "idempotencyKey": message, "sessionKey": format!("agent:main:{message}"),
+        });
+        let first = client.call(method, params).await["payload"].take();
+        assert_eq!(first["runId"], message, "{first}");
+        let wait = json!({"runId": message, "timeoutMs": 1000});
+        let waited = client.call("agent.wait", wait).await["payload"].take();
+        let history = json!({"sessionKey": format!("agent:main:{message}")});
+        let history = client.call("chat.history", history).await["payload"].take();
+        (waited, history["messages"].clone())
+    };
+    for method in ["agent", "chat.send"] {
+        let (waited, _) = last(&format!("any {method}"), method).await;
+        assert_eq!(waited["terminalReply"]["text"], "Yes, and yes.", "{waited}");
+    }
+    let (waited, rows) = last("list", "agent").await;
+    assert_eq!(waited["terminalReply"]["text"], "Two files.");
+    assert_eq!(rows[2]["content"][0]["text"], "a b", "{rows}");
+    let (waited, _) = last("break", "chat.send").await;
+    assert_eq!(waited["status"], "error", "{waited}");
+    let (waited, _) = last("stop", "agent").await;
+    assert_eq!(waited, json!({"runId": "stop", "status": "timeout"}));
+    assert_eq!(gateway.finish(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scenario_says_how_many_calls_there_have_to_be() {
+    let gateway = open(scenario(&json!({
+        "methods": [{"method": "made.up", "with": {"a": 1}, "expect": 2}],
+        "runs": [{"text": "Hi", "expect": {"least": 1}}, {"with": {"message": "no"}, "expect": {"most": 0}}],
+    })));
+    let mut client = live(&gateway).await;
+    client.call("made.up", json!({"a": 1})).await;
+    let run = json!({"message": "no", "idempotencyKey": "k", "sessionKey": "agent:main:s"});
+    client.call("agent", run).await;
+    let report = gateway.finish().expect("a report");
+    for line in [
+        "- made.up with parameters containing {\"a\":1} was called 1 times, expected 2 times",
+        "- agent or chat.send or sessions.send was called 0 times, expected at least 1 times",
+        "- agent or chat.send or sessions.send with parameters containing {\"message\":\"no\"} was called 1 \
+         times, expected 0 times",
+    ] {
+        assert!(report.contains(line), "{report}");
+    }
+}
+
 #[tokio::test]
 async fn tcp_is_refused_for_as_long_as_the_scenario_says() {
     let text =
@@ -182,7 +241,7 @@ fn a_bad_file_is_refused_with_its_path_the_place_and_what_is_expected() {
     );
     assert_eq!(
         refused(&json!({"fault": []})),
-        "scenario: the whole file: expected only $schema, description, faults, methods, events, found \"fault\""
+        "scenario: the whole file: expected only $schema, description, faults, methods, runs, events, found \"fault\""
     );
     assert_eq!(
         refused(&json!({"faults": [{"fault": "delay", "ms": 1, "at": "hello"}]})),
@@ -251,8 +310,15 @@ fn examples() -> Vec<Value> {
         json!({"methods": [{"method": "m", "with": {"a": [1]}, "respond": [
             {"ok": null}, {"event": "e"}, {"waitMs": 0}, {"never": true},
             {"error": {"code": "FORBIDDEN", "message": "", "details": {"a": 1}, "retryable": true}},
-        ]}]}),
+        ], "expect": 2}]}),
     );
+    all.push(json!({"runs": [{
+        "with": {"message": "m"}, "expect": {"least": 1, "most": 2}, "text": "t", "deltas": 2,
+        "tools": [{"name": "exec", "args": {"command": "ls"}, "result": "", "isError": true}],
+        "reasoning": "r", "delayFirstMs": 1, "delayPerDeltaMs": 2, "fails": "f", "attempts": 3,
+        "usage": {"input": 1, "output": 2},
+    }]}));
+    all.push(json!({"runs": [{"hangs": true}, {"text": "", "expect": {"most": 0}}]}));
     all
 }
 

@@ -46,6 +46,24 @@ async fn an_anthropic_key_in_the_environment_becomes_a_profile() {
 }
 
 #[tokio::test]
+async fn loopback_is_both_of_its_addresses() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        println!("this host has no ::1");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut program = Program::start(dir.path(), &["--bind", "loopback"]).await;
+    for host in ["127.0.0.1", "[::1]", "127.0.0.1"] {
+        let mut session = Session::open_at(&program, host).await;
+        let challenge = session.frame().await.expect("a challenge");
+        assert_eq!(challenge["event"], "connect.challenge", "{host}");
+        program.signal(RESTART);
+        session.until_the_end().await;
+        program.ready().await;
+    }
+}
+
+#[tokio::test]
 async fn the_banner_has_a_line_with_the_token() {
     let dir = tempfile::tempdir().unwrap();
     let program = Program::start(dir.path(), &[]).await;
@@ -169,6 +187,27 @@ async fn a_scenario_is_played_from_the_start_on() {
     let answer = session.call("made.up").await;
     assert_eq!(answer["payload"], json!({"from": "a file"}));
     while session.frame().await.expect("an event")["payload"] != "pushed" {}
+}
+
+#[tokio::test]
+async fn a_scenario_that_expected_other_calls_ends_the_program_with_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("scenario.json");
+    let scenario = json!({"methods": [{"method": "made.up", "expect": 1}]});
+    fs::write(&file, scenario.to_string()).unwrap();
+    let flags = ["--scenario", file.to_str().unwrap()];
+    for calls in 0..3 {
+        let state = dir.path().join(calls.to_string());
+        let program = Program::start(&state, &flags).await;
+        let mut session = Session::connect(&program, &token(&state)).await;
+        for _ in 0..calls {
+            session.call("made.up").await;
+        }
+        let (code, said) = program.stop_and_listen().await;
+        assert_eq!(code, Some(i32::from(calls != 1)), "{calls}: {said}");
+        let line = format!("made.up was called {calls} times, expected 1 times");
+        assert_eq!(said.contains(&line), calls != 1, "{calls}: {said}");
+    }
 }
 
 #[tokio::test]

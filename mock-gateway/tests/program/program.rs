@@ -107,15 +107,19 @@ impl Program {
     }
 
     /// What it has said on stderr in its life.
-    pub(crate) async fn banner(mut self) -> String {
+    pub(crate) async fn banner(self) -> String {
+        self.stop_and_listen().await.1
+    }
+
+    /// Sends SIGTERM; the exit code, and what it has said on stderr in its life.
+    pub(crate) async fn stop_and_listen(mut self) -> (Option<i32>, String) {
         let mut stderr = self.child.stderr.take().unwrap();
         self.signal("TERM");
         let mut text = String::new();
-        timeout(PATIENCE, stderr.read_to_string(&mut text))
-            .await
-            .expect("the program ends")
-            .unwrap();
-        text
+        let end = timeout(PATIENCE, stderr.read_to_string(&mut text)).await;
+        end.expect("the program ends").unwrap();
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        (status.expect("the program ends").unwrap().code(), text)
     }
 }
 
@@ -193,10 +197,14 @@ pub(crate) struct Session {
 impl Session {
     /// Nothing is sent or read yet.
     pub(crate) async fn open(program: &Program) -> Self {
-        let tcp = TcpStream::connect(("127.0.0.1", program.port))
-            .await
-            .unwrap();
-        let url = format!("ws://127.0.0.1:{}/", program.port);
+        Self::open_at(program, "127.0.0.1").await
+    }
+
+    /// As [`open`](Self::open), at another address of this host.
+    pub(crate) async fn open_at(program: &Program, host: &str) -> Self {
+        let address = format!("{host}:{}", program.port);
+        let tcp = TcpStream::connect(&address).await.unwrap();
+        let url = format!("ws://{address}/");
         let (socket, _) = tokio_tungstenite::client_async(url, tcp).await.unwrap();
         Self {
             socket,

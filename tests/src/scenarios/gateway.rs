@@ -6,6 +6,10 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::Model;
+use crate::net::Address;
 
 /// What an operation on a gateway gives back, some time later.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> + Send + 'a>>;
@@ -153,6 +157,24 @@ pub trait Gateway: Send + Sync {
 
     /// How many connects it has refused so far.
     fn refused(&self, why: Refused) -> Reply<'_, usize>;
+
+    /// The model behind it, if it has one that can be told what to say.
+    fn model(&self) -> Option<&dyn Model> {
+        None
+    }
+
+    /// Sends an event to every client, where that can be done without a call; whether it was.
+    fn emit(&self, event: &str, payload: &Value) -> bool {
+        let _ = (event, payload);
+        false
+    }
+
+    /// Where a program on the gateway's own host connects to, from wherever this one is.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no way from here.
+    fn door(&self) -> anyhow::Result<Address>;
 
     /// The end of its log, for a failure report.
     fn log_tail(&self) -> String;

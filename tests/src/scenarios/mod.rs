@@ -14,6 +14,7 @@ mod places;
 mod program;
 mod restarts;
 mod run;
+mod runs;
 mod secrets;
 mod stage;
 mod tokens;
@@ -25,6 +26,7 @@ pub use backend::{Backend, Credential, Launch};
 pub use gateway::{Gateway, Paired, Pending, Place, Refused, Release, Reply, Side};
 pub use program::adapter_program;
 pub use run::{Outcome, Report, run};
+pub use runs::RUNS;
 pub use secrets::Secrets;
 pub use stage::Stage;
 pub use transcript::Line;
@@ -67,6 +69,9 @@ pub struct Scenario {
     /// Runs it; the text says what was found.
     pub run: for<'a> fn(&'a Stage) -> Reply<'a, String>,
 }
+
+/// A file in the workspace of every agent, for a tool to read: its name and what is in it.
+pub const FILE: (&str, &str) = ("hello.txt", "What the file says.\n");
 
 const fn minutes(count: u64) -> Duration {
     Duration::from_secs(60 * count)

@@ -51,6 +51,9 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "LIST", value_parser = parse_scopes)]
     pub(crate) scopes: Option<Scopes>,
     /// An extra header for a proxy in front of the gateway; may be given more than once
+    ///
+    /// Everybody on the host can see arguments: for a secret, write NAME:@FILE, and the value is
+    /// read from the file.
     #[arg(long, global = true, value_name = "NAME:VALUE", value_parser = parse_header)]
     pub(crate) header: Vec<(String, String)>,
     /// One JSON object per line on stdout
@@ -62,6 +65,24 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Connect, wait for approval if it is needed, and say so
     Connect(Connect),
+    /// Say what is wrong between this host and the gateway, and the one thing to do next
+    ///
+    /// Walks the way of a connection and prints one line per step: ok, warning, problem or skipped.
+    /// It ends with the exit code that connect would end with; warnings alone end with 0.
+    ///
+    /// It changes nothing on this host, and makes no identity. On the gateway it does what one
+    /// connect does: a device that is not approved leaves its request there. Without an identity only
+    /// the token is tried, and nothing is left there.
+    Doctor(Doctor),
+    /// Call a method by its name, and print what it answers
+    ///
+    /// Of a method with two answers, agent for one, it prints the first: accepted.
+    Call(Call),
+    /// Print what the gateway tells, until SIGINT or SIGTERM
+    ///
+    /// Gateways tell the runs of all sessions to everybody who may read. Where something is missing,
+    /// a line says so.
+    Events(Events),
     /// Look at the device identity, or carry it over
     #[command(subcommand)]
     Identity(Identity),
@@ -81,6 +102,44 @@ pub(crate) struct Connect {
     /// Stay connected until SIGINT or SIGTERM
     #[arg(long)]
     pub(crate) hold: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Doctor {
+    /// The time for all of it, such as 20s; with more than 30s a tick of the gateway is waited for
+    #[arg(long, value_name = "DUR", default_value = "20s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+    /// A method of the gateway that has to be allowed, such as agent; it is not called
+    #[arg(long, value_name = "NAME")]
+    pub(crate) method: Option<String>,
+    /// The gateway's openclaw.json, to compare the token with; else where OpenClaw looks for it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) openclaw_json: Option<PathBuf>,
+    /// Look at the connection of the devices commands instead of the backend's
+    #[arg(long)]
+    pub(crate) operator: bool,
+    /// A message seen elsewhere, such as in the gateway's log; - reads standard input
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) seen: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Call {
+    /// The method, such as health or sessions.list
+    pub(crate) method: String,
+    /// The parameters as JSON, or - for standard input; {} without them
+    #[arg(value_name = "PARAMS_JSON", allow_hyphen_values = true)]
+    pub(crate) params: Option<String>,
+    /// How long it may take, connecting and all, such as 90s, 5m or 500ms; 30s without it
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Events {
+    /// Only events of this name, such as chat or cron; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub(crate) event: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -136,10 +195,21 @@ fn parse_scopes(text: &str) -> Result<Scopes, String> {
 fn parse_header(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
         Some((name, value)) if !name.trim().is_empty() => {
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
+            let value = match value.trim().strip_prefix('@') {
+                Some(file) => read_header(file)?,
+                None => value.trim().to_owned(),
+            };
+            Ok((name.trim().to_owned(), value))
         }
         _ => Err("a header is NAME:VALUE".to_owned()),
     }
+}
+
+/// The value of a header, from a file; its end of line is not part of it.
+fn read_header(path: &str) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .map_err(|error| format!("{path} cannot be read: {error}"))
 }
 
 /// `1500ms`, `90s`, `5m`, `2h`, or seconds without a unit.
@@ -201,6 +271,19 @@ mod tests {
             ("X-Time".to_owned(), "10:30".to_owned())
         );
         assert!(parse_header("no-colon").is_err());
+    }
+
+    #[test]
+    fn a_header_may_come_from_a_file_which_no_process_table_shows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        let argument = format!("X-Key: @{}", path.display());
+        assert_eq!(
+            parse_header(&argument).unwrap(),
+            ("X-Key".to_owned(), "s3cret".to_owned())
+        );
+        assert!(parse_header("X-Key:@/no/such/file").is_err());
     }
 
     #[test]

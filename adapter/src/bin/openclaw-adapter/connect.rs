@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::args::Connect;
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::setup::Signals;
+use crate::setup::{Signals, is_about_the_token};
 
 /// The time for one attempt, when there is to be no waiting.
 const ONE_ATTEMPT: Duration = Duration::from_secs(15);
@@ -97,9 +97,4 @@ fn too_late(output: Output, state: &ConnectionState, limit: Duration) -> io::Res
         // Ready, or stopped for a reason that was said already.
         _ => Ok(()),
     }
-}
-
-/// Whether another token in the token's file would make the client go on.
-fn is_about_the_token(reason: &StopReason) -> bool {
-    matches!(reason, StopReason::Refused(refusal) if refusal.kind.is_credentials())
 }

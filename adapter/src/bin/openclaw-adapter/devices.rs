@@ -1,37 +1,21 @@
 //! `openclaw-adapter devices`: what `openclaw devices` does, without Node.
 //!
-//! It connects with an identity of its own, in the folder `operator` of the state directory. With
-//! the backend's identity its wider scopes would replace the token that the backend uses.
+//! It connects with an identity of its own; see [`operator`].
 
 use std::io;
 use std::time::Duration;
 
-use openclaw_adapter::{
-    Client, ConfigBuilder, ConnectionState, DeviceList, Error, FileStore, GatewayError,
-    PairingPolicy, StopReason, TransportErrorKind,
-};
+use openclaw_adapter::{Client, ConfigBuilder, DeviceList, Error, GatewayError, PairingPolicy};
 use serde_json::Value;
-use tokio::time::timeout;
 
 use crate::args::{Devices, Scopes};
 use crate::exit::Exit;
 use crate::output::{Output, plain};
+use crate::reach::{self, Failure};
+use crate::setup::{PAIRING, operator};
 
 /// How long a gateway that is about to be there is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
-const PAIRING: &str = "operator.pairing";
-
-/// Why a command did not do what it should.
-enum Failure {
-    Call(Error),
-    Unreachable(String),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Call(error)
-    }
-}
 
 pub(crate) async fn run(
     builder: ConfigBuilder,
@@ -39,17 +23,13 @@ pub(crate) async fn run(
     command: &Devices,
     output: Output,
 ) -> io::Result<Exit> {
-    let dir = match builder.state_directory() {
-        Ok(dir) => dir.join("operator"),
+    let builder = match operator(builder, scopes) {
+        Ok(builder) => builder.pairing(PairingPolicy::FailFast),
         Err(error) => {
             output.config(&error)?;
             return Ok(Exit::of_config(&error));
         }
     };
-    let builder = builder
-        .store(FileStore::new(dir))
-        .display_name("openclaw-adapter devices")
-        .pairing(PairingPolicy::FailFast);
     match act(builder, scopes, command).await {
         Ok((value, text)) => {
             output.print(&value, || text)?;
@@ -76,16 +56,12 @@ fn advice(command: &Devices, error: &Error) -> (&'static str, String) {
                 pairing.approve_command()
             ),
         ),
-        Error::Refused(refusal) => (refusal.kind.as_str(), refusal.fix.clone()),
-        Error::UpgradeRefused(refusal) => ("upgrade_refused", refusal.fix()),
-        Error::Identity(error) => ("identity", StopReason::Identity(error.clone()).fix()),
-        Error::Config(_) => ("config", String::new()),
         Error::Unsupported { .. } => (
             "call_refused",
             "This gateway is of the generation of 2026.2.9: delete the device from devices/paired.json in the gateway's state directory. It counts from the device's next login on.".to_owned(),
         ),
         Error::Call { error, .. } => ("call_refused", after_refusal(command, error)),
-        _ => ("connection_lost", String::new()),
+        other => reach::advice(other),
     }
 }
 
@@ -156,45 +132,7 @@ async fn act(
 
 async fn connect(builder: ConfigBuilder, scopes: Vec<String>) -> Result<Client, Failure> {
     let config = builder.scopes(scopes).build().map_err(Error::from)?;
-    let client = Client::start(config);
-    match timeout(PATIENCE, reached(&client)).await {
-        Ok(reached) => reached.map(|()| client),
-        Err(_) => Err(Failure::Unreachable(format!(
-            "no answer from the gateway within {PATIENCE:?}"
-        ))),
-    }
-}
-
-/// Waits until the gateway lets us in. A person waits with us: what a later attempt may mend is not
-/// waited for, unless the gateway itself says that it is about to be there.
-async fn reached(client: &Client) -> Result<(), Failure> {
-    let mut state = client.state();
-    loop {
-        match &*state.borrow_and_update() {
-            ConnectionState::BackingOff { cause, .. } if !is_coming(cause) => {
-                return Err(Failure::Unreachable(cause.to_string()));
-            }
-            ConnectionState::Ready { .. } | ConnectionState::Stopped { .. } => break,
-            _ => {}
-        }
-        if state.changed().await.is_err() {
-            break;
-        }
-    }
-    client.ready().await?;
-    Ok(())
-}
-
-fn is_coming(cause: &Error) -> bool {
-    match cause {
-        Error::Transport(error) => matches!(
-            error.kind(),
-            TransportErrorKind::Unavailable | TransportErrorKind::Restarting
-        ),
-        // Only a busy gateway or proxy is asked again at all.
-        Error::UpgradeRefused(_) => true,
-        _ => false,
-    }
+    reach::connect(config, PATIENCE).await
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<Value, Failure> {

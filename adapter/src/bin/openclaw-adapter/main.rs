@@ -1,11 +1,15 @@
 //! `openclaw-adapter`: connects to an OpenClaw gateway from a shell, as a backend would.
 
 mod args;
+mod call;
 mod connect;
 mod devices;
+mod doctor;
+mod events;
 mod exit;
 mod identity;
 mod output;
+mod reach;
 mod setup;
 
 use std::io;
@@ -28,7 +32,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return broken(&error),
     };
-    match runtime.block_on(run(&cli)) {
+    let ended = runtime.block_on(run(&cli));
+    // A name server that does not answer keeps a thread; nobody waits for it.
+    runtime.shutdown_background();
+    match ended {
         Ok(exit) => exit.into(),
         // Whoever reads us has gone: nothing is left to say.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done.into(),
@@ -42,6 +49,9 @@ async fn run(cli: &Cli) -> io::Result<Exit> {
     };
     let builder = match setup::builder(&cli.global) {
         Ok(builder) => builder,
+        Err(error) if matches!(cli.command, Command::Doctor(_)) => {
+            return doctor::refused(&error, output);
+        }
         Err(error) => {
             output.config(&error)?;
             return Ok(Exit::of_config(&error));
@@ -49,6 +59,11 @@ async fn run(cli: &Cli) -> io::Result<Exit> {
     };
     match &cli.command {
         Command::Connect(args) => connect::run(builder, args, output).await,
+        Command::Doctor(args) => {
+            doctor::run(builder, cli.global.scopes.as_ref(), args, output).await
+        }
+        Command::Call(args) => call::run(builder, args, output).await,
+        Command::Events(args) => events::run(builder, args, output).await,
         Command::Identity(command) => identity::run(&builder, command, output),
         Command::Devices(command) => {
             devices::run(builder, cli.global.scopes.as_ref(), command, output).await

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write as _};
 
-use openclaw_adapter::{ConfigError, ConnectionState};
+use openclaw_adapter::{ConfigError, ConnectionState, Error};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Where and how results are printed. Logs go to stderr.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +49,25 @@ enum Line<'a> {
         kind: &'a str,
         message: &'a str,
         fix: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<Refused<'a>>,
     },
+}
+
+/// What a gateway said when it refused a call.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Refused<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_scope: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<f64>,
 }
 
 impl Output {
@@ -70,8 +89,40 @@ impl Output {
 
     /// Says that the program ends for a reason that no state tells.
     pub(crate) fn stopped(self, kind: &str, message: &str, fix: &str) -> io::Result<()> {
+        self.ends(kind, message, fix, None)
+    }
+
+    /// Says that a call went wrong; with what the gateway said, if it was the gateway that refused.
+    pub(crate) fn refused(self, kind: &str, error: &Error, fix: &str) -> io::Result<()> {
+        let refused = match error {
+            Error::Call { error, .. } => Some(Refused {
+                code: &error.code,
+                message: &error.message,
+                details: error.details.as_ref(),
+                missing_scope: error.missing_scope(),
+                retryable: error.retryable,
+                retry_after_ms: error.retry_after_ms,
+            }),
+            _ => None,
+        };
+        self.ends(kind, &error.to_string(), fix, refused)
+    }
+
+    fn ends(
+        self,
+        kind: &str,
+        message: &str,
+        fix: &str,
+        error: Option<Refused<'_>>,
+    ) -> io::Result<()> {
         if self.json {
-            self.print(&Line::Stopped { kind, message, fix }, String::new)?;
+            let line = Line::Stopped {
+                kind,
+                message,
+                fix,
+                error,
+            };
+            self.print(&line, String::new)?;
         }
         let mut stderr = io::stderr().lock();
         if fix.is_empty() {
@@ -143,6 +194,7 @@ impl Output {
                     kind: reason.kind(),
                     message: &reason.to_string(),
                     fix: &reason.fix(),
+                    error: None,
                 },
                 text,
             ),
@@ -188,6 +240,11 @@ fn state_text(state: &ConnectionState) -> String {
 
 /// Text of the gateway in a line for a person: nothing in it may move the cursor.
 pub(crate) fn plain(text: &str) -> String {
+    printable(text).chars().take(200).collect()
+}
+
+/// The same, however long it is.
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|character| {
             if character.is_control() || ('\u{200b}'..='\u{206f}').contains(&character) {
@@ -196,6 +253,5 @@ pub(crate) fn plain(text: &str) -> String {
                 character
             }
         })
-        .take(200)
         .collect()
 }

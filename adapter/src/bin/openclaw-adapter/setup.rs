@@ -1,9 +1,9 @@
 //! From arguments and environment to a configuration, and signals to an end.
 
-use openclaw_adapter::{Config, ConfigBuilder, ConfigError};
+use openclaw_adapter::{Config, ConfigBuilder, ConfigError, FileStore, StopReason};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::args::Global;
+use crate::args::{Global, Scopes};
 use crate::exit::Exit;
 
 /// The environment, and the arguments on top of it.
@@ -22,6 +22,25 @@ pub(crate) fn builder(global: &Global) -> Result<ConfigBuilder, ConfigError> {
         builder = builder.header(name, value);
     }
     Ok(builder)
+}
+
+/// The scope of the commands that see and decide which devices may connect.
+pub(crate) const PAIRING: &str = "operator.pairing";
+
+/// The connection of an operator: with an identity of its own, in the folder `operator` of the state
+/// directory. With the backend's its wider scopes would replace the token that the backend uses.
+pub(crate) fn operator(
+    builder: ConfigBuilder,
+    scopes: Option<&Scopes>,
+) -> Result<ConfigBuilder, ConfigError> {
+    let dir = builder.state_directory()?.join("operator");
+    let builder = builder
+        .store(FileStore::new(dir))
+        .display_name("openclaw-adapter devices");
+    Ok(match scopes {
+        Some(_) => builder,
+        None => builder.scopes([PAIRING]),
+    })
 }
 
 /// SIGINT and SIGTERM.
@@ -46,4 +65,9 @@ impl Signals {
             _ = self.terminate.recv() => Exit::Terminated,
         }
     }
+}
+
+/// Whether another token in the token's file would make the client go on.
+pub(crate) fn is_about_the_token(reason: &StopReason) -> bool {
+    matches!(reason, StopReason::Refused(refusal) if refusal.kind.is_credentials())
 }

@@ -1,7 +1,8 @@
 //! Where to listen, from the flags and the configuration.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use openclaw_mock_gateway::{Edition, TrustedProxy, listen};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -76,11 +77,34 @@ impl Address {
         Ok(Self(SocketAddr::new(ip, port)))
     }
 
-    pub(crate) async fn bind(self) -> Result<TcpListener, Taken> {
-        TcpListener::bind(self.0).await.map_err(|source| Taken {
+    /// The listener of this address, and the one that a gateway of the edition opens with it on the same port.
+    ///
+    /// Read in the code of both: `loopback` is `::1` as well, where there is one. 2026.9.6 opens 127.0.0.1
+    /// beside any one IPv4 address, for the command line on the same host; it does not start without, the
+    /// mock does.
+    pub(crate) fn bind(
+        self,
+        edition: Edition,
+    ) -> Result<(TcpListener, Option<TcpListener>), Taken> {
+        let first = listen(self.0).map_err(|source| Taken {
             address: self.0,
             source,
-        })
+        })?;
+        let beside: IpAddr = match self.0.ip() {
+            IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),
+            IpAddr::V4(own) if edition != Edition::V2026_2_9 && !own.is_unspecified() => {
+                Ipv4Addr::LOCALHOST.into()
+            }
+            _ => return Ok((first, None)),
+        };
+        let port = first
+            .local_addr()
+            .map_or_else(|_| self.0.port(), |own| own.port());
+        let beside = SocketAddr::new(beside, port);
+        let second = listen(beside)
+            .inspect_err(|error| tracing::debug!(%beside, %error, "not listened on"))
+            .ok();
+        Ok((first, second))
     }
 
     /// The URL under which a client on this host reaches the gateway.
@@ -94,18 +118,26 @@ impl Address {
     }
 }
 
-/// The addresses in `gateway.trustedProxies`.
-pub(crate) fn trusted_proxies(config: &Value) -> Result<Vec<IpAddr>, Invalid> {
+/// The addresses and networks in `gateway.trustedProxies`. A gateway passes over what is neither.
+pub(crate) fn trusted_proxies(config: &Value) -> Result<Vec<TrustedProxy>, Invalid> {
     let invalid = Invalid {
         place: "gateway.trustedProxies",
         reason: "must be a list of addresses",
+    };
+    let read = |text: &str| match text.parse() {
+        Ok(proxy) => Some(proxy),
+        Err(error) => {
+            tracing::warn!(%error, "gateway.trustedProxies");
+            None
+        }
     };
     match &config["gateway"]["trustedProxies"] {
         Value::Null => Ok(Vec::new()),
         Value::Array(list) => list
             .iter()
-            .map(|entry| entry.as_str().and_then(|text| text.parse().ok()))
-            .collect::<Option<_>>()
+            .map(|entry| entry.as_str().map(read))
+            .collect::<Option<Vec<_>>>()
+            .map(|proxies| proxies.into_iter().flatten().collect())
             .ok_or(invalid),
         _ => Err(invalid),
     }

@@ -13,7 +13,6 @@ use clap::Parser as _;
 use openclaw_mock_gateway::{
     Edition, MockError, MockGateway, ReloadMode, Scenario, ScenarioError, StateDir,
 };
-use tokio::net::TcpListener;
 
 use crate::cli::{Cli, Command, Run};
 use crate::listen::Address;
@@ -58,7 +57,7 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     match serve(&run).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(refusal) => {
             say::refusal(&refusal);
             refused(run.edition)
@@ -74,7 +73,7 @@ fn refused(edition: Edition) -> ExitCode {
     }
 }
 
-async fn serve(run: &Run) -> Result<(), Refusal> {
+async fn serve(run: &Run) -> Result<ExitCode, Refusal> {
     // Before anything is announced, so that a signal right after the ready line is not missed.
     let mut signals = Signals::watch().map_err(Refusal::Signals)?;
     let state_dir = StateDir::new(&run.state_dir);
@@ -89,7 +88,7 @@ async fn serve(run: &Run) -> Result<(), Refusal> {
     };
     let address = Address::choose(run.bind.as_ref(), run.port, &config).map_err(invalid)?;
     let proxies = listen::trusted_proxies(&config).map_err(invalid)?;
-    let listener: TcpListener = address.bind().await?;
+    let (listener, second) = address.bind(run.edition)?;
     let port = listener.local_addr().map_err(MockError::Listen)?.port();
 
     let mut builder = MockGateway::builder()
@@ -111,6 +110,9 @@ async fn serve(run: &Run) -> Result<(), Refusal> {
     if let Some(scenario) = scenario {
         builder = builder.scenario(scenario);
     }
+    if let Some(listener) = second {
+        builder = builder.also_on(listener);
+    }
     let gateway = builder.try_start_on(listener).await?;
 
     let voice = Voice {
@@ -130,7 +132,13 @@ async fn serve(run: &Run) -> Result<(), Refusal> {
                 voice.event("stopping", name);
                 gateway.stop().await;
                 voice.event("stopped", name);
-                return Ok(());
+                return Ok(match gateway.finish() {
+                    None => ExitCode::SUCCESS,
+                    Some(report) => {
+                        say::report(&report);
+                        ExitCode::FAILURE
+                    }
+                });
             }
             Signal::Restart(name) => {
                 voice.event("restarting", name);

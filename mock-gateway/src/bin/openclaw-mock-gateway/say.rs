@@ -81,6 +81,11 @@ pub(crate) fn refusal(refusal: &(dyn std::error::Error + 'static)) {
     write(io::stderr(), &text);
 }
 
+/// Says what the scenario expected in vain.
+pub(crate) fn report(text: &str) {
+    write(io::stderr(), &format!("{}\n", text.trim_end()));
+}
+
 fn line(value: &Value) {
     write(io::stdout(), &format!("{value}\n"));
 }

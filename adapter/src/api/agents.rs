@@ -1,0 +1,96 @@
+//! `agents.list`: the agents of a gateway.
+
+use super::wire::{answer, params, words};
+use crate::call::TypedCall;
+use crate::client::Client;
+
+/// The agents of a gateway; from [`Client::agents`].
+///
+/// Each method makes the call with what is needed; the types of this module have the rest, for
+/// [`Client::call`].
+#[derive(Clone, Copy, Debug)]
+pub struct Agents<'a> {
+    client: &'a Client,
+}
+
+impl<'a> Agents<'a> {
+    pub(crate) const fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// Lists the agents.
+    #[doc(alias = "agents.list")]
+    pub fn list(&self) -> TypedCall<'a, List> {
+        self.client.call(List::new())
+    }
+}
+
+params! {
+    /// Asks for the agents.
+    List: "agents.list", Reads => AgentList {}
+}
+
+answer! {
+    /// Answer to [`List`].
+    AgentList {
+        has {
+            /// The agent that is meant where none is named.
+            default_id: String,
+        }
+        may_have {
+            /// The last part of the key of an agent's main session: `main` in
+            /// `agent:<id>:main`.
+            main_key: String,
+            /// Whether senders share a session.
+            scope: Scope,
+        }
+        lists {
+            /// The agents.
+            agents: Agent,
+        }
+    }
+}
+
+words! {
+    /// Whether senders share a session.
+    Scope {
+        /// Each has their own.
+        PerSender = "per-sender",
+        /// They share one.
+        Global = "global",
+    }
+}
+
+answer! {
+    /// An agent.
+    Agent {
+        has {
+            /// Its id: the second part of its sessions' keys.
+            id: String,
+        }
+        may_have {
+            /// Its name to show.
+            name: String,
+            /// The folder on the gateway's host that it works in (2026.9.6).
+            workspace: String,
+            /// Its models (2026.9.6).
+            model: AgentModel,
+            /// What it may do without asking (2026.9.6).
+            default_permission_mode: String,
+        }
+    }
+}
+
+answer! {
+    /// The models of an agent (2026.9.6).
+    AgentModel {
+        may_have {
+            /// The one that it uses first, as `provider/model`.
+            primary: String,
+        }
+        lists {
+            /// Those that it uses when the first one fails.
+            fallbacks: String,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `cron.*`: jobs that run at their time. Reading needs `operator.read`, the rest `operator.admin`.
+
+mod calls;
+mod job;
+
+use crate::call::TypedCall;
+use crate::client::Client;
+
+pub use calls::{
+    Action, Add, CronStatus, Get, Happened, JobList, JobPatch, List, Ran, Remove, Removed, Run,
+    RunEntry, RunList, RunMode, Runs, Status, Update,
+};
+pub use job::{
+    Delivery, DeliveryMode, Job, JobState, Payload, RunStatus, Schedule, Target, WakeMode,
+};
+
+/// The jobs of a gateway; from [`Client::cron`].
+///
+/// Each method makes the call with what is needed; the types of this module have the rest, for
+/// [`Client::call`].
+#[derive(Clone, Copy, Debug)]
+pub struct Cron<'a> {
+    client: &'a Client,
+}
+
+impl<'a> Cron<'a> {
+    pub(crate) const fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// Lists the jobs.
+    #[doc(alias = "cron.list")]
+    pub fn list(&self, list: List) -> TypedCall<'a, List> {
+        self.client.call(list)
+    }
+
+    /// Tells whether jobs run at all.
+    #[doc(alias = "cron.status")]
+    pub fn status(&self) -> TypedCall<'a, Status> {
+        self.client.call(Status::new())
+    }
+
+    /// Tells of one job (2026.9.6).
+    #[doc(alias = "cron.get")]
+    pub fn get(&self, id: impl Into<String>) -> TypedCall<'a, Get> {
+        self.client.call(Get::new(id))
+    }
+
+    /// Lists the runs of a job, the last first.
+    #[doc(alias = "cron.runs")]
+    pub fn runs(&self, id: impl Into<String>) -> TypedCall<'a, Runs> {
+        self.client.call(Runs::new(id))
+    }
+
+    /// Makes a job. The same again makes another one.
+    #[doc(alias = "cron.add")]
+    pub fn add(&self, add: Add) -> TypedCall<'a, Add> {
+        self.client.call(add)
+    }
+
+    /// Changes a job.
+    #[doc(alias = "cron.update")]
+    pub fn update(&self, id: impl Into<String>, patch: JobPatch) -> TypedCall<'a, Update> {
+        self.client.call(Update::new(id, patch))
+    }
+
+    /// Deletes a job.
+    #[doc(alias = "cron.remove")]
+    pub fn remove(&self, id: impl Into<String>) -> TypedCall<'a, Remove> {
+        self.client.call(Remove::new(id))
+    }
+
+    /// Runs a job now. 2026.2.9 answers when it has run, so give the call the time.
+    #[doc(alias = "cron.run")]
+    pub fn run(&self, id: impl Into<String>) -> TypedCall<'a, Run> {
+        self.client.call(Run::new(id))
+    }
+}

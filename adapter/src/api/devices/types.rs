@@ -1,0 +1,197 @@
+//! What gateways say of devices.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::secret::Token;
+
+/// Answer to [`List`](super::List).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct DeviceList {
+    /// Requests that wait for approval, the newest first.
+    #[serde(default)]
+    pub pending: Vec<PendingDevice>,
+    /// Devices that are approved.
+    #[serde(default)]
+    pub paired: Vec<PairedDevice>,
+}
+
+/// A request that waits for approval. Gateways forget it after five minutes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct PendingDevice {
+    /// The id to approve or reject.
+    pub request_id: String,
+    /// The device: SHA-256 of its public key.
+    pub device_id: String,
+    /// The name that the device gave itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// The platform that the device reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The role asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// All roles asked for.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// The scopes asked for.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// The address it came from; absent for a local one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_ip: Option<String>,
+    /// Whether the device is paired already and asks for more.
+    #[serde(default)]
+    pub is_repair: bool,
+    /// When the request was made, in milliseconds of the gateway's clock.
+    #[serde(default)]
+    pub ts: u64,
+    /// What else the gateway says.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// A device that is approved.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct PairedDevice {
+    /// The device: SHA-256 of its public key.
+    pub device_id: String,
+    /// The name that the device gave itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// The name that an operator gave it (2026.9 generation).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator_label: Option<String>,
+    /// The platform that was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The approved roles.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// The approved scopes.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Its tokens, without their values.
+    #[serde(default)]
+    pub tokens: Vec<TokenInfo>,
+    /// When it was approved, in milliseconds of the gateway's clock.
+    #[serde(default)]
+    pub approved_at_ms: u64,
+    /// Whether it is connected now (2026.9 generation).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<bool>,
+    /// What else the gateway says.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// A device token, without its value.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct TokenInfo {
+    /// The role it is for.
+    pub role: String,
+    /// The scopes it covers.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// When it was first made, in milliseconds of the gateway's clock.
+    #[serde(default)]
+    pub created_at_ms: u64,
+    /// When it was last replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at_ms: Option<u64>,
+    /// When it was revoked, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at_ms: Option<u64>,
+    /// When it was last used to log in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at_ms: Option<u64>,
+}
+
+/// Answer to [`Approve`](super::Approve).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Approved {
+    /// The request that was approved.
+    pub request_id: String,
+    /// The device as it is now.
+    pub device: PairedDevice,
+}
+
+/// Answer to [`Reject`](super::Reject).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Rejected {
+    /// The request that was rejected.
+    pub request_id: String,
+    /// The device that asked.
+    pub device_id: String,
+}
+
+/// Answer to [`Remove`](super::Remove).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Removed {
+    /// The device that is gone.
+    pub device_id: String,
+}
+
+/// Answer to [`Rename`](super::Rename).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Renamed {
+    /// The device.
+    pub device_id: String,
+    /// The name it has now, trimmed by the gateway.
+    pub label: String,
+}
+
+/// Answer to [`Rotate`](super::Rotate).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Rotated {
+    /// The device.
+    pub device_id: String,
+    /// The role of the token.
+    pub role: String,
+    /// The scopes of the new token.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// When, in milliseconds of the gateway's clock.
+    #[serde(default)]
+    pub rotated_at_ms: u64,
+    /// The new token. 2026.9.6 gives it only to the device itself, at its next connect.
+    #[serde(default, deserialize_with = "token")]
+    pub token: Option<Token>,
+}
+
+/// Answer to [`Revoke`](super::Revoke).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Revoked {
+    /// The device.
+    pub device_id: String,
+    /// The role of the token.
+    pub role: String,
+    /// When, in milliseconds of the gateway's clock.
+    #[serde(default)]
+    pub revoked_at_ms: u64,
+}
+
+fn token<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Token>, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    Ok(text.and_then(|text| Token::new(text).ok()))
+}

@@ -1,0 +1,225 @@
+//! `exec.approval.*`: commands of agents that somebody has to allow. All need the scope
+//! `operator.approvals`.
+
+use serde_json::{Map, Value};
+
+use super::events::EventPayload;
+use super::wire::{answer, params, words};
+use crate::call::TypedCall;
+use crate::client::Client;
+
+/// Commands of agents that somebody has to allow; from [`Client::exec_approvals`].
+///
+/// Each method makes the call with what is needed; the types of this module have the rest, for
+/// [`Client::call`].
+#[derive(Clone, Copy, Debug)]
+pub struct ExecApprovals<'a> {
+    client: &'a Client,
+}
+
+impl<'a> ExecApprovals<'a> {
+    pub(crate) const fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// Lists the commands that wait to be allowed (2026.9.6).
+    #[doc(alias = "exec.approval.list")]
+    pub fn list(&self) -> TypedCall<'a, List> {
+        self.client.call(List::new())
+    }
+
+    /// Tells of a command that waits to be allowed (2026.9.6).
+    #[doc(alias = "exec.approval.get")]
+    pub fn get(&self, id: impl Into<String>) -> TypedCall<'a, Get> {
+        self.client.call(Get::new(id))
+    }
+
+    /// Allows or denies a command.
+    #[doc(alias = "exec.approval.resolve")]
+    pub fn resolve(&self, id: impl Into<String>, decision: Decision) -> TypedCall<'a, Resolve> {
+        self.client.call(Resolve::new(id, decision))
+    }
+}
+
+params! {
+    /// Asks which commands wait to be allowed (2026.9.6).
+    ///
+    /// On 2026.2.9 there is no way to ask: what was requested while nobody listened is not known.
+    List: "exec.approval.list", Reads, since 4 => Vec<Requested> {}
+}
+
+params! {
+    /// Asks about a command that waits to be allowed (2026.9.6).
+    Get: "exec.approval.get", Reads, since 4 => Approval {
+        needs {
+            /// The id of the approval.
+            id: String;
+        }
+    }
+}
+
+answer! {
+    /// Answer to [`Get`]: a command that waits to be allowed.
+    Approval {
+        has {
+            /// The id of the approval.
+            id: String,
+        }
+        may_have {
+            /// The command.
+            command_text: String,
+            /// The beginning of a long command.
+            command_preview: String,
+            /// Where it would run.
+            host: String,
+            /// The node that it would run on.
+            node_id: String,
+            /// The agent that asks.
+            agent_id: String,
+            /// When it is denied by itself, in milliseconds of the gateway's clock.
+            expires_at_ms: u64,
+        }
+        lists {
+            /// The answers that can be given.
+            allowed_decisions: Decision,
+        }
+    }
+}
+
+params! {
+    /// Allows or denies a command.
+    ///
+    /// The same decision once more is well on 2026.9.6, and another one is refused with the reason
+    /// `APPROVAL_ALREADY_RESOLVED`; on 2026.2.9 the id is unknown after the first.
+    Resolve: "exec.approval.resolve", Idempotent => Resolved {
+        needs {
+            /// The id of the approval.
+            id: String;
+            /// The decision.
+            decision: Decision;
+        }
+        may_have {
+            /// After how many days an `allow-always` ends (2026.9.6).
+            grant_expires_in_days: u32, since 4;
+        }
+    }
+}
+
+answer! {
+    /// Answer to [`Resolve`].
+    Resolved {
+        may_have {
+            /// Always true.
+            ok: bool,
+        }
+    }
+}
+
+words! {
+    /// What is decided about a command.
+    Decision {
+        /// It may run this time.
+        AllowOnce = "allow-once",
+        /// It may run from now on. Gateways do not offer it for every command.
+        AllowAlways = "allow-always",
+        /// It may not run.
+        Deny = "deny",
+    }
+}
+
+answer! {
+    /// A command that waits to be allowed: an entry of [`List`]'s answer, and the event
+    /// `exec.approval.requested`.
+    ///
+    /// 2026.9.6 sends the event to connections with the capability `approvals` or `exec-approvals`
+    /// alone, and of those to administrators and to the device that asked; 2026.2.9 sends it to all
+    /// with the scope.
+    Requested {
+        has {
+            /// The id of the approval.
+            id: String,
+            /// What is to run.
+            request: Request,
+        }
+        may_have {
+            /// `exec` (2026.9.6).
+            approval_kind: String,
+            /// When it was asked for, in milliseconds of the gateway's clock.
+            created_at_ms: u64,
+            /// When it is denied by itself.
+            expires_at_ms: u64,
+        }
+    }
+}
+
+impl EventPayload for Requested {
+    const NAME: &'static str = "exec.approval.requested";
+}
+
+answer! {
+    /// What is to run, and for whom.
+    Request {
+        has {
+            /// The command.
+            command: String,
+        }
+        may_have {
+            /// The folder that it runs in.
+            cwd: String,
+            /// Where it runs: `gateway`, `node`, `sandbox`.
+            host: String,
+            /// The node that it runs on (2026.9.6).
+            node_id: String,
+            /// Which commands may run: `allowlist` and so on.
+            security: String,
+            /// Which commands are asked about: `always`, `on-miss`.
+            ask: String,
+            /// The agent that asks.
+            agent_id: String,
+            /// The program that the command starts, where the gateway has found it.
+            resolved_path: String,
+            /// The session that asks.
+            session_key: String,
+            /// The run that asks (2026.9.6).
+            run_id: String,
+            /// The call of the tool that asks (2026.9.6).
+            tool_call_id: String,
+            /// What somebody should know before they decide (2026.9.6).
+            warning_text: String,
+            /// What the gateway found in the command (2026.9.6).
+            command_analysis: Map<String, Value>,
+        }
+        lists {
+            /// The answers that can be given (2026.9.6).
+            allowed_decisions: Decision,
+            /// The answers that cannot be given (2026.9.6).
+            unavailable_decisions: Decision,
+        }
+    }
+}
+
+answer! {
+    /// Event `exec.approval.resolved`: a command was allowed or denied.
+    ///
+    /// When nobody decides in time, 2026.9.6 says `deny` by nobody, and 2026.2.9 says nothing.
+    Decided {
+        has {
+            /// The id of the approval.
+            id: String,
+            /// The decision.
+            decision: Decision,
+        }
+        may_have {
+            /// The name that the client gave itself that decided; absent if the time was over.
+            resolved_by: String,
+            /// When, in milliseconds of the gateway's clock.
+            ts: u64,
+            /// What was to run (2026.9.6).
+            request: Request,
+        }
+    }
+}
+
+impl EventPayload for Decided {
+    const NAME: &'static str = "exec.approval.resolved";
+}

@@ -1,0 +1,158 @@
+//! `health`: whether the gateway is well. The only method that needs no scope.
+
+use serde_json::{Map, Value};
+
+use super::events::EventPayload;
+use super::wire::{answer, params};
+
+params! {
+    /// Asks how the gateway is.
+    Get: "health", Reads => Health {
+        may_have {
+            /// Looks anew, at the channels too, instead of telling what was seen last.
+            probe: bool;
+        }
+    }
+}
+
+answer! {
+    /// Answer to [`Get`], and the event `health`, which comes every minute.
+    Health {
+        may_have {
+            /// Whether the gateway is well.
+            ok: bool,
+            /// When it was looked at, in milliseconds of the gateway's clock.
+            ts: u64,
+            /// How long that took, in milliseconds.
+            duration_ms: u64,
+            /// The channels by their ids.
+            channels: Map<String, Value>,
+            /// The names of the channels to show, by their ids.
+            channel_labels: Map<String, Value>,
+            /// The time between heartbeats, in seconds.
+            heartbeat_seconds: u64,
+            /// The agent that is meant where none is named.
+            default_agent_id: String,
+            /// The sessions.
+            sessions: SessionsHealth,
+            /// Whether models can be asked (2026.9.6).
+            model_runtime: ModelRuntime,
+            /// Whether the gateway keeps up (2026.9.6).
+            event_loop: EventLoop,
+        }
+        lists {
+            /// The ids of the channels, in the order to show.
+            channel_order: String,
+            /// The agents.
+            agents: AgentHealth,
+        }
+    }
+}
+
+impl EventPayload for Health {
+    const NAME: &'static str = "health";
+}
+
+answer! {
+    /// How many sessions there are, and the latest of them.
+    SessionsHealth {
+        may_have {
+            /// The file on the gateway's host that they are kept in.
+            path: String,
+            /// How many there are.
+            count: u64,
+        }
+        lists {
+            /// Those that changed last.
+            recent: RecentSession,
+        }
+    }
+}
+
+answer! {
+    /// A session that changed not long ago.
+    RecentSession {
+        has {
+            /// Its key.
+            key: String,
+        }
+        may_have {
+            /// When it last changed, in milliseconds of the gateway's clock.
+            updated_at: u64,
+            /// How long ago that was, in milliseconds.
+            age: u64,
+        }
+    }
+}
+
+answer! {
+    /// An agent, as far as health is concerned.
+    AgentHealth {
+        has {
+            /// Its id.
+            agent_id: String,
+        }
+        may_have {
+            /// Whether it is meant where none is named.
+            is_default: bool,
+            /// Its heartbeat.
+            heartbeat: HeartbeatSettings,
+            /// Its sessions.
+            sessions: SessionsHealth,
+        }
+    }
+}
+
+answer! {
+    /// When an agent looks whether there is something to do of its own accord.
+    HeartbeatSettings {
+        may_have {
+            /// Whether it does.
+            enabled: bool,
+            /// How often, in the gateway's words: `30m`.
+            every: String,
+            /// How often, in milliseconds.
+            every_ms: u64,
+            /// What it is asked.
+            prompt: String,
+            /// Whom it tells.
+            target: String,
+        }
+    }
+}
+
+answer! {
+    /// Whether models can be asked (2026.9.6).
+    ModelRuntime {
+        may_have {
+            /// Whether something is wrong.
+            degraded: bool,
+        }
+        lists {
+            /// The agents whose models are not ready.
+            pending_agents: String,
+        }
+    }
+}
+
+answer! {
+    /// Whether the gateway keeps up with its work (2026.9.6).
+    EventLoop {
+        may_have {
+            /// Whether it does not.
+            degraded: bool,
+            /// Since when, in milliseconds of the gateway's clock.
+            degraded_since_ms: u64,
+            /// How much of its time it is busy, from 0 to 1.
+            utilization: f64,
+            /// The time that all but one in a hundred things wait at the most, in milliseconds.
+            delay_p99_ms: f64,
+            /// The longest wait, in milliseconds.
+            delay_max_ms: f64,
+        }
+        lists {
+            /// Why it does not keep up.
+            reasons: String,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `models.list`: the models of a gateway.
+
+use super::wire::{answer, params, words};
+use crate::call::TypedCall;
+use crate::client::Client;
+
+/// The models of a gateway; from [`Client::models`].
+///
+/// Each method makes the call with what is needed; the types of this module have the rest, for
+/// [`Client::call`].
+#[derive(Clone, Copy, Debug)]
+pub struct Models<'a> {
+    client: &'a Client,
+}
+
+impl<'a> Models<'a> {
+    pub(crate) const fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// Lists the models.
+    #[doc(alias = "models.list")]
+    pub fn list(&self, list: List) -> TypedCall<'a, List> {
+        self.client.call(list)
+    }
+}
+
+params! {
+    /// Asks for the models: those that are configured on 2026.9.6, and the whole catalogue, some
+    /// hundreds, on 2026.2.9.
+    List: "models.list", Reads => ModelList {
+        may_have {
+            /// Which of them (2026.9.6).
+            view: View, since 4;
+            /// Those of this agent (2026.9.6).
+            agent_id: String, since 4;
+            /// Those of this session (2026.9.6).
+            session_key: String, since 4;
+            /// Those of this provider (2026.9.6).
+            provider: String, since 4;
+            /// Reads them anew (2026.9.6).
+            refresh: bool, since 4;
+        }
+    }
+}
+
+words! {
+    /// Which models are listed.
+    View {
+        /// As the gateway likes.
+        Default = "default",
+        /// Those that are configured.
+        Configured = "configured",
+        /// Those that the configuration of a provider names.
+        ProviderConfig = "provider-config",
+        /// All.
+        All = "all",
+    }
+}
+
+answer! {
+    /// Answer to [`List`].
+    ModelList {
+        lists {
+            /// The models.
+            models: Model,
+        }
+    }
+}
+
+answer! {
+    /// A model.
+    Model {
+        has {
+            /// Its id; `provider/id` is how it is named elsewhere.
+            id: String,
+        }
+        may_have {
+            /// Its name to show.
+            name: String,
+            /// Its provider.
+            provider: String,
+            /// The size of its context, in tokens.
+            context_window: u64,
+            /// Whether it thinks before it answers.
+            reasoning: bool,
+            /// Whether it can be used now (2026.9.6).
+            available: bool,
+            /// How much it thinks unless told otherwise (2026.9.6).
+            thinking_default: String,
+        }
+        lists {
+            /// What it takes: `text`, `image` (2026.2.9).
+            input: String,
+            /// What it is used for, such as `default` (2026.9.6).
+            tags: String,
+            /// How much it can be told to think (2026.9.6).
+            thinking_levels: ThinkingLevel,
+        }
+    }
+}
+
+answer! {
+    /// How much a model can be told to think (2026.9.6).
+    ThinkingLevel {
+        has {
+            /// The word to set.
+            id: String,
+        }
+        may_have {
+            /// The word to show.
+            label: String,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A message of a session's transcript.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::api::wire::{answer, words};
+
+/// A message as the transcript has it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// What was said. Users' messages are text on 2026.9.6 and parts on 2026.2.9.
+    #[serde(default, skip_serializing_if = "Content::is_absent")]
+    pub content: Content,
+    /// When, in milliseconds of the gateway's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<u64>,
+    /// Of a user's message: the key of the run it started, with `:user` behind it (2026.9.6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// Of an answer: why the model stopped; `error` if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<String>,
+    /// Of an answer that failed: how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_message: Option<String>,
+    /// Where it stands in the transcript (2026.9.6).
+    #[serde(
+        default,
+        rename = "__openclaw",
+        deserialize_with = "crate::api::lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub place: Option<Place>,
+    /// What else the gateway says.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Message {
+    /// The text of the message, its parts one after another.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match &self.content {
+            Content::Text(text) => text.clone(),
+            Content::Parts(parts) => parts
+                .iter()
+                .filter_map(|part| part.text.as_deref())
+                .collect(),
+            Content::Other(_) => String::new(),
+        }
+    }
+}
+
+/// What a message says.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Content {
+    /// As text.
+    Text(String),
+    /// In parts.
+    Parts(Vec<Part>),
+    /// In a form that this crate does not know; `null` if there is none.
+    Other(Value),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Other(Value::Null)
+    }
+}
+
+impl Content {
+    const fn is_absent(&self) -> bool {
+        matches!(self, Self::Other(Value::Null))
+    }
+}
+
+/// A part of a message: text, a call of a tool, an image.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Part {
+    /// What it is: `text`, `thinking`, `toolCall`, `image`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its text, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What else there is to it.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+answer! {
+    /// Where a message stands in its transcript (2026.9.6).
+    Place {
+        may_have {
+            /// The id of the message.
+            id: String,
+            /// Its number within the session, from 1.
+            seq: u64,
+            /// The run that wrote it.
+            run_id: String,
+        }
+    }
+}
+
+answer! {
+    /// A run that is under way in a session (2026.9.6).
+    InFlight {
+        has {
+            /// The run. With turns that wait, it may be one of those.
+            run_id: String,
+        }
+        may_have {
+            /// Its text so far.
+            text: String,
+            /// When it began, in milliseconds of the gateway's clock.
+            started_at: u64,
+        }
+    }
+}
+
+words! {
+    /// Who said a message.
+    Role {
+        /// The user, or the program that speaks for one.
+        User = "user",
+        /// The agent.
+        Assistant = "assistant",
+        /// A tool.
+        ToolResult = "toolResult",
+        /// The gateway.
+        System = "system",
+    }
+}

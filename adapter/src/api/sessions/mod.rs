@@ -1,0 +1,180 @@
+//! `sessions.*`: the conversations of a gateway.
+
+mod calls;
+mod events;
+mod list;
+mod message;
+mod patch;
+mod row;
+
+use crate::call::TypedCall;
+use crate::client::Client;
+use crate::subscription::{MessagesWatch, SessionsWatch};
+
+pub use calls::{
+    Abort, AbortStatus, Aborted, Compact, Compacted, Create, Created, Delete, Deleted, Reset,
+    ResetDone, ResolvedModel, Send, Sent,
+};
+pub use events::{
+    ChangePhase, ChangeReason, Changed, MessageWritten, MessagesSubscribed, Subscribe,
+    SubscribeMessages, Subscribed, ToolUsed, UnsubscribeMessages,
+};
+pub use list::{
+    Archived, Describe, Described, Get, List, Preview, PreviewItem, PreviewStatus, Previews,
+    Resolve, Resolved, SessionDefaults, SessionList, SessionPreview, SortBy, Transcript,
+};
+pub use message::{Content, InFlight, Message, Part, Place, Role};
+pub use patch::{Patch, Patched, Setting};
+pub use row::{Session, SessionKind, SessionStatus, SharingRole};
+
+/// The sessions of a gateway; from [`Client::sessions`].
+///
+/// Each method makes the call with what is needed; the types of this module have the rest, for
+/// [`Client::call`].
+#[derive(Clone, Copy, Debug)]
+pub struct Sessions<'a> {
+    client: &'a Client,
+}
+
+impl<'a> Sessions<'a> {
+    pub(crate) const fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// Lists the sessions, those that changed last first.
+    #[doc(alias = "sessions.list")]
+    pub fn list(&self, list: List) -> TypedCall<'a, List> {
+        self.client.call(list)
+    }
+
+    /// Tells of one session (2026.9.6).
+    #[doc(alias = "sessions.describe")]
+    pub fn describe(&self, key: impl Into<String>) -> TypedCall<'a, Describe> {
+        self.client.call(Describe::new(key))
+    }
+
+    /// Tells the last messages of some sessions, in short.
+    #[doc(alias = "sessions.preview")]
+    pub fn preview(
+        &self,
+        keys: impl IntoIterator<Item = impl Into<String>>,
+    ) -> TypedCall<'a, Preview> {
+        self.client.call(Preview::new(
+            keys.into_iter().map(Into::into).collect::<Vec<_>>(),
+        ))
+    }
+
+    /// Finds the session that is meant.
+    #[doc(alias = "sessions.resolve")]
+    pub fn resolve(&self, resolve: Resolve) -> TypedCall<'a, Resolve> {
+        self.client.call(resolve)
+    }
+
+    /// Tells the messages of a session (2026.9.6).
+    #[doc(alias = "sessions.get")]
+    pub fn get(&self, key: impl Into<String>) -> TypedCall<'a, Get> {
+        self.client.call(Get::new(key))
+    }
+
+    /// Makes a session, or adopts the one that has its key already (2026.9.6).
+    #[doc(alias = "sessions.create")]
+    pub fn create(&self, create: Create) -> TypedCall<'a, Create> {
+        self.client.call(create)
+    }
+
+    /// Sends a message to a session, and so starts a run (2026.9.6). Set
+    /// [`Send::idempotency_key`] to be able to ask what became of it.
+    #[doc(alias = "sessions.send")]
+    pub fn send(&self, key: impl Into<String>, message: impl Into<String>) -> TypedCall<'a, Send> {
+        self.client.call(Send::new(key, message))
+    }
+
+    /// Aborts what a session is doing (2026.9.6).
+    #[doc(alias = "sessions.abort")]
+    pub fn abort(&self, abort: Abort) -> TypedCall<'a, Abort> {
+        self.client.call(abort)
+    }
+
+    /// Changes the settings of a session.
+    #[doc(alias = "sessions.patch")]
+    pub fn patch(&self, patch: Patch) -> TypedCall<'a, Patch> {
+        self.client.call(patch)
+    }
+
+    /// Begins a session anew.
+    #[doc(alias = "sessions.reset")]
+    pub fn reset(&self, key: impl Into<String>) -> TypedCall<'a, Reset> {
+        self.client.call(Reset::new(key))
+    }
+
+    /// Deletes a session.
+    #[doc(alias = "sessions.delete")]
+    pub fn delete(&self, key: impl Into<String>) -> TypedCall<'a, Delete> {
+        self.client.call(Delete::new(key))
+    }
+
+    /// Shortens the transcript of a session.
+    #[doc(alias = "sessions.compact")]
+    pub fn compact(&self, key: impl Into<String>) -> TypedCall<'a, Compact> {
+        self.client.call(Compact::new(key))
+    }
+
+    /// Asks for the events of all sessions on this connection (2026.9.6);
+    /// [`watch`](Self::watch) asks again on each new one.
+    #[doc(alias = "sessions.subscribe")]
+    pub fn subscribe(&self, subscribe: Subscribe) -> TypedCall<'a, Subscribe> {
+        self.client.call(subscribe)
+    }
+
+    /// Asks for the messages of a session on this connection (2026.9.6);
+    /// [`watch_messages`](Self::watch_messages) asks again on each new one.
+    #[doc(alias = "sessions.messages.subscribe")]
+    pub fn subscribe_messages(&self, key: impl Into<String>) -> TypedCall<'a, SubscribeMessages> {
+        self.client.call(SubscribeMessages::new(key))
+    }
+
+    /// Asks for no more messages of a session (2026.9.6). A watch of the same session is cut off
+    /// as well; dropping a watch does this by itself.
+    #[doc(alias = "sessions.messages.unsubscribe")]
+    pub fn unsubscribe_messages(
+        &self,
+        key: impl Into<String>,
+    ) -> TypedCall<'a, UnsubscribeMessages> {
+        self.client.call(UnsubscribeMessages::new(key))
+    }
+
+    /// Watches the sessions over all connections to come: a list, then each change (2026.9.6).
+    ///
+    /// The changes are those of all sessions, whatever the list is about. Without a limit, the list
+    /// has as many as the gateway likes.
+    ///
+    /// ```
+    /// # use openclaw_adapter::{Client, Error};
+    /// use openclaw_adapter::Update;
+    /// use openclaw_adapter::api::sessions;
+    ///
+    /// # async fn watch(client: Client) -> Result<(), Error> {
+    /// let mut watch = client.sessions().watch(sessions::List::new().limit(500));
+    /// while let Some(update) = watch.next().await {
+    ///     match update? {
+    ///         Update::Resync(why) => println!("something may be missing: {why}"),
+    ///         Update::Snapshot(list) => println!("{} sessions", list.sessions.len()),
+    ///         Update::Live(change) => println!("{:?} has changed", change.session_key),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "sessions.subscribe")]
+    pub fn watch(&self, list: List) -> SessionsWatch {
+        SessionsWatch::new(self.client, list)
+    }
+
+    /// Watches the messages of a session over all connections to come: those that there are, then
+    /// each as it is written (2026.9.6).
+    #[doc(alias = "sessions.messages.subscribe")]
+    pub fn watch_messages(&self, key: impl Into<String>) -> MessagesWatch {
+        MessagesWatch::new(self.client, key.into())
+    }
+}

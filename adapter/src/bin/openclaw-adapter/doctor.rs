@@ -1,0 +1,155 @@
+//! `openclaw-adapter doctor`: the library's examination, printed.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use openclaw_adapter::doctor::{
+    Finding, Issue, Options, Perspective, Report, Status, examine, not_configured,
+};
+use openclaw_adapter::{ConfigBuilder, ConfigError, RefusalKind};
+
+use crate::args::{Doctor, Scopes};
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::setup::{self, Signals};
+
+/// As much of a log as is looked through.
+const MAX_SEEN: u64 = 4 * 1024 * 1024;
+
+pub(crate) async fn run(
+    builder: ConfigBuilder,
+    scopes: Option<&Scopes>,
+    args: &Doctor,
+    output: Output,
+) -> io::Result<Exit> {
+    let builder = if args.operator {
+        match setup::operator(builder, scopes) {
+            Ok(builder) => builder,
+            Err(error) => return refused(&error, output),
+        }
+    } else {
+        builder
+    };
+    let options = match options(args) {
+        Ok(options) => options,
+        Err(message) => {
+            output.stopped("config", &message, "")?;
+            return Ok(Exit::Usage);
+        }
+    };
+    let mut signals = Signals::listen()?;
+    let report = tokio::select! {
+        report = examine(&builder, &options) => report,
+        signal = signals.next() => return Ok(signal),
+    };
+    print(&report, output)?;
+    Ok(exit(&report))
+}
+
+/// The environment cannot be read as a configuration.
+pub(crate) fn refused(error: &ConfigError, output: Output) -> io::Result<Exit> {
+    let report = not_configured(error);
+    print(&report, output)?;
+    Ok(exit(&report))
+}
+
+fn options(args: &Doctor) -> Result<Options, String> {
+    let mut options = Options::new()
+        .timeout(args.timeout)
+        .openclaw_json(candidates(args.openclaw_json.as_deref()));
+    if args.operator {
+        options = options.perspective(Perspective::Operator);
+    }
+    if let Some(method) = &args.method {
+        options = options.method(method);
+    }
+    if let Some(seen) = &args.seen {
+        options = options.seen(text(seen).map_err(|error| format!("{seen}: {error}"))?);
+    }
+    Ok(options)
+}
+
+/// The text itself, or standard input for `-`.
+fn text(seen: &str) -> io::Result<String> {
+    if seen != "-" {
+        return Ok(seen.to_owned());
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(MAX_SEEN).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Where OpenClaw itself looks for its configuration, unless one is named.
+fn candidates(named: Option<&Path>) -> Vec<PathBuf> {
+    if let Some(named) = named {
+        return vec![named.to_owned()];
+    }
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let state = variable("OPENCLAW_STATE_DIR");
+    let home = variable("HOME").map(|home| home.join(".openclaw"));
+    variable("OPENCLAW_CONFIG_PATH")
+        .into_iter()
+        .chain(state.map(|dir| dir.join("openclaw.json")))
+        .chain(home.map(|dir| dir.join("openclaw.json")))
+        .collect()
+}
+
+fn print(report: &Report, output: Output) -> io::Result<()> {
+    for finding in &report.findings {
+        output.print(finding, || line(finding))?;
+    }
+    output.print(&report.verdict, || {
+        format!("\nnext: {}", report.verdict.action)
+    })
+}
+
+fn line(finding: &Finding) -> String {
+    let head = format!(
+        "{:<8} {:<14}",
+        finding.status.as_str(),
+        finding.check.as_str()
+    );
+    match (&finding.issue, &finding.fix) {
+        (Some(issue), Some(fix)) => {
+            format!("{head} {} [{issue}]\n{:23} {fix}", finding.message, "")
+        }
+        _ => format!("{head} {}", finding.message),
+    }
+}
+
+/// The exit code of the table that all commands share.
+fn exit(report: &Report) -> Exit {
+    if report.verdict.status < Status::Problem {
+        return Exit::Done;
+    }
+    match report.verdict.issue {
+        Some(issue) => of_issue(issue),
+        None => Exit::Refused,
+    }
+}
+
+fn of_issue(issue: Issue) -> Exit {
+    match issue {
+        Issue::Configuration | Issue::NoToken | Issue::Address | Issue::PlainWs => Exit::Usage,
+        Issue::PairingRequired | Issue::PairingRequiredCli => Exit::NotApproved,
+        Issue::TokenMismatch | Issue::TokenMismatchAfterEdit => Exit::Credentials,
+        // The scopes of a token are not the token.
+        Issue::Refused(RefusalKind::ScopeMismatch) => Exit::Refused,
+        Issue::Refused(kind) => Exit::of_kind(kind),
+        Issue::NameUnknown
+        | Issue::Unreachable
+        | Issue::Tls
+        | Issue::Away
+        | Issue::NoGateway
+        | Issue::Late
+        | Issue::ConfigInvalidAuthProfiles
+        | Issue::ConfigInvalid => Exit::Unreachable,
+        Issue::Identity => Exit::Identity,
+        Issue::ConnectionLost | Issue::Silent => Exit::ConnectionLost,
+        _ => Exit::Refused,
+    }
+}

@@ -1,0 +1,321 @@
+//! What a run tells whoever follows it, and how it ends.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// One thing that a run tells.
+///
+/// Items come in the order in which they happened, each once. A consumer that is slower than the run
+/// gets texts merged and, in the worst case, a [`Lagged`](Self::Lagged) for what was left out; the
+/// text stays right, because it is cumulative.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RunItem {
+    /// The gateway has taken the run.
+    Accepted {
+        /// The gateway knew the run already: somebody else, or we ourselves before, had sent it
+        /// under the same id.
+        joined: bool,
+    },
+    /// More of the answer's text.
+    Text(RunText),
+    /// The model calls a tool, or a tool works or has ended.
+    ///
+    /// 2026.9.6 tells the outline of tool calls to everybody; arguments and results only to the
+    /// connection that started the run, if it has the capability `tool-events`. 2026.2.9 tells them
+    /// only in sessions whose `verboseLevel` is on.
+    Tool(ToolEvent),
+    /// What the gateway is doing for the run, in its own words: `started`, `preparing_workspace`,
+    /// `preparing_context`, `starting_model`, `queued`, …
+    Status(String),
+    /// The model failed and is asked again.
+    Retrying(Retry),
+    /// How many tokens the answer has so far.
+    Usage {
+        /// Tokens from the model.
+        output: u64,
+    },
+    /// A tool waits for a person's decision.
+    ApprovalWanted(Approval),
+    /// Somebody has decided.
+    ApprovalResolved(Approval),
+    /// The connection was lost. The gateway goes on with the run; so does this stream, as soon as
+    /// there is a connection again.
+    Interrupted,
+    /// There is a connection again, and the run is followed on.
+    Resumed {
+        /// The gateway's process is another one: what was running in the old one may be gone.
+        restarted: bool,
+    },
+    /// So many items were left out, because nobody read them. No text is lost.
+    Lagged(u64),
+    /// The last item.
+    Ended(RunOutcome),
+}
+
+/// The text of an answer as it grows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RunText {
+    /// All of it so far. Parts before and after a tool call are separated by an empty line.
+    pub text: Arc<str>,
+    /// What is new since the item before; all of the text if it [`replaced`](Self::replaced).
+    pub delta: String,
+    /// The text is not a continuation of the one before: a failed attempt was taken back.
+    pub replaced: bool,
+}
+
+/// A step of a tool call.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ToolEvent {
+    /// The model's id for the call.
+    pub call_id: String,
+    /// The tool.
+    pub name: String,
+    /// What happened.
+    pub step: ToolStep,
+}
+
+/// What happened to a tool call.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ToolStep {
+    /// It begins.
+    Started {
+        /// The arguments; `null` where the gateway does not show them.
+        args: Value,
+    },
+    /// It works.
+    Update {
+        /// The result so far; `null` where the gateway does not show it.
+        partial: Value,
+    },
+    /// It has ended.
+    Ended {
+        /// Whether it failed.
+        is_error: bool,
+        /// The result; `null` where the gateway does not show it.
+        result: Value,
+    },
+}
+
+/// The model is asked again.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Retry {
+    /// Which attempt comes; the first one is 1.
+    pub attempt: Option<u32>,
+    /// How many there will be.
+    pub max_attempts: Option<u32>,
+    /// How long the gateway waits before.
+    pub delay_ms: Option<u64>,
+    /// Why, in a word: `server_error`, `rate_limit`, …
+    pub reason: Option<String>,
+    /// Why, for a person.
+    pub message: Option<String>,
+}
+
+/// A decision that a tool needs.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Approval {
+    /// The id for `exec.approval.resolve`.
+    pub id: String,
+    /// The tool call that waits.
+    pub tool_call_id: Option<String>,
+    /// The command; only if this connection may see it.
+    pub command: Option<String>,
+    /// What was decided, if the gateway says it: `allow-once`, `deny`, …
+    pub decision: Option<String>,
+}
+
+/// How many tokens a run took.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Tokens to the model.
+    pub input: Option<u64>,
+    /// Tokens from the model.
+    pub output: Option<u64>,
+    /// Both.
+    pub total: Option<u64>,
+}
+
+/// How a run ended. Each run has exactly one outcome.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RunOutcome {
+    /// The model has answered.
+    #[non_exhaustive]
+    Done {
+        /// The answer, with all its parts; empty if the model said nothing.
+        text: String,
+        /// The tokens, where the gateway tells them: in the final answer to `agent`, which is lost
+        /// with the connection.
+        usage: Option<Usage>,
+        /// The run that gave the answer, if it was another one: a turn that was queued, collected
+        /// or steered into a run, or a run that the gateway took up again after a crash.
+        answered_by: Option<String>,
+    },
+    /// It failed, also where the gateway says `ok`: 2026.2.9 sends the model's error as if it were
+    /// an answer.
+    #[non_exhaustive]
+    Failed {
+        /// Why.
+        error: RunError,
+        /// The text until then.
+        text: String,
+    },
+    /// Somebody stopped it.
+    #[non_exhaustive]
+    Aborted {
+        /// The text until then.
+        text: String,
+    },
+    /// It took longer than it may.
+    #[non_exhaustive]
+    TimedOut {
+        /// What it was doing, in the gateway's words: `provider`, `queue`, …; 2026.2.9 does not say.
+        phase: Option<String>,
+        /// The gateway's message.
+        message: Option<String>,
+        /// The text until then.
+        text: String,
+    },
+    /// The turn waits behind another one, or was answered under an id that cannot be found out.
+    /// Its answer is, or will be, in `chat.history`.
+    Queued,
+    /// Another turn took its place: an interrupting one, or a newer writer of the session.
+    #[non_exhaustive]
+    Superseded {
+        /// The text until then.
+        text: String,
+    },
+    /// Nobody knows what became of it. It is not asked again, because it may have been done.
+    #[non_exhaustive]
+    Lost {
+        /// Why nobody knows.
+        reason: LostReason,
+        /// The text until then.
+        text: String,
+    },
+    /// It never began.
+    #[non_exhaustive]
+    NotStarted {
+        /// The gateway's refusal, or why nothing was sent.
+        error: Error,
+    },
+}
+
+impl RunOutcome {
+    /// The answer, if the run is done.
+    #[must_use]
+    pub fn answer(&self) -> Option<&str> {
+        match self {
+            Self::Done { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text that there is, whatever the end.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Done { text, .. }
+            | Self::Failed { text, .. }
+            | Self::Aborted { text }
+            | Self::TimedOut { text, .. }
+            | Self::Superseded { text }
+            | Self::Lost { text, .. } => text,
+            Self::Queued | Self::NotStarted { .. } => "",
+        }
+    }
+
+    /// A stable word for it, as in the program's `--json` output.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Done { .. } => "done",
+            Self::Failed { .. } => "failed",
+            Self::Aborted { .. } => "aborted",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Queued => "queued",
+            Self::Superseded { .. } => "superseded",
+            Self::Lost { .. } => "lost",
+            Self::NotStarted { .. } => "not_started",
+        }
+    }
+}
+
+impl fmt::Display for RunOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done { .. } => f.write_str("done"),
+            Self::Failed { error, .. } => write!(f, "failed: {error}"),
+            Self::Aborted { .. } => f.write_str("aborted"),
+            Self::TimedOut {
+                phase: Some(phase), ..
+            } => write!(f, "timed out (phase {})", crate::text::printable(phase)),
+            Self::TimedOut { .. } => f.write_str("timed out"),
+            Self::Queued => f.write_str("queued behind another turn"),
+            Self::Superseded { .. } => f.write_str("superseded by another turn"),
+            Self::Lost { reason, .. } => write!(f, "lost: {reason}"),
+            Self::NotStarted { error } => write!(f, "not started: {error}"),
+        }
+    }
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug, Default, Eq, PartialEq, thiserror::Error)]
+#[error("{}", crate::text::printable(message))]
+#[non_exhaustive]
+pub struct RunError {
+    /// The gateway's or the model's words.
+    pub message: String,
+    /// What the gateway observed, where it says so (2026.9.6).
+    pub detail: Option<FailureDetail>,
+}
+
+/// What the gateway observed of a failure.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct FailureDetail {
+    /// The model's provider.
+    pub provider: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// `server_error`, `rate_limit`, …
+    pub reason: Option<String>,
+    /// `timeout`, `rate_limit`, `unclassified`, …
+    pub kind: Option<String>,
+}
+
+/// Why nobody knows what became of a run.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum LostReason {
+    /// The gateway's process ended, and the new one knows nothing of the run.
+    GatewayRestarted,
+    /// The connection broke around the request, and the gateway shows no trace of the run.
+    NoTrace,
+    /// The run gave no sign of life for as long as the caller was willing to wait.
+    Silent,
+    /// The client was closed or has stopped. The gateway goes on with the run.
+    ClientStopped,
+}
+
+impl fmt::Display for LostReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GatewayRestarted => "the gateway restarted and knows nothing of it",
+            Self::NoTrace => "the gateway shows no trace of it",
+            Self::Silent => "it gave no sign of life",
+            Self::ClientStopped => "the client has stopped",
+        })
+    }
+}

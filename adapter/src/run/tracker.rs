@@ -1,0 +1,538 @@
+//! What is known of one run, and what to ask next. No I/O, no clock of its own.
+//!
+//! A run is told by four voices that contradict one another: its events, the final answer to `agent`,
+//! `agent.wait`, and `chat.history`. The tracker takes whatever comes, in any order, and ends exactly
+//! once. The order of belief is the one that was measured to be right: the final answer and
+//! `agent.wait` before events; on protocol 4 events that say they are settled; on protocol 3 nothing
+//! but the final answer, checked against the history where it may be an error in disguise.
+
+mod asking;
+mod ending;
+mod hearing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::answer::{Ack, Verdict, Waited};
+use super::event::{End, Voice};
+use super::history::{Trace, Wanted};
+use super::item::{LostReason, RunItem, RunOutcome};
+use super::text::Text;
+use crate::error::{Delivery, Error};
+
+/// How a run is started.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// By `agent`: a final answer follows.
+    Agent,
+    /// By `chat.send`: it is only acknowledged.
+    Chat,
+}
+
+/// What is to be followed.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub(crate) kind: Kind,
+    pub(crate) run_id: String,
+    /// What is asked, where we know it.
+    pub(crate) message: Option<String>,
+    /// Whether we can send the request, or only look on.
+    pub(crate) can_send: bool,
+    /// How long a run may give no sign of life.
+    pub(crate) patience: Duration,
+}
+
+/// What the tracker wants done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Ask {
+    /// The request that starts the run; sent again only where that starts nothing twice.
+    Send,
+    /// `agent.wait` with this timeout.
+    Wait(Duration),
+    /// `chat.history`.
+    History,
+}
+
+/// How far the request has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Sent {
+    Not,
+    Out,
+    /// It went out, and nobody has said that it arrived.
+    Unknown,
+    Taken,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// It is to be sent, is being sent, or goes on.
+    Going,
+    /// Something that looks like the end was heard.
+    Settling {
+        since: Instant,
+    },
+    /// The turn waits behind another one.
+    Queued {
+        since: Instant,
+    },
+    /// The gateway was restarted under it.
+    Recovering {
+        since: Instant,
+    },
+    Ended,
+}
+
+/// What events have said of the end.
+#[derive(Debug, Default)]
+struct Heard {
+    /// A `chat` event of the end; the one with a text, if there are two.
+    chat: Option<End>,
+    /// The settled `lifecycle` event of protocol 4, the last one of any attempt on protocol 3.
+    lifecycle: Option<End>,
+    /// The `lifecycle` event that says that somebody stopped the run.
+    cancelled: Option<End>,
+}
+
+/// Follows one run.
+#[derive(Debug)]
+pub(crate) struct Tracker {
+    start: Start,
+    protocol: u32,
+    connected: bool,
+    stage: Stage,
+    sent: Sent,
+    /// How often the request was sent.
+    sendings: u32,
+    /// A final answer will come on this connection.
+    final_due: bool,
+    /// Events may have been missed.
+    gap: bool,
+    /// The history has to be looked at before anything is believed.
+    doubt: bool,
+    /// How often in a row nothing was found of the run.
+    strikes: u32,
+    text: Text,
+    heard: Heard,
+    last: Option<Verdict>,
+    waited: Option<Verdict>,
+    /// `agent.wait` could not be asked.
+    wait_failed: bool,
+    trace: Option<Trace>,
+    /// `chat.history` could not be asked.
+    history_failed: bool,
+    /// When the run began, by the gateway's clock.
+    started_at_ms: Option<i64>,
+    attempts: u32,
+    last_seq: HashMap<Voice, i64>,
+    abort_asked: bool,
+    abort_confirmed: Option<Instant>,
+    last_sign: Instant,
+    last_attempt: Instant,
+    asked: Option<Ask>,
+    ask_after: Instant,
+    polls: u32,
+    status: Option<String>,
+    tools: HashMap<String, bool>,
+    approvals: HashSet<(String, bool)>,
+    items: VecDeque<RunItem>,
+}
+
+impl Tracker {
+    pub(crate) fn new(start: Start, protocol: Option<u32>, now: Instant) -> Self {
+        let can_send = start.can_send;
+        let mut tracker = Self {
+            start,
+            protocol: 0,
+            connected: protocol.is_some(),
+            stage: Stage::Going,
+            sent: if can_send { Sent::Not } else { Sent::Taken },
+            sendings: 0,
+            final_due: false,
+            gap: !can_send,
+            doubt: !can_send,
+            strikes: 0,
+            text: Text::new(),
+            heard: Heard::default(),
+            last: None,
+            waited: None,
+            wait_failed: false,
+            trace: None,
+            history_failed: false,
+            started_at_ms: None,
+            attempts: 0,
+            last_seq: HashMap::new(),
+            abort_asked: false,
+            abort_confirmed: None,
+            last_sign: now,
+            last_attempt: now,
+            asked: None,
+            ask_after: now,
+            polls: 0,
+            status: None,
+            tools: HashMap::new(),
+            approvals: HashSet::new(),
+            items: VecDeque::new(),
+        };
+        tracker.speak(protocol.unwrap_or(4));
+        tracker
+    }
+
+    /// The protocol of the connection.
+    fn speak(&mut self, protocol: u32) {
+        if self.protocol != protocol {
+            self.protocol = protocol;
+            self.text.set_protocol(protocol);
+        }
+    }
+
+    const fn is_old(&self) -> bool {
+        self.protocol < 4
+    }
+
+    const fn is_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended)
+    }
+
+    /// Whether an answer is waited for.
+    pub(crate) const fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether the gateway is known to have the run.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.sent == Sent::Taken
+    }
+
+    /// Whether the request of now is not the first one.
+    pub(crate) const fn was_sent_before(&self) -> bool {
+        self.sendings > 1
+    }
+
+    /// What there is to tell, in order; ends with [`RunItem::Ended`].
+    pub(crate) fn next_item(&mut self) -> Option<RunItem> {
+        self.items.pop_front()
+    }
+
+    /// The connection is gone.
+    pub(crate) fn on_disconnected(&mut self, now: Instant) {
+        if self.is_ended() || !self.connected {
+            return;
+        }
+        self.connected = false;
+        self.final_due = false;
+        self.gap = true;
+        self.doubt = true;
+        if !matches!(self.asked, Some(Ask::Send)) {
+            self.asked = None;
+        }
+        // What was settled needs no connection.
+        self.decide(now);
+        if self.sent == Sent::Taken && !self.is_ended() {
+            self.items.push_back(RunItem::Interrupted);
+        }
+    }
+
+    /// There is a connection again, to the same process or to another one.
+    pub(crate) fn on_connected(&mut self, now: Instant, protocol: u32, restarted: bool) {
+        if self.is_ended() {
+            return;
+        }
+        let was_taken = self.sent == Sent::Taken;
+        if self.connected {
+            // The loss itself was not seen.
+            self.on_disconnected(now);
+            if self.is_ended() {
+                return;
+            }
+        }
+        self.connected = true;
+        self.speak(protocol);
+        self.ask_after = now;
+        self.polls = 0;
+        self.strikes = 0;
+        self.wait_failed = false;
+        self.history_failed = false;
+        if restarted {
+            self.last_seq.clear();
+            // Whatever `agent.wait` says from now on, it says of another process.
+            self.waited = None;
+            let has_begun = matches!(self.sent, Sent::Taken | Sent::Unknown);
+            if has_begun && !matches!(self.stage, Stage::Settling { .. } if self.last.is_some()) {
+                self.stage = Stage::Recovering { since: now };
+                self.trace = None;
+            }
+        }
+        if was_taken {
+            self.items.push_back(RunItem::Resumed { restarted });
+        }
+        self.decide(now);
+    }
+
+    /// The first connection.
+    pub(crate) fn on_first_connected(&mut self, now: Instant, protocol: u32) {
+        self.connected = true;
+        self.ask_after = now;
+        self.speak(protocol);
+    }
+
+    /// The request was answered for the first time. `final_due`: another answer follows.
+    pub(crate) fn on_ack(&mut self, now: Instant, ack: Ack, final_due: bool) {
+        self.asked = None;
+        if self.is_ended() {
+            return;
+        }
+        self.last_sign = now;
+        self.strikes = 0;
+        let joined = self.sendings > 1 || !matches!(ack, Ack::Accepted);
+        if ack == Ack::NoRun {
+            self.finish_done(String::new(), None, None);
+            return;
+        }
+        if self.sent != Sent::Taken {
+            self.items.push_back(RunItem::Accepted { joined });
+        }
+        self.sent = Sent::Taken;
+        self.doubt = false;
+        if let Stage::Recovering { .. } = self.stage {
+            self.stage = Stage::Going;
+        }
+        match ack {
+            Ack::Accepted => self.final_due = final_due,
+            Ack::InFlight => {
+                self.gap = true;
+                self.doubt = !self.is_old();
+            }
+            Ack::Ended(verdict) => {
+                self.gap = true;
+                self.on_verdict(now, verdict);
+            }
+            Ack::NoRun => {}
+        }
+        self.decide(now);
+    }
+
+    /// The request was not granted, or nobody knows whether it arrived.
+    pub(crate) fn on_send_failed(&mut self, now: Instant, error: Error, may_repeat: bool) {
+        self.asked = None;
+        if self.is_ended() {
+            return;
+        }
+        let delivery = match &error {
+            Error::Timeout { delivery, .. } | Error::Disconnected { delivery, .. } => {
+                Some(*delivery)
+            }
+            _ => None,
+        };
+        match delivery {
+            // What has been heard of it meanwhile says that it arrived.
+            _ if self.sent == Sent::Taken => self.doubt = true,
+            Some(Delivery::Unknown) => {
+                self.sent = Sent::Unknown;
+                self.doubt = true;
+            }
+            Some(Delivery::NotSent) if may_repeat && self.sendings < MOST_SENDINGS => {
+                self.sent = if self.sendings > 1 {
+                    Sent::Unknown
+                } else {
+                    Sent::Not
+                };
+                self.ask_after = now + PAUSE;
+            }
+            // Only a request whose first sending is of unknown fate is sent again.
+            _ if self.sendings > 1 => self.lose(LostReason::NoTrace),
+            _ => self.end(RunOutcome::NotStarted { error }),
+        }
+        self.decide(now);
+    }
+
+    /// The final answer to `agent`.
+    pub(crate) fn on_last(&mut self, now: Instant, verdict: Option<Verdict>) {
+        self.final_due = false;
+        if self.is_ended() {
+            return;
+        }
+        match verdict {
+            Some(verdict) => self.on_verdict(now, verdict),
+            // An answer without a word about the run: as if it had not come.
+            None => self.doubt = true,
+        }
+        self.decide(now);
+    }
+
+    /// The final answer will not come.
+    pub(crate) fn on_last_lost(&mut self, now: Instant) {
+        self.final_due = false;
+        self.gap = true;
+        self.decide(now);
+    }
+
+    fn on_verdict(&mut self, now: Instant, verdict: Verdict) {
+        if let Verdict::Done(success) = &verdict {
+            self.started_at_ms = self.started_at_ms.or(success.started_at_ms);
+        }
+        self.last = Some(verdict);
+        self.settle_since(now);
+    }
+
+    /// `agent.wait` was answered.
+    pub(crate) fn on_waited(&mut self, now: Instant, waited: Waited) {
+        let asked = self.asked.take();
+        if self.is_ended() {
+            return;
+        }
+        match waited {
+            Waited::Running => {
+                // A gateway that answers at once what it was to wait for is not asked in a loop.
+                self.ask_after = now + PAUSE;
+                if let Stage::Settling { since } = self.stage {
+                    self.wait_failed |= now >= since + WAIT_FOR_VERDICT;
+                } else if !self.final_due && asked.is_some() {
+                    self.doubt = true;
+                }
+            }
+            Waited::Queued => {
+                self.last_sign = now;
+                self.queue(now);
+            }
+            Waited::Ended(verdict) => {
+                self.last_sign = now;
+                if let Verdict::Done(success) = &verdict {
+                    self.started_at_ms = self.started_at_ms.or(success.started_at_ms);
+                }
+                self.waited = Some(verdict);
+                self.settle_since(now);
+            }
+        }
+        self.decide(now);
+    }
+
+    /// `agent.wait` could not be asked, for a reason that asking again does not heal.
+    pub(crate) fn on_wait_failed(&mut self, now: Instant) {
+        self.asked = None;
+        self.wait_failed = true;
+        self.ask_after = now + PAUSE;
+        self.decide(now);
+    }
+
+    /// `chat.history` was answered.
+    pub(crate) fn on_history(&mut self, now: Instant, history: &Value) {
+        self.asked = None;
+        if self.is_ended() {
+            return;
+        }
+        let wanted = Wanted {
+            run_id: &self.start.run_id,
+            message: self.start.message.as_deref(),
+            started_at_ms: self.started_at_ms,
+            protocol: self.protocol,
+        };
+        let trace = super::history::trace(history, wanted);
+        self.on_trace(now, trace);
+        self.polls = self.polls.saturating_add(1);
+        self.ask_after = now
+            + match self.stage {
+                Stage::Going if !self.wait_failed => PAUSE,
+                _ => poll_pause(self.polls),
+            };
+        self.decide(now);
+    }
+
+    /// `chat.history` could not be asked, for a reason that asking again does not heal.
+    pub(crate) fn on_history_failed(&mut self, now: Instant) {
+        self.asked = None;
+        self.history_failed = true;
+        self.doubt = false;
+        self.ask_after = now + PAUSE;
+        self.decide(now);
+    }
+
+    /// An ask was given up: the connection went, or another one is wanted.
+    pub(crate) fn on_ask_lost(&mut self, now: Instant) {
+        self.asked = None;
+        self.ask_after = now + PAUSE;
+    }
+
+    /// We have asked to stop the run.
+    pub(crate) const fn on_abort_asked(&mut self) {
+        self.abort_asked = true;
+    }
+
+    /// The gateway says that it has stopped the run.
+    pub(crate) fn on_aborted(&mut self, now: Instant) {
+        if !self.is_ended() {
+            self.abort_confirmed.get_or_insert(now);
+            self.settle_since(now);
+            self.decide(now);
+        }
+    }
+
+    /// Events were dropped before we read them.
+    pub(crate) fn on_lagged(&mut self, events: u64) {
+        self.gap = true;
+        if !self.is_ended() {
+            self.items.push_back(RunItem::Lagged(events));
+        }
+    }
+
+    /// The gateway dropped events.
+    pub(crate) const fn on_gap(&mut self) {
+        self.gap = true;
+    }
+
+    /// The client is closed or has stopped.
+    pub(crate) fn on_client_stopped(&mut self, error: Error) {
+        if self.sent == Sent::Not || self.sent == Sent::Out && self.sendings <= 1 && !self.connected
+        {
+            self.end(RunOutcome::NotStarted { error });
+        } else {
+            self.lose(LostReason::ClientStopped);
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn on_tick(&mut self, now: Instant) {
+        self.decide(now);
+    }
+
+    fn settle_since(&mut self, now: Instant) {
+        if !matches!(self.stage, Stage::Settling { .. } | Stage::Ended) {
+            self.stage = Stage::Settling { since: now };
+            self.ask_after = self.ask_after.min(now);
+            self.polls = 0;
+        }
+    }
+
+    fn queue(&mut self, now: Instant) {
+        if !matches!(self.stage, Stage::Queued { .. } | Stage::Ended) {
+            self.stage = Stage::Queued { since: now };
+            self.waited = None;
+            self.polls = 0;
+            self.strikes = 0;
+            self.ask_after = now + PAUSE;
+            self.say("queued");
+        }
+    }
+
+    fn say(&mut self, status: &str) {
+        if self.status.as_deref() != Some(status) {
+            self.status = Some(status.to_owned());
+            self.items.push_back(RunItem::Status(status.to_owned()));
+        }
+    }
+}
+
+/// A request of unknown fate is sent again once; one that never went out a few times.
+const MOST_SENDINGS: u32 = 8;
+/// The shortest time between two questions.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long `agent.wait` is asked for what should be there by now.
+const WAIT_FOR_VERDICT: Duration = Duration::from_secs(4);
+
+/// Between two looks at the history: from a fifth of a second up to five.
+fn poll_pause(polls: u32) -> Duration {
+    Duration::from_millis(200 << polls.min(5)).min(Duration::from_secs(5))
+}

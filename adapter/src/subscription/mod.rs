@@ -1,0 +1,229 @@
+//! Watches: subscriptions that are made again on each new connection, with a snapshot each time.
+
+mod history;
+mod messages;
+mod order;
+mod registry;
+mod sessions;
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::Stream;
+use tokio::time::{Sleep, sleep};
+
+use self::messages::Messages;
+pub use self::messages::MessagesSnapshot;
+use self::order::{Need, Order, Told, Topic};
+pub(crate) use self::registry::Registry;
+use self::sessions::Sessions;
+use crate::api::events::EventPayload as _;
+use crate::api::sessions::{Changed, List, MessageWritten, SessionList};
+use crate::client::Client;
+use crate::error::Error;
+use crate::event::{EventFilter, EventStream};
+
+/// What a watch tells. [`Resync`](Self::Resync) and then [`Snapshot`](Self::Snapshot) come first,
+/// and again whenever something may be missing; in between is what happens.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Update<S, L> {
+    /// Something may be missing here. A snapshot follows.
+    Resync(SyncReason),
+    /// How things are.
+    Snapshot(S),
+    /// Something happened after the snapshot.
+    Live(L),
+}
+
+/// Why a watch begins again.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum SyncReason {
+    /// It has only just begun.
+    Started,
+    /// The connection was lost; the gateway went on.
+    Reconnected,
+    /// The gateway's process is a new one.
+    GatewayRestarted,
+    /// The watch was not read fast enough.
+    Lagged {
+        /// So many events were dropped.
+        events: u64,
+    },
+    /// The gateway dropped events, because this process was not read fast enough.
+    Gap {
+        /// The number that should have come.
+        expected: u64,
+        /// The number that came.
+        got: u64,
+    },
+    /// The gateway said that the list is another one, and not how.
+    ListChanged,
+    /// The transcript was begun anew.
+    BegunAnew,
+    /// The gateway said something that this crate cannot read.
+    Unreadable,
+}
+
+impl fmt::Display for SyncReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Started => "started",
+            Self::Reconnected => "reconnected",
+            Self::GatewayRestarted => "gateway-restarted",
+            Self::Lagged { .. } => "lagged",
+            Self::Gap { .. } => "gap",
+            Self::ListChanged => "list-changed",
+            Self::BegunAnew => "begun-anew",
+            Self::Unreadable => "unreadable",
+        })
+    }
+}
+
+type Asking<T> = Pin<Box<dyn Future<Output = Result<<T as Topic>::Answer, Error>> + Send>>;
+
+/// Asks the gateway about a topic.
+trait Ask: Topic {
+    fn ask(&self, client: Client) -> Asking<Self>;
+}
+
+impl Ask for Sessions {
+    fn ask(&self, client: Client) -> Asking<Self> {
+        Box::pin(self.ask(client))
+    }
+}
+
+impl Ask for Messages {
+    fn ask(&self, client: Client) -> Asking<Self> {
+        Box::pin(self.ask(client))
+    }
+}
+
+/// Carries out what an [`Order`] needs, in the task of whoever reads. Events wait in their bounded
+/// stream meanwhile, so that nothing here can grow.
+struct Watch<T: Topic> {
+    /// Before the topic: with the last handle, the connection ends and so do its subscriptions.
+    client: Client,
+    asking: Option<Asking<T>>,
+    resting: Option<Pin<Box<Sleep>>>,
+    order: Order<T>,
+    events: EventStream,
+}
+
+impl<T: Ask> Watch<T> {
+    fn new(client: &Client, topic: T, event: &str) -> Self {
+        Self {
+            client: client.clone(),
+            asking: None,
+            resting: None,
+            order: Order::new(topic),
+            events: client.events_where(EventFilter::named([event])),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told<T>>> {
+        loop {
+            match self.order.need() {
+                Need::Tell(told) => return Poll::Ready(Some(told)),
+                Need::Ask => self.asking = Some(self.order.topic.ask(self.client.clone())),
+                Need::Answer => {
+                    let Some(asking) = &mut self.asking else {
+                        return Poll::Ready(None);
+                    };
+                    let answer = ready!(asking.as_mut().poll(cx));
+                    self.asking = None;
+                    self.order.answered(answer);
+                }
+                Need::Event => {
+                    let item = ready!(Pin::new(&mut self.events).poll_next(cx));
+                    self.order.heard(item);
+                }
+                Need::Rest(time) => {
+                    let rest = self.resting.get_or_insert_with(|| Box::pin(sleep(time)));
+                    ready!(rest.as_mut().poll(cx));
+                    self.resting = None;
+                    self.order.rested();
+                }
+                Need::Nothing => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// A watch of the sessions, from [`Sessions::watch`](crate::api::sessions::Sessions::watch).
+///
+/// It tells [`Update::Resync`] and a list first and after each loss, in between each change; with
+/// both, a copy of the list is always what the gateway's will be. Nothing happens unless it is read.
+/// Events that come meanwhile are kept within bounds; what is too much is told as
+/// [`SyncReason::Lagged`], with a new list. As a handle, it keeps the client open.
+///
+/// It ends when the client is closed or drained, and after an error that asking again does not heal:
+/// [`Error::Unsupported`] on 2026.2.9, a missing scope, or that the client has stopped.
+#[must_use = "a watch does nothing unless it is read"]
+pub struct SessionsWatch(Watch<Sessions>);
+
+/// A watch of the messages of a session, from
+/// [`Sessions::watch_messages`](crate::api::sessions::Sessions::watch_messages).
+///
+/// It tells [`Update::Resync`] and the messages first and after each loss, in between each message
+/// as it is written, and none of them twice. Where the gateway can say what was missed, the snapshot
+/// has only that; see [`MessagesSnapshot::is_whole`]. Nothing happens unless it is read. As a handle,
+/// it keeps the client open. When the last watch of a session is dropped, the gateway is told that
+/// nobody wants its messages.
+///
+/// It ends as [`SessionsWatch`] does.
+#[must_use = "a watch does nothing unless it is read"]
+pub struct MessagesWatch(Watch<Messages>);
+
+macro_rules! stream {
+    ($name:ident, $snapshot:ty, $live:ty) => {
+        impl $name {
+            /// The next update; `None` when it is over.
+            ///
+            /// # Errors
+            ///
+            /// Why the gateway cannot be asked. The watch is over then.
+            ///
+            /// # Cancel safety
+            ///
+            /// Cancel safe: nothing is lost, and what was asked is still asked.
+            pub async fn next(&mut self) -> Option<Result<Update<$snapshot, $live>, Error>> {
+                std::future::poll_fn(|cx| self.0.poll(cx)).await
+            }
+        }
+
+        impl Stream for $name {
+            type Item = Result<Update<$snapshot, $live>, Error>;
+
+            fn poll_next(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Option<Self::Item>> {
+                self.0.poll(cx)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+stream!(SessionsWatch, SessionList, Changed);
+stream!(MessagesWatch, MessagesSnapshot, MessageWritten);
+
+impl SessionsWatch {
+    pub(crate) fn new(client: &Client, list: List) -> Self {
+        Self(Watch::new(client, Sessions::new(list), Changed::NAME))
+    }
+}
+
+impl MessagesWatch {
+    pub(crate) fn new(client: &Client, key: String) -> Self {
+        Self(Watch::new(client, Messages::new(key), MessageWritten::NAME))
+    }
+}

@@ -1,0 +1,125 @@
+//! Watching the list of sessions.
+
+use std::collections::HashMap;
+
+use super::SyncReason;
+use super::order::{Heard, Topic};
+use crate::api::sessions::{ChangeReason, Changed, List, SessionList, Subscribe, Subscribed};
+use crate::client::Client;
+use crate::config::WhenDown;
+use crate::error::Error;
+use crate::event::Event;
+
+/// The sessions, as the gateway lists them.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    list: List,
+    /// When the rows of the last list were read. What an event says of a row before that is old.
+    read_at: HashMap<String, u64>,
+}
+
+impl Sessions {
+    pub(crate) fn new(list: List) -> Self {
+        Self {
+            list,
+            read_at: HashMap::new(),
+        }
+    }
+
+    /// Asks for the events and a list in one.
+    pub(crate) fn ask(
+        &self,
+        client: Client,
+    ) -> impl Future<Output = Result<Subscribed, Error>> + Send + use<> {
+        let question = Subscribe::with_list(self.list.clone());
+        async move { client.call(question).when_down(WhenDown::Wait).await }
+    }
+
+    fn is_old(&self, change: &Changed) -> bool {
+        let row = change.session.as_ref();
+        row.and_then(|row| Some((self.read_at.get(&row.key)?, row.snapshot_at?)))
+            .is_some_and(|(listed, told)| told < *listed)
+    }
+}
+
+impl Topic for Sessions {
+    type Answer = Subscribed;
+    type Snapshot = SessionList;
+    type Live = Changed;
+
+    fn snapshot(&mut self, answer: Subscribed) -> Option<SessionList> {
+        let list = answer.list?;
+        self.read_at = list
+            .sessions
+            .iter()
+            .filter_map(|row| Some((row.key.clone(), row.snapshot_at?)))
+            .collect();
+        Some(list)
+    }
+
+    fn live(&mut self, event: &Event) -> Heard<Changed> {
+        match event.parse::<Changed>() {
+            None => Heard::Nothing,
+            Some(Err(_)) => Heard::OutOfDate(SyncReason::Unreadable),
+            Some(Ok(change)) if self.is_old(&change) => Heard::Nothing,
+            Some(Ok(change)) if change.session_key.is_some() || is_harmless(&change) => {
+                Heard::News(change)
+            }
+            Some(Ok(_)) => Heard::OutOfDate(SyncReason::ListChanged),
+        }
+    }
+}
+
+/// Changes without a key that say nothing new about which sessions there are: a deletion is told
+/// with its key just before.
+fn is_harmless(change: &Changed) -> bool {
+    matches!(
+        change.reason,
+        Some(ChangeReason::Delete | ChangeReason::CronBindingsLoaded | ChangeReason::Groups)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn event(payload: &Value) -> Event {
+        let raw = RawValue::from_string(payload.to_string()).unwrap();
+        Event::new("sessions.changed", Some(&raw), None)
+    }
+
+    fn watch() -> Sessions {
+        let mut sessions = Sessions::new(List::new());
+        let answer = json!({"subscribed":true,"list":{"sessions":[{"key":"k","snapshotAt":10}]}});
+        let list = sessions.snapshot(serde_json::from_value(answer).unwrap());
+        assert_eq!(list.unwrap().sessions.len(), 1);
+        sessions
+    }
+
+    fn heard(payload: &Value) -> &'static str {
+        match watch().live(&event(payload)) {
+            Heard::News(_) => "news",
+            Heard::Nothing => "nothing",
+            Heard::OutOfDate(_) => "out of date",
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_older_than_the_list_is_no_news() {
+        let row = |key: &str, at: u64| json!({"sessionKey":key,"reason":"patch","session":{"key":key,"snapshotAt":at}});
+        assert_eq!(heard(&row("k", 9)), "nothing");
+        assert_eq!(heard(&row("k", 10)), "news");
+        assert_eq!(heard(&row("other", 1)), "news");
+        assert_eq!(heard(&json!({"sessionKey":"k","reason":"delete"})), "news");
+    }
+
+    #[test]
+    fn a_change_of_no_session_in_particular_may_be_one_of_the_list() {
+        assert_eq!(heard(&json!({"reason":"delete","ts":1})), "news");
+        assert_eq!(heard(&json!({"reason":"sharing"})), "out of date");
+        assert_eq!(heard(&json!([])), "out of date");
+    }
+}

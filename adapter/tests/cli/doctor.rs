@@ -1,0 +1,473 @@
+//! `openclaw-adapter doctor`: every row of the procedure's table "Common Issues", and what an
+//! examination leaves behind.
+
+use std::error::Error as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use openclaw_mock_gateway::{Edition, Frame, MockGateway};
+use serde_json::Value;
+
+use crate::host::{Ended, Host, PATIENCE};
+
+const WRONG: &str = "a-token-of-another-gateway";
+
+fn finding(ended: &Ended, check: &str) -> Value {
+    let lines = ended.lines();
+    let found = lines.into_iter().find(|line| line["check"] == check);
+    found.unwrap_or_else(|| panic!("no {check} in:\n{}", ended.text()))
+}
+
+/// What the last line says, and that words and exit code agree with it.
+struct Answer {
+    json: Ended,
+}
+
+impl Answer {
+    fn verdict(&self) -> Value {
+        self.json.last()
+    }
+}
+
+/// Asks twice: for programs and for people.
+async fn ask(
+    host: &Host,
+    gateway: Option<&MockGateway>,
+    url: &str,
+    token: &str,
+    more: &[&str],
+) -> Answer {
+    let run = |json: &'static [&'static str]| {
+        let arguments: Vec<&str> = ["doctor"].iter().chain(json).chain(more).copied().collect();
+        let program = host.program(&arguments).url(url).token(token);
+        program.run()
+    };
+    let json = run(&["--json"]).await;
+    let words = run(&[]).await;
+    assert_eq!(json.code, words.code);
+    let verdict = json.last();
+    let last = words.stdout.last().unwrap();
+    assert_eq!(
+        *last,
+        format!("next: {}", verdict["action"].as_str().unwrap())
+    );
+    if let Some(issue) = verdict["issue"].as_str() {
+        words.says(&[&format!("[{issue}]")]);
+    }
+    for ended in [&json, &words] {
+        assert!(
+            !ended.text().contains('\u{1b}') && ended.stderr.is_empty(),
+            "{}",
+            ended.stderr
+        );
+        if let Some(gateway) = gateway {
+            ended.hides(&gateway.token());
+        }
+    }
+    Answer { json }
+}
+
+/// A gateway with files, in a directory of the host.
+async fn with_files(edition: Edition, host: &Host) -> MockGateway {
+    MockGateway::builder()
+        .edition(edition)
+        .state_dir(host.path("gateway"))
+        .start()
+        .await
+}
+
+fn openclaw_json(host: &Host) -> String {
+    host.path("gateway/openclaw.json").display().to_string()
+}
+
+#[tokio::test]
+async fn row_token_mismatch_names_the_file_to_copy_from_on_both_generations() {
+    for edition in Edition::ALL {
+        let host = Host::new();
+        let gateway = with_files(edition, &host).await;
+        let file = openclaw_json(&host);
+        let answer = ask(
+            &host,
+            Some(&gateway),
+            &gateway.url(),
+            WRONG,
+            &["--openclaw-json", &file],
+        )
+        .await;
+        answer.json.ended_with(11);
+        assert_eq!(answer.verdict()["issue"], "token_mismatch", "{edition}");
+        answer
+            .json
+            .says(&["gateway.auth.token", &file, "OPENCLAW_GATEWAY_TOKEN"]);
+        assert_eq!(
+            finding(&answer.json, "openclaw_json")["data"]["token"],
+            "differs"
+        );
+        // Without the file it is the same name, and the advice covers an edit as well.
+        let blind = ask(&host, Some(&gateway), &gateway.url(), WRONG, &[]).await;
+        blind.json.ended_with(11);
+        assert_eq!(blind.verdict()["issue"], "token_mismatch");
+        blind.json.says(&["restart the gateway"]);
+    }
+}
+
+#[tokio::test]
+async fn row_token_mismatch_after_an_edit_says_restart_on_both_generations() {
+    for edition in Edition::ALL {
+        let host = Host::new();
+        let gateway = with_files(edition, &host).await;
+        let file = openclaw_json(&host);
+        let options = ["--openclaw-json", &file];
+        let (old, new) = (gateway.token(), "the-new-token-0123456789abcdef");
+        gateway.set_token_on_disk(new).unwrap();
+        let answer = ask(&host, Some(&gateway), &gateway.url(), new, &options).await;
+        answer.json.ended_with(11);
+        assert_eq!(
+            answer.verdict()["issue"],
+            "token_mismatch_after_edit",
+            "{edition}"
+        );
+        answer.json.says(&["docker restart"]);
+        assert_eq!(
+            finding(&answer.json, "openclaw_json")["data"]["token"],
+            "same"
+        );
+        // Who still has the old token is warned that the restart will lock it out.
+        let warned = ask(&host, Some(&gateway), &gateway.local_url(), &old, &options).await;
+        warned.json.ended_with(0);
+        let compared = finding(&warned.json, "openclaw_json");
+        assert_eq!(compared["issue"], "token_mismatch_after_edit");
+        gateway.restart().await.unwrap();
+        let mended = ask(&host, Some(&gateway), &gateway.local_url(), new, &options).await;
+        mended.json.ended_with(0);
+        assert_eq!(finding(&mended.json, "token")["status"], "ok");
+    }
+}
+
+#[tokio::test]
+async fn row_pairing_required_of_the_cli_says_loopback_on_both_generations() {
+    for edition in Edition::ALL {
+        let gateway = MockGateway::builder().edition(edition).start().await;
+        let host = Host::new();
+        // An operator who came over the network was refused once, and has an identity since.
+        let refused = host
+            .program(&["devices", "list"])
+            .remote(&gateway)
+            .run()
+            .await;
+        refused.ended_with(10);
+        let answer = ask(
+            &host,
+            Some(&gateway),
+            &gateway.url(),
+            &gateway.token(),
+            &["--operator"],
+        )
+        .await;
+        answer.json.ended_with(10);
+        assert_eq!(
+            answer.verdict()["issue"],
+            "pairing_required_cli",
+            "{edition}"
+        );
+        answer
+            .json
+            .says(&["docker exec", "--url ws://127.0.0.1:18789"]);
+        assert_eq!(finding(&answer.json, "standing")["issue"], "not_loopback");
+        assert_eq!(
+            finding(&answer.json, "scopes")["data"]["asked"][0],
+            "operator.pairing"
+        );
+        // On the gateway's own host nobody is asked.
+        let here = Host::new();
+        let local = ask(
+            &here,
+            Some(&gateway),
+            &gateway.local_url(),
+            &gateway.token(),
+            &["--operator"],
+        )
+        .await;
+        local.json.ended_with(0);
+    }
+}
+
+#[tokio::test]
+async fn row_pairing_required_of_a_backend_gives_the_command_on_both_generations() {
+    for edition in Edition::ALL {
+        let host = Host::new();
+        let gateway = with_files(edition, &host).await;
+        let first = host
+            .program(&["connect", "--wait", "0"])
+            .remote(&gateway)
+            .run()
+            .await;
+        first.ended_with(10);
+        let file = openclaw_json(&host);
+        let options = ["--openclaw-json", &file];
+        let token = gateway.token();
+        let answer = ask(&host, Some(&gateway), &gateway.url(), &token, &options).await;
+        answer.json.ended_with(10);
+        assert_eq!(answer.verdict()["issue"], "pairing_required", "{edition}");
+        let pending = gateway.pending();
+        assert_eq!(pending.len(), 1, "the same request as before");
+        let id = &pending[0].request_id;
+        let command = format!("openclaw devices approve {id}");
+        answer
+            .json
+            .says(&[&command, "node /app/openclaw.mjs devices approve"]);
+        let data = finding(&answer.json, "pairing")["data"].clone();
+        assert_eq!(data["requestId"], **id);
+        assert_eq!(data["deviceId"], *pending[0].device_id);
+        assert!(data["ageMs"].as_u64().unwrap() < PATIENCE.as_millis() as u64);
+
+        gateway.approve(id).unwrap();
+        let paired = ask(&host, Some(&gateway), &gateway.url(), &token, &options).await;
+        paired.json.ended_with(0);
+        assert_eq!(paired.verdict()["action"], "Nothing to do.", "{edition}");
+        assert_eq!(finding(&paired.json, "pairing")["data"]["paired"], true);
+        let approved = finding(&paired.json, "scopes")["data"]["approved"].clone();
+        assert_eq!(
+            approved,
+            serde_json::json!(["operator.read", "operator.write"])
+        );
+    }
+}
+
+#[tokio::test]
+async fn row_config_invalid_is_found_in_the_file_and_in_the_gateways_words() {
+    for edition in Edition::ALL {
+        let host = Host::new();
+        let gateway = with_files(edition, &host).await;
+        let (url, token) = (gateway.url(), gateway.token());
+        let port = url.rsplit(':').next().unwrap().to_owned();
+        gateway.stop().await;
+        let file = openclaw_json(&host);
+        let mut config: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        config["auth"]["profiles"]["anthropic"] =
+            serde_json::json!({"type": "api_key", "key": "x"});
+        config["gateway"]["port"] = port.parse::<u16>().unwrap().into();
+        fs::write(&file, config.to_string()).unwrap();
+        let refused = MockGateway::builder()
+            .edition(edition)
+            .state_dir(host.path("gateway"))
+            .try_start()
+            .await
+            .unwrap_err();
+        let said = refused
+            .source()
+            .map_or_else(|| refused.to_string(), ToString::to_string);
+        let said = format!("{refused} {said}");
+        assert!(said.contains("Config invalid: auth.profiles"), "{said}");
+
+        let by_file = ask(&host, None, &url, &token, &["--openclaw-json", &file]).await;
+        by_file.json.ended_with(13);
+        assert_eq!(
+            by_file.verdict()["issue"],
+            "config_invalid_auth_profiles",
+            "{edition}"
+        );
+        by_file.json.says(&["auth.profiles.anthropic.provider"]);
+        let action = by_file.verdict()["action"].as_str().unwrap().to_owned();
+        assert!(
+            action.contains("\"provider\": \"anthropic\", \"mode\": \"api_key\""),
+            "{action}"
+        );
+
+        let by_words = ask(&host, None, &url, &token, &["--seen", &said]).await;
+        by_words.json.ended_with(13);
+        assert_eq!(by_words.verdict()["issue"], "config_invalid_auth_profiles");
+        assert_eq!(by_words.verdict()["action"], *action);
+    }
+}
+
+#[tokio::test]
+async fn row_no_configuration_file_is_known_by_its_words_and_where_there_is_none() {
+    for edition in Edition::ALL {
+        let gateway = MockGateway::builder().edition(edition).start().await;
+        let host = Host::new();
+        // A person pipes in what was printed; a token in it is not repeated.
+        let log = host.write(
+            "log",
+            &format!(
+                "Token: {}\nno configuration file provided: not found\n",
+                gateway.token()
+            ),
+        );
+        let ended = host
+            .program(&["doctor", "--json", "--seen", "-"])
+            .local(&gateway)
+            .stdin(&log)
+            .run()
+            .await;
+        ended.ended_with(0);
+        assert_eq!(ended.last()["issue"], "no_configuration_file", "{edition}");
+        ended.says(&["node /app/openclaw.mjs", "docker exec"]);
+        // An operator who runs it at the wrong place has no configuration there.
+        host.program(&["devices", "list"])
+            .remote(&gateway)
+            .run()
+            .await
+            .ended_with(10);
+        let answer = ask(
+            &host,
+            Some(&gateway),
+            &gateway.url(),
+            &gateway.token(),
+            &["--operator"],
+        )
+        .await;
+        assert_eq!(
+            finding(&answer.json, "openclaw_json")["issue"],
+            "no_configuration_file"
+        );
+        answer.json.says(&["node /app/openclaw.mjs"]);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_made_where_there_is_no_identity_and_the_token_is_judged_all_the_same() {
+    for edition in Edition::ALL {
+        let gateway = MockGateway::builder().edition(edition).start().await;
+        let host = Host::new();
+        let right = ask(&host, Some(&gateway), &gateway.url(), &gateway.token(), &[]).await;
+        assert_eq!(finding(&right.json, "token")["status"], "ok");
+        assert_eq!(finding(&right.json, "identity")["issue"], "no_identity");
+        let wrong = ask(&host, Some(&gateway), &gateway.url(), WRONG, &[]).await;
+        assert_eq!(wrong.verdict()["issue"], "token_mismatch");
+        assert!(gateway.pending().is_empty() && gateway.paired().is_empty());
+        assert!(!host.state_dir().exists(), "{edition}");
+    }
+}
+
+#[tokio::test]
+async fn an_examination_leaves_the_state_directory_as_it_was() {
+    let gateway = MockGateway::start().await;
+    let host = Host::new();
+    host.program(&["connect", "--wait", "0"])
+        .remote(&gateway)
+        .run()
+        .await
+        .ended_with(10);
+    gateway.approve(&gateway.pending()[0].request_id).unwrap();
+    let snapshot = || -> Vec<(String, Vec<u8>)> {
+        let mut files: Vec<_> = fs::read_dir(host.path("state/identity"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| (path.display().to_string(), fs::read(&path).unwrap()))
+            .collect();
+        files.sort();
+        files
+    };
+    let before = snapshot();
+    let paired = ask(&host, Some(&gateway), &gateway.url(), &gateway.token(), &[]).await;
+    paired.json.ended_with(0);
+    // The gateway gave a device token, which a client would have stored.
+    assert_eq!(finding(&paired.json, "pairing")["data"]["paired"], true);
+    assert_eq!(snapshot(), before);
+}
+
+#[tokio::test]
+async fn every_line_has_its_shape_and_the_last_one_is_the_verdict() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let answer = ask(
+        &host,
+        Some(&gateway),
+        &gateway.local_url(),
+        &gateway.token(),
+        &["--method", "agent"],
+    )
+    .await;
+    let lines = answer.json.lines();
+    let (verdict, findings) = lines.split_last().unwrap();
+    for line in findings {
+        let status = line["status"].as_str().unwrap();
+        assert!(["ok", "warning", "problem", "skipped"].contains(&status));
+        assert!(line["check"].is_string() && line["message"].is_string());
+        let is_bad = status == "warning" || status == "problem";
+        assert_eq!(
+            line["issue"].is_string() && line["fix"].is_string(),
+            is_bad,
+            "{line}"
+        );
+    }
+    assert!(verdict["verdict"].is_string() && verdict["action"].is_string());
+    let scopes = finding(&answer.json, "scopes");
+    assert_eq!(scopes["data"]["needed"], "operator.write");
+}
+
+#[tokio::test]
+async fn a_method_beyond_the_scopes_ends_with_12_and_names_the_scope() {
+    for edition in Edition::ALL {
+        let gateway = MockGateway::builder().edition(edition).start().await;
+        let host = Host::new();
+        let method = ["--method", "config.set"];
+        let answer = ask(
+            &host,
+            Some(&gateway),
+            &gateway.local_url(),
+            &gateway.token(),
+            &method,
+        )
+        .await;
+        answer.json.ended_with(12);
+        assert_eq!(answer.verdict()["issue"], "scope", "{edition}");
+        answer.json.says(&["operator.admin"]);
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_the_way_is_walked_as_far_as_it_goes() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let ended = host
+        .program(&["doctor", "--json"])
+        .url(&gateway.url())
+        .run()
+        .await;
+    ended.ended_with(2);
+    assert_eq!(ended.last()["issue"], "no_token");
+    assert_eq!(finding(&ended, "challenge")["status"], "ok");
+    assert_eq!(finding(&ended, "login")["message"], "token comes first");
+    let offered = |frame: &Frame| frame.json["method"] == "connect";
+    assert!(!gateway.frames().iter().any(offered), "nothing was offered");
+    let blank = host
+        .program(&["doctor", "--json"])
+        .url(&gateway.url())
+        .env("OPENCLAW_GATEWAY_TOKEN", "undefined")
+        .run()
+        .await;
+    blank.ended_with(2);
+    assert_eq!(finding(&blank, "configuration")["status"], "problem");
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_there_ends_with_13_and_a_broken_identity_with_14() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    fs::create_dir_all(host.path("state/identity")).unwrap();
+    host.write("state/identity/device.json", "{");
+    for (name, mode) in [
+        ("state", 0o700),
+        ("state/identity", 0o700),
+        ("state/identity/device.json", 0o600),
+    ] {
+        fs::set_permissions(host.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let identity = ask(&host, Some(&gateway), &gateway.url(), &gateway.token(), &[]).await;
+    identity.json.ended_with(14);
+    assert_eq!(finding(&identity.json, "token")["status"], "ok");
+    let (url, token) = (gateway.url(), gateway.token());
+    gateway.stop().await;
+    let away = ask(&Host::new(), None, &url, &token, &[]).await;
+    away.json.ended_with(13);
+    assert_eq!(away.verdict()["issue"], "unreachable");
+}
+
+#[tokio::test]
+async fn something_that_takes_connections_and_says_nothing_is_left_in_time() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}", silent.local_addr().unwrap());
+    let host = Host::new();
+    let answer = ask(&host, None, &url, WRONG, &["--timeout", "500ms"]).await;
+    answer.json.ended_with(13);
+    assert_eq!(finding(&answer.json, "upgrade")["issue"], "late");
+}
