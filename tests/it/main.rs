@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod closing;
 mod conformance;
 mod doctor;
 mod events;
