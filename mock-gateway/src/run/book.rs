@@ -8,7 +8,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::script::{Run, RunRequest, ScriptOf};
-use crate::edition::SessionSummary;
 use crate::wire::Reply;
 
 /// A finished run's key is known for so long; read in the code of both editions.
@@ -207,7 +206,7 @@ impl Runs {
         self.records.get(&id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Record> {
         self.records.values()
     }
 
@@ -234,30 +233,6 @@ impl Runs {
     pub(crate) fn enter(&mut self, session_key: &str, id: u64) {
         let queue = self.queues.entry(session_key.to_owned()).or_default();
         queue.push_back(id);
-    }
-
-    /// The sessions that there are, the latest first.
-    pub(crate) fn summaries(&self) -> Vec<SessionSummary> {
-        let mut summaries: Vec<SessionSummary> = self
-            .sessions
-            .iter()
-            .map(|(key, session)| {
-                let last = session.messages.back();
-                let at = last.and_then(|message| message["timestamp"].as_u64());
-                let run = self.records.values().rev();
-                let run = run.into_iter().find(|record| record.session_key == *key);
-                let (input, output) = run.map_or((0, 0), |record| record.script.usage);
-                SessionSummary {
-                    key: key.clone(),
-                    session_id: session.session_id.clone(),
-                    updated_at: at.unwrap_or(session.created_at),
-                    input,
-                    output,
-                }
-            })
-            .collect();
-        summaries.sort_by_key(|summary| std::cmp::Reverse(summary.updated_at));
-        summaries
     }
 
     /// All runs that are remembered, and those of them that go on.
