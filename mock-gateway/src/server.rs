@@ -18,6 +18,7 @@ use crate::fault::{Fault, What};
 use crate::listen::listen;
 use crate::peer::Locality;
 use crate::rpc::{Closed, Then, health};
+use crate::run;
 use crate::secret::Secret;
 use crate::settings::ReloadMode;
 use crate::state::{Inner, Phase, Session};
@@ -135,8 +136,9 @@ impl Server {
     /// Opens the gateway to clients.
     pub(crate) fn boot(self: &Arc<Self>) {
         let now = self.inner.clock.now_ms();
-        self.inner.lock().boot(&self.inner.settings, now);
+        let next = self.inner.lock().boot(&self.inner.settings, now);
         self.start_timers();
+        run::go_on(self, next);
         self.inner.touched();
     }
 

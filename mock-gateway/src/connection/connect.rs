@@ -102,6 +102,7 @@ impl Connection {
             device_id: admitted.device_id,
             by_device_token: admitted.by_device_token,
             client_id: admitted.client_id,
+            client_mode: admitted.client_mode,
             display_name: admitted.display_name,
             caps: admitted.caps,
             presence_key: admitted.presence.map(|(key, _)| key),

@@ -4,16 +4,31 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::device::hex;
-use crate::edition::{self, Edition, View};
+use crate::edition::{self, Edition, SessionSummary, View};
+use crate::sessions::Book;
 use crate::state::{Inner, Live, State};
 use crate::wire::{ErrorShape, Reply};
 
 /// Texts that wait to be told to the agent.
 const MAX_QUEUED: usize = 20;
 
+fn summaries(state: &State) -> Vec<SessionSummary> {
+    let summary = |(key, book): (&str, &Book)| {
+        let (input, output) = book.turns.tokens.unwrap_or_default();
+        SessionSummary {
+            key: key.to_owned(),
+            session_id: book.id.clone(),
+            updated_at: book.updated_at,
+            input,
+            output,
+        }
+    };
+    state.books.latest().into_iter().map(summary).collect()
+}
+
 /// The payload of the `health` event, and with more of the method's answer.
 pub(crate) fn health(inner: &Inner, state: &State) -> Value {
-    let sessions = state.runs.summaries();
+    let sessions = summaries(state);
     let view = View {
         now_ms: inner.clock.now_ms(),
         state_dir: &state.disk.shown_path(),
@@ -23,7 +38,7 @@ pub(crate) fn health(inner: &Inner, state: &State) -> Value {
 }
 
 fn status(inner: &Inner, state: &State, live: &Live) -> Value {
-    let sessions = state.runs.summaries();
+    let sessions = summaries(state);
     let view = View {
         now_ms: inner.clock.now_ms(),
         state_dir: &state.disk.shown_path(),

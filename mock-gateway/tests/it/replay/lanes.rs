@@ -86,6 +86,8 @@ impl Lane {
             Some("chat") => {
                 payload["state"] == "delta" && payload["message"]["content"][0]["text"] != ""
             }
+            // What the run did lately, told once a second.
+            Some("task") if payload["state"] == "running" => return,
             Some("task") => {
                 let same = |item: &Item| matches!(item, Item::Frame(last) if *last == frame);
                 if self.items.last().is_some_and(same) {
@@ -105,7 +107,16 @@ impl Lane {
             &payload["data"]["text"]
         };
         let said = said.as_str().unwrap_or_default().to_owned();
+        // The last piece of a text may come when the run is over.
+        let late = is_chat
+            && self
+                .items
+                .iter()
+                .rev()
+                .take(6)
+                .any(|item| matches!(item, Item::Text { text, .. } if *text == said));
         match self.items.last_mut() {
+            Some(Item::Frame(_)) if late => {}
             Some(Item::Text { first, chat, text }) => {
                 if is_chat && chat.is_none() && first["event"] != "chat" {
                     *chat = Some(frame);
@@ -178,6 +189,11 @@ impl Lanes {
         let lane = match event.as_str() {
             "agent" | "chat" => format!("run {run}"),
             "task" => format!("task {run}"),
+            // Whatever happens to a session is told on its own; what of it comes first varies.
+            "sessions.changed" => {
+                let why = [&payload["reason"], &payload["phase"]].map(text).concat();
+                format!("{event} {} {why}", text(&payload["sessionKey"]))
+            }
             name if name.starts_with("session") => {
                 format!("{name} {}", text(&payload["sessionKey"]))
             }

@@ -143,17 +143,13 @@ replayed! {
     NEW OF_THE_NEW the_mock_answers_as_2026_9_6_did_in {
         recording_00_hello "00-hello"
         recording_01_agent_simple "01-agent-simple"
-        #[ignore = "the mock does not agree yet"]
         recording_02_chat_send_simple "02-chat-send-simple"
-        #[ignore = "the mock does not agree yet"]
         recording_03_agent_tool "03-agent-tool"
-        #[ignore = "the mock does not agree yet"]
         recording_04_chat_tool "04-chat-tool"
         #[ignore = "the mock does not agree yet"]
         recording_05_agent_idempotent "05-agent-idempotent"
         recording_06_chat_idempotent "06-chat-idempotent"
         recording_07_agent_wait "07-agent-wait"
-        #[ignore = "the mock does not agree yet"]
         recording_08_agent_abort "08-agent-abort"
         #[ignore = "the mock does not agree yet"]
         recording_09_chat_abort "09-chat-abort"
@@ -192,13 +188,10 @@ replayed! {
             foreign: &["agent:main:main"],
         }
         recording_24_exec_approval_rpc "24-exec-approval-rpc"
-        #[ignore = "the mock does not agree yet"]
         recording_25_two_runs_one_session "25-two-runs-one-session"
-        #[ignore = "the mock does not agree yet"]
         recording_26_run_timeout "26-run-timeout"
         #[ignore = "the mock does not agree yet"]
         recording_27_session_key_defaults "27-session-key-defaults"
-        #[ignore = "the mock does not agree yet"]
         recording_28_session_scoped_events_cap "28-session-scoped-events-cap"
         #[ignore = "the mock does not agree yet"]
         recording_29_inject_and_commands "29-inject-and-commands"
@@ -228,11 +221,9 @@ replayed! {
         recording_02_chat_send_simple "02-chat-send-simple"
         recording_03_agent_tool "03-agent-tool"
         recording_04_chat_tool "04-chat-tool"
-        #[ignore = "the mock does not agree yet"]
         recording_05_agent_idempotent "05-agent-idempotent"
         recording_06_chat_idempotent "06-chat-idempotent"
         recording_07_agent_wait "07-agent-wait"
-        #[ignore = "the mock does not agree yet"]
         recording_08_agent_abort "08-agent-abort"
         recording_09_chat_abort "09-chat-abort"
         recording_09b_abort_after_reconnect "09b-abort-after-reconnect"
@@ -265,7 +256,6 @@ replayed! {
         recording_24_exec_approval_rpc "24-exec-approval-rpc"
         #[ignore = "the mock does not agree yet"]
         recording_25_two_runs_one_session "25-two-runs-one-session"
-        #[ignore = "the mock does not agree yet"]
         recording_26_run_timeout "26-run-timeout"
         #[ignore = "the mock does not agree yet"]
         recording_27_session_key_defaults "27-session-key-defaults"
@@ -280,7 +270,6 @@ replayed! {
         recording_32_shutdown_drain_restart "32-shutdown-drain-restart"
         #[ignore = "the mock does not agree yet"]
         recording_34_exec_approval_run "34-exec-approval-run"
-        #[ignore = "the mock does not agree yet"]
         recording_35_crash_restart "35-crash-restart"
         #[ignore = "the mock does not agree yet"]
         recording_36_tool_events_verbose "36-tool-events-verbose"

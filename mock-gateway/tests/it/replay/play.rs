@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -70,7 +70,7 @@ impl<'a> Stage<'a> {
             .token("t0ken")
             .strict(false)
             .build();
-        gateway.script_runs(script);
+        gateway.script_runs(move |request| script(edition, request));
         let device = Device::new(1);
         if edition != NEW {
             pair_with_everything(&gateway, &device).await;
@@ -355,7 +355,9 @@ impl<'a> Stage<'a> {
     async fn play(&mut self) {
         let steps = std::mem::take(&mut self.recording.steps);
         let mut note = String::new();
+        let mut last = 0;
         for step in &steps {
+            let pause = step.at - std::mem::replace(&mut last, step.at);
             let connection = step.connection;
             if let What::Comes(frame) = &step.what {
                 if !self.is_foreign(frame) {
@@ -368,6 +370,8 @@ impl<'a> Stage<'a> {
             if !self.catch_up(ends).await {
                 return;
             }
+            // What goes on in the meantime takes its time.
+            sleep(Duration::from_millis(pause)).await;
             match &step.what {
                 What::Opens(frame) => self.open(connection, frame).await,
                 What::Refused(status) => self.refused(*status).await,

@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::super::super::book::{Kind, Record};
-use super::super::{Call, MODEL, PROVIDER, Said, session_row, tool_meta};
+use super::super::{MODEL, PROVIDER, Said};
 
 /// An `agent` event.
 pub(super) fn agent(run: &mut Record, stream: &str, data: Value, now: u64) -> Map<String, Value> {
+    run.last_event_at = now;
     let mut payload = Map::new();
     let fields = [
         ("runId", run.run_id.as_str().into()),
@@ -131,10 +132,15 @@ pub(super) fn failed_task(run: &Record, status: &str, error: &str, now: u64) -> 
     task(run, status, "finished", more, now)
 }
 
-pub(super) fn observation() -> Value {
+pub(super) fn observation(run: &Record) -> Value {
+    let (reason, kind) = if run.script.is_limited() {
+        ("rate_limit", "rate_limit")
+    } else {
+        ("server_error", "timeout")
+    };
     json!({
-        "provider": PROVIDER, "model": MODEL, "failoverReason": "server_error",
-        "providerRuntimeFailureKind": "timeout",
+        "provider": PROVIDER, "model": MODEL, "failoverReason": reason,
+        "providerRuntimeFailureKind": kind,
     })
 }
 
@@ -149,39 +155,8 @@ pub(super) fn start(run: &mut Record, now: u64) -> Vec<Said> {
 
 pub(super) fn finishing_badly(run: &mut Record, message: &str, now: u64) -> Said {
     let data = json!({
-        "phase": "finishing", "error": message, "errorObservation": observation(), "aborted": false,
+        "phase": "finishing", "error": message, "errorObservation": observation(run), "aborted": false,
         "livenessState": "blocked", "endedAt": now,
     });
     said(run, "lifecycle", data, now)
-}
-
-pub(super) fn item(call: &Call, phase: &str, status: &str) -> Value {
-    let mut title: String = call
-        .tool
-        .name
-        .split('_')
-        .map(|word| {
-            let mut chars = word.chars();
-            let first = chars.next().into_iter().flat_map(char::to_uppercase);
-            first.chain(chars).collect::<String>()
-        })
-        .collect::<Vec<_>>()
-        .join(" ");
-    let mut data = json!({
-        "itemId": format!("tool:{}", call.id), "toolCallId": call.id, "name": call.tool.name,
-        "kind": "tool", "phase": phase, "status": status, "commandBearing": false,
-        "startedAt": call.started_at,
-    });
-    if let Some(meta) = tool_meta(&call.tool) {
-        title = format!("{title} {meta}");
-        data["meta"] = meta.into();
-    }
-    data["title"] = title.into();
-    data
-}
-
-pub(super) fn tool_event(run: &mut Record, data: Value, now: u64) -> Said {
-    let mut payload = agent(run, "tool", data, now);
-    payload.extend(session_row::flattened(run, now));
-    Said::Starter("agent", payload.into())
 }
