@@ -123,7 +123,11 @@ async fn play(case: &str, hostile: &Hostile, client: &Client) -> usize {
         }
         "a frame that claims 1 GiB" | "a frame that claims 8 EiB" => {
             let mut stream = hostile.welcomed().await;
-            let size = if case.ends_with("1 GiB") { 1_u64 << 30 } else { 1 << 63 };
+            let size = if case.ends_with("1 GiB") {
+                1_u64 << 30
+            } else {
+                1 << 63
+            };
             let head = [&[0x81, 127][..], &size.to_be_bytes()].concat();
             stream.write_all(&head).await.unwrap();
             pour(&mut stream, ENDLESS, junk()).await
