@@ -96,7 +96,9 @@ pub(super) async fn cuts(stage: &Stage) -> anyhow::Result<String> {
             // The delays between attempts start over after half a minute without a cut, which is
             // longer than any of these connections lives.
             let retry = RetryPolicy::default().with_max(Duration::from_secs(1));
-            let config = stage.config(&format!("backend-{number}"), &road)?.retry(retry);
+            let config = stage
+                .config(&format!("backend-{number}"), &road)?
+                .retry(retry);
             let client = Client::connect(config.build()?).await?;
             let mut interrupted = 0;
             for (script, cut) in plan {

@@ -80,7 +80,9 @@ async fn fails(stage: &Stage, client: &Client, way: Way) -> anyhow::Result<Strin
                 "the reason is {:?}",
                 error.message
             );
-            Ok(format!("{name}: failed after {took:.0} s and {asked} requests ({error})"))
+            Ok(format!(
+                "{name}: failed after {took:.0} s and {asked} requests ({error})"
+            ))
         }
         // It has no watchdog of its own: the caller's limit is all that ends such a run.
         RunOutcome::TimedOut { .. } if is_silent && !watches => {

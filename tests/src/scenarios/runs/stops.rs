@@ -51,7 +51,10 @@ async fn speaking(
 /// How often the session's history has the whole answer.
 async fn answers(client: &Client, session: &str, question: &Question) -> anyhow::Result<usize> {
     let history = client
-        .call_raw("chat.history", json!({ "sessionKey": session, "limit": 100 }))
+        .call_raw(
+            "chat.history",
+            json!({ "sessionKey": session, "limit": 100 }),
+        )
         .await?;
     let rows = history["messages"].as_array().context("no messages")?;
     let says_it = |row: &&Value| {

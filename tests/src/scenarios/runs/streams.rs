@@ -60,7 +60,9 @@ pub(super) async fn streams(stage: &Stage) -> anyhow::Result<String> {
             })
             .collect()
     };
-    let one_by_one: Vec<_> = (0..RUNS / PER_SESSION).map(|_| scripts(PER_SESSION)).collect();
+    let one_by_one: Vec<_> = (0..RUNS / PER_SESSION)
+        .map(|_| scripts(PER_SESSION))
+        .collect();
     let together: Vec<_> = (0..AT_A_TIME).map(|_| scripts(RUNS / AT_A_TIME)).collect();
     let seed = dice.to_string();
 
