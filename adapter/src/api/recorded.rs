@@ -297,8 +297,8 @@ fn rebuild(method: &str, given: &Value, protocol: u32) -> Option<Value> {
         "sessions.messages.unsubscribe" => with!(sessions::UnsubscribeMessages::new(text("key")?)),
         "sessions.patch" => with!(
             sessions::Patch::new(text("key")?),
-            label = text("label").map(sessions::Setting::from),
-            verbose_level = text("verboseLevel").map(sessions::Setting::from)
+            label = text("label"),
+            verbose_level = text("verboseLevel")
         ),
         "sessions.preview" => {
             let keys = given["keys"].as_array()?.iter();
