@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
 use futures_util::{Sink as _, Stream as _};
@@ -26,6 +26,15 @@ use crate::error::{CloseInfo, TransportError, TransportErrorKind};
 use crate::proxy::Answerer;
 use crate::refusal::UpgradeRefusal;
 use crate::text::printable;
+use crate::veil::Veil;
+
+// Below us `tungstenite` writes every frame and every header to the `log` crate at TRACE. A library
+// cannot mute one target for the program it is part of; it can leave the level out of the build.
+#[cfg(feature = "no-frame-log")]
+const _: () = assert!(
+    log::STATIC_MAX_LEVEL as usize <= log::LevelFilter::Debug as usize,
+    "`log` still has its level TRACE, on which tokens are written"
+);
 
 /// A byte stream to a gateway.
 pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -149,8 +158,11 @@ impl Dialer {
             .max_message_size(Some(self.max_message))
             .max_frame_size(Some(self.max_message));
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
-            Ok((stream, _)) => Ok(Socket::new(stream)),
-            Err(WsError::Http(response)) => Err(DialError::Refused(read_refusal(&response))),
+            Ok((stream, _)) => Ok(Socket::new(stream, Veil::over(&self.headers))),
+            Err(WsError::Http(response)) => {
+                let veil = Veil::over(&self.headers);
+                Err(DialError::Refused(read_refusal(&response, &veil)))
+            }
             Err(error) => Err(DialError::Failed(upgrade_error(&error))),
         }
     }
@@ -208,12 +220,15 @@ impl Dialer {
 fn upgrade_error(error: &WsError) -> TransportError {
     TransportError::new(
         TransportErrorKind::Upgrade,
-        format!("the WebSocket upgrade failed: {error}"),
+        format!(
+            "the WebSocket upgrade failed: {}",
+            printable(&error.to_string())
+        ),
     )
 }
 
 /// Reads an HTTP answer that is not an upgrade.
-fn read_refusal(response: &Response<Option<Vec<u8>>>) -> UpgradeRefusal {
+fn read_refusal(response: &Response<Option<Vec<u8>>>, veil: &Veil) -> UpgradeRefusal {
     let text = |name| {
         response
             .headers()
@@ -223,14 +238,21 @@ fn read_refusal(response: &Response<Option<Vec<u8>>>) -> UpgradeRefusal {
     let message = response
         .body()
         .as_deref()
-        .map_or_else(String::new, read_body);
+        .map_or_else(String::new, |body| read_body(body, veil));
     UpgradeRefusal {
         status: response.status().as_u16(),
         answered_by: Answerer::of(response.status().as_u16(), response.headers(), &message),
         message,
-        // The query may hold a ticket of whoever redirects.
-        location: text(header::LOCATION)
-            .map(|location| printable(location.split(['?', '#']).next().unwrap_or_default())),
+        location: text(header::LOCATION).map(|location| {
+            // The query may hold a ticket of whoever redirects.
+            let mut location = location
+                .split(['?', '#'])
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            veil.text(&mut location);
+            printable(&location)
+        }),
         retry_after: text(header::RETRY_AFTER)
             .and_then(|value| retry_after(value, SystemTime::now())),
     }
@@ -249,8 +271,9 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// The words of an error page: the message of a JSON error, the title of an HTML page, or the text.
-fn read_body(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body.get(..4096).unwrap_or(body));
+fn read_body(body: &[u8], veil: &Veil) -> String {
+    let mut text = String::from_utf8_lossy(body.get(..4096).unwrap_or(body)).into_owned();
+    veil.text(&mut text);
     let message = serde_json::from_str::<serde_json::Value>(&text)
         .ok()
         .and_then(|value| {
@@ -263,7 +286,7 @@ fn read_body(body: &[u8]) -> String {
             if text.trim_start().starts_with('<') {
                 "an HTML page".to_owned()
             } else {
-                text.into_owned()
+                text.clone()
             }
         });
     printable(message.trim())
@@ -291,12 +314,28 @@ pub(crate) enum Inbound {
 const READ_BUFFER: usize = 32 * 1024;
 /// How many frames may wait to be written before no more calls are taken.
 const MAX_QUEUED: usize = 64;
+/// How many pings may come while none of the answers can be written. `tungstenite` keeps the answers
+/// in memory, without a limit of its own.
+const MAX_UNWRITTEN_PONGS: usize = 1024;
+
+/// What waits to be written.
+enum Outgoing {
+    Message(Message),
+    /// A whole frame, masked. It goes past `tungstenite`, which would log it at TRACE, and leave a
+    /// copy of it in memory that is not wiped.
+    Secret {
+        frame: Vec<u8>,
+        written: usize,
+    },
+}
 
 /// A WebSocket that is read and written by one task, neither waiting for the other.
 pub(crate) struct Socket {
     stream: WebSocketStream<Box<dyn Connection>>,
-    queue: VecDeque<Message>,
+    queue: VecDeque<Outgoing>,
     unflushed: bool,
+    unwritten_pongs: usize,
+    veil: Veil,
 }
 
 impl fmt::Debug for Socket {
@@ -308,22 +347,39 @@ impl fmt::Debug for Socket {
 }
 
 impl Socket {
-    fn new(stream: WebSocketStream<Box<dyn Connection>>) -> Self {
+    fn new(stream: WebSocketStream<Box<dyn Connection>>, veil: Veil) -> Self {
         Self {
             stream,
             queue: VecDeque::new(),
             unflushed: false,
+            unwritten_pongs: 0,
+            veil,
         }
+    }
+
+    /// What was told on this connection and must not be repeated.
+    pub(crate) const fn veil(&mut self) -> &mut Veil {
+        &mut self.veil
     }
 
     /// Puts a text frame into the queue; [`next`](Self::next) writes it.
     pub(crate) fn queue(&mut self, text: impl Into<Utf8Bytes>) {
-        self.queue.push_back(Message::text(text));
+        self.queue.push_back(Outgoing::Message(Message::text(text)));
+    }
+
+    /// As [`queue`](Self::queue), for a text that holds a token: no copy of it is left behind.
+    pub(crate) fn queue_secret(&mut self, text: &str) -> Result<(), getrandom::Error> {
+        let mut mask = [0; 4];
+        getrandom::fill(&mut mask)?;
+        let frame = masked_text(text, mask);
+        self.queue.push_back(Outgoing::Secret { frame, written: 0 });
+        Ok(())
     }
 
     /// Puts a ping into the queue; its answer arrives as [`Inbound::Other`].
     pub(crate) fn ping(&mut self) {
-        self.queue.push_back(Message::Ping(Bytes::new()));
+        self.queue
+            .push_back(Outgoing::Message(Message::Ping(Bytes::new())));
     }
 
     /// Whether the queue has room: a gateway that stops reading must not fill our memory.
@@ -335,11 +391,16 @@ impl Socket {
     ///
     /// Cancel safe: nothing read or queued is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Inbound {
-        std::future::poll_fn(|cx| self.poll_next(cx)).await
+        let mut inbound = std::future::poll_fn(|cx| self.poll_next(cx)).await;
+        if let Inbound::Closed(close) = &mut inbound {
+            self.veil.text(&mut close.reason);
+        }
+        inbound
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
-        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+        let written = self.poll_write(cx);
+        if let Poll::Ready(Err(error)) = written {
             // The gateway's close frame, if there is one, says more than a failed write.
             if let Poll::Ready(Some(Ok(Message::Close(frame)))) =
                 Pin::new(&mut self.stream).poll_next(cx)
@@ -347,6 +408,10 @@ impl Socket {
                 return Poll::Ready(Inbound::Closed(close_info(frame)));
             }
             return Poll::Ready(Inbound::Closed(broken(&error)));
+        }
+        if let Some(Outgoing::Secret { written: 1.., .. }) = self.queue.front() {
+            // A read may write a pong, which would land in the middle of this frame.
+            return Poll::Pending;
         }
         match Pin::new(&mut self.stream).poll_next(cx) {
             Poll::Pending => Poll::Pending,
@@ -358,6 +423,13 @@ impl Socket {
             Poll::Ready(Some(Ok(Message::Ping(_)))) => {
                 // The answer was put into the stream's buffer by the read.
                 self.unflushed = true;
+                self.unwritten_pongs += 1;
+                if self.unwritten_pongs > MAX_UNWRITTEN_PONGS {
+                    return Poll::Ready(Inbound::Closed(CloseInfo {
+                        code: 1006,
+                        reason: "pings without end, and nobody reads the answers".to_owned(),
+                    }));
+                }
                 cx.waker().wake_by_ref();
                 Poll::Ready(Inbound::Other)
             }
@@ -369,38 +441,78 @@ impl Socket {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WsError>> {
-        while !self.queue.is_empty() {
-            match Pin::new(&mut self.stream).poll_ready(cx) {
-                Poll::Ready(Ok(())) => {
-                    if let Some(message) = self.queue.pop_front() {
-                        Pin::new(&mut self.stream).start_send(message)?;
-                        self.unflushed = true;
-                    }
+        while let Some(next) = self.queue.front_mut() {
+            if let Outgoing::Secret { frame, written } = next {
+                if *written == 0 {
+                    // What was begun before has to be out as a whole.
+                    ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
                 }
-                other => return other,
+                let rest = frame.get(*written..).unwrap_or_default();
+                let stream = Pin::new(self.stream.get_mut());
+                *written += match ready!(stream.poll_write(cx, rest)) {
+                    Ok(0) if !rest.is_empty() => {
+                        return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+                    }
+                    Ok(length) => length,
+                    Err(error) => return Poll::Ready(Err(error.into())),
+                };
+                self.unflushed = true;
+                if *written < frame.len() {
+                    continue;
+                }
+                self.queue.pop_front();
+                continue;
+            }
+            ready!(Pin::new(&mut self.stream).poll_ready(cx))?;
+            if let Some(Outgoing::Message(message)) = self.queue.pop_front() {
+                Pin::new(&mut self.stream).start_send(message)?;
+                self.unflushed = true;
             }
         }
         if self.unflushed {
-            match Pin::new(&mut self.stream).poll_flush(cx) {
-                Poll::Ready(Ok(())) => self.unflushed = false,
-                other => return other,
-            }
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.unflushed = false;
+            self.unwritten_pongs = 0;
         }
         Poll::Ready(Ok(()))
     }
 
     /// Says goodbye and waits at most `patience` for the gateway to do the same.
     pub(crate) async fn close(mut self, patience: Duration) {
-        self.queue.push_back(Message::Close(Some(CloseFrame {
+        let goodbye = Message::Close(Some(CloseFrame {
             code: CloseCode::Normal,
             reason: Utf8Bytes::default(),
-        })));
+        }));
+        self.queue.push_back(Outgoing::Message(goodbye));
         // Whether the gateway answers or not, the socket is dropped here.
         let _ = tokio::time::timeout(patience, async {
             while !matches!(self.next().await, Inbound::Closed(_)) {}
         })
         .await;
     }
+}
+
+/// A text frame of a client, of one piece.
+fn masked_text(text: &str, mask: [u8; 4]) -> Vec<u8> {
+    const FIN_AND_TEXT: u8 = 0x81;
+    const MASKED: u8 = 0x80;
+    let mut frame = Vec::with_capacity(text.len() + 14);
+    frame.push(FIN_AND_TEXT);
+    match (u8::try_from(text.len()), u16::try_from(text.len())) {
+        (Ok(short @ ..=125), _) => frame.push(MASKED | short),
+        (_, Ok(medium)) => {
+            frame.push(MASKED | 126);
+            frame.extend(medium.to_be_bytes());
+        }
+        _ => {
+            frame.push(MASKED | 127);
+            frame.extend((text.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend(mask);
+    let bytes = text.bytes().zip(mask.into_iter().cycle());
+    frame.extend(bytes.map(|(byte, mask)| byte ^ mask));
+    frame
 }
 
 fn close_info(frame: Option<CloseFrame>) -> CloseInfo {
@@ -432,7 +544,25 @@ fn broken(error: &WsError) -> CloseInfo {
 
 #[cfg(test)]
 mod tests {
+    use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketContext};
+
     use super::*;
+
+    fn words(body: &[u8]) -> String {
+        read_body(body, &Veil::default())
+    }
+
+    #[test]
+    fn a_frame_of_ours_is_read_by_the_other_side() {
+        for length in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
+            let text = "{".repeat(length % 2) + &"ä".repeat(length / 2);
+            assert_eq!(text.len(), length);
+            let mut frame = io::Cursor::new(masked_text(&text, [1, 2, 3, 250]));
+            let mut gateway = WebSocketContext::new(Role::Server, None);
+            let read = gateway.read(&mut frame).unwrap();
+            assert_eq!(read.into_text().unwrap().as_str(), text);
+        }
+    }
 
     #[test]
     fn retry_after_takes_seconds_and_dates_and_has_a_limit() {
@@ -452,19 +582,19 @@ mod tests {
     #[test]
     fn a_body_says_one_line_whatever_it_is() {
         assert_eq!(
-            read_body(br#"{"error":{"message":"Proxy client attribution is required."}}"#),
+            words(br#"{"error":{"message":"Proxy client attribution is required."}}"#),
             "Proxy client attribution is required."
         );
-        assert_eq!(read_body(br#"{"error":"no"}"#), "no");
+        assert_eq!(words(br#"{"error":"no"}"#), "no");
         assert_eq!(
-            read_body(b"<html><head><TITLE>502 Bad\nGateway</title>"),
+            words(b"<html><head><TITLE>502 Bad\nGateway</title>"),
             "502 Bad Gateway"
         );
-        assert_eq!(read_body(b"<!doctype html><p>x"), "an HTML page");
+        assert_eq!(words(b"<!doctype html><p>x"), "an HTML page");
         assert_eq!(
-            read_body(b"Too many unauthenticated sockets\n"),
+            words(b"Too many unauthenticated sockets\n"),
             "Too many unauthenticated sockets"
         );
-        assert!(!read_body(b"\x1b[2J\xff").contains('\u{1b}'));
+        assert!(!words(b"\x1b[2J\xff").contains('\u{1b}'));
     }
 }

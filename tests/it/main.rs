@@ -8,12 +8,16 @@
 
 mod calls;
 mod conformance;
+mod doctor;
 mod events;
 mod groups;
 mod identity;
 mod lifecycle;
+mod observability;
 mod refusals;
+mod runs;
 mod scenarios;
+mod state_machine;
 mod subscriptions;
 mod tls;
 mod upgrade;

@@ -144,7 +144,8 @@ impl RealGateway {
         self.dir.path().join("gateway.out")
     }
 
-    fn log(&self) -> String {
+    /// All that it has printed so far.
+    pub(crate) fn log(&self) -> String {
         let bytes = std::fs::read(self.log_path()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
@@ -200,12 +201,22 @@ impl RealGateway {
         group.finish(signal, ENDING).await
     }
 
-    fn edit(&self, token: &str) -> anyhow::Result<()> {
-        let path = self.dir.path().join("openclaw.json");
+    /// Its configuration.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.dir.path().join("openclaw.json")
+    }
+
+    /// Changes its configuration on disk.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+        let path = self.config_path();
         let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
-        config["gateway"]["auth"]["token"] = json!(token);
+        change(&mut config);
+        std::fs::write(&path, config.to_string()).context("edit openclaw.json")
+    }
+
+    fn edit(&self, token: &str) -> anyhow::Result<()> {
         self.secrets.add(token);
-        std::fs::write(&path, config.to_string()).context("edit openclaw.json")?;
+        self.reconfigure(|config| config["gateway"]["auth"]["token"] = json!(token))?;
         self.cli.configure(token)?;
         token.clone_into(&mut self.token.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())

@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+pub mod dice;
 pub mod model;
 pub mod net;
 pub mod peer;
 pub mod road;
 pub mod scenarios;
+pub mod sim;
 
 /// The code of the pages that belong to no crate is compiled with the tests.
 #[cfg(doctest)]

@@ -13,7 +13,7 @@ use crate::endpoint::AddressClass;
 use crate::identity::DeviceId;
 use crate::pairing::PairingRequired;
 use crate::protocol::Hello;
-use crate::refusal::{Refusal, UpgradeRefusal};
+use crate::refusal::{Refusal, RefusalKind, UpgradeRefusal};
 
 /// Whose connection is looked at.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -234,6 +234,7 @@ pub(super) enum LoginEnd {
     UpgradeRefused(Arc<UpgradeRefusal>),
     /// Starting, draining, or limiting this address.
     NotNow {
+        kind: RefusalKind,
         what: String,
         fix: String,
     },

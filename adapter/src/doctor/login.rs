@@ -123,7 +123,8 @@ impl Candidate<'_> {
                 }
                 Then::Later(_, what) => {
                     let fix = RefusalKind::Unavailable.fix(&FixHints { token_origin: "" });
-                    tried.login = self.ended(LoginEnd::NotNow { what, fix });
+                    let kind = RefusalKind::Unavailable;
+                    tried.login = self.ended(LoginEnd::NotNow { kind, what, fix });
                     return tried;
                 }
                 Then::End(end) => {
@@ -228,6 +229,7 @@ fn follow(next: Next, used: Used) -> Then {
                 return Then::Later(delay, error.to_string());
             }
             Error::Refused(refusal) => LoginEnd::NotNow {
+                kind: refusal.kind,
                 what: refusal.to_string(),
                 fix: refusal.fix.clone(),
             },
@@ -254,6 +256,7 @@ fn without_device(outcome: Outcome, origin: &str) -> Then {
                     return Then::Later(delay, error.to_string());
                 }
                 RefusalKind::RateLimited => LoginEnd::NotNow {
+                    kind,
                     what: error.to_string(),
                     fix,
                 },

@@ -12,6 +12,7 @@ use crate::wire::{ErrorShape, Reply};
 /// Texts that wait to be told to the agent.
 const MAX_QUEUED: usize = 20;
 
+/// The sessions that there are, the latest first.
 fn summaries(state: &State) -> Vec<SessionSummary> {
     let summary = |(key, book): (&str, &Book)| {
         let (input, output) = book.turns.tokens.unwrap_or_default();

@@ -206,7 +206,7 @@ impl Runs {
         self.records.get(&id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Record> {
         self.records.values()
     }
 

@@ -65,8 +65,12 @@ impl Tracker {
         if self.may_send_again() {
             return Some(Ask::Send);
         }
+        if self.wait_failed {
+            let can_look = !self.final_due && !self.is_old() && !self.history_failed;
+            return can_look.then_some(Ask::History);
+        }
         let may_be_ignored = self.is_old() && now >= self.last_sign + QUIET;
-        (!self.wait_failed && (!self.final_due || may_be_ignored)).then_some(Ask::Wait(LONG_WAIT))
+        (!self.final_due || may_be_ignored).then_some(Ask::Wait(LONG_WAIT))
     }
 
     /// Whether the request may go out once more: 2026.9.6 recognises the key, also after a restart
