@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod closing;
 mod conformance;
 mod doctor;
 mod events;
@@ -17,7 +18,9 @@ mod observability;
 mod refusals;
 mod runs;
 mod scenarios;
+mod soak;
 mod state_machine;
+mod storms;
 mod subscriptions;
 mod tls;
 mod upgrade;

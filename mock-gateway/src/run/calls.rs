@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::abort::{self, Caller};
+use super::attachments;
 use super::book::{Kind, Record, run_request};
 use super::frames::{Place, dialect};
 use super::script::{Run, RunRequest};
@@ -57,7 +58,7 @@ pub(crate) fn go_on(server: &Arc<Server>, next: Vec<Next>) {
             Next::Changed(key, reason) => {
                 let inner = &server.inner;
                 let mut state = inner.lock();
-                let active = state.runs.working(&key).cloned();
+                let active = state.runs.shown(&key).cloned();
                 let cause = Cause::Reason(reason);
                 sessions::changed(inner, &mut state, &key, active.as_ref(), cause);
             }
@@ -126,7 +127,7 @@ pub(crate) fn answer(
         live: &live,
     };
     match request.method.as_str() {
-        "agent.wait" => Some(wait::wait(state, connection, request)),
+        "agent.wait" => Some(wait::wait(inner, state, connection, request)),
         "chat.abort" => Some(abort::chat(inner, state, &caller, request)),
         "sessions.abort" => Some(abort::sessions(inner, state, &caller, request)),
         "chat.history" => {
@@ -166,7 +167,13 @@ pub(crate) fn replay(
             return Some(Turn::reply(Err(ErrorShape::invalid(text))));
         }
     }
-    let known = state.runs.by_key(kind, wanted.run_id.trim(), now)?;
+    let known = state.runs.by_key(kind, wanted.run_id.trim(), now);
+    if known.is_none()
+        && let Err(error) = attachments::check(inner.edition(), &request.params)
+    {
+        return Some(Turn::reply(Err(error)));
+    }
+    let known = known?;
     if kind == Kind::Chat && dialect.checks_message() && known.message != wanted.message {
         let text = "This message ID was already used for different input. Check the conversation history \
                     and use a new message ID to send again.";
@@ -291,12 +298,24 @@ fn start(
     if !record.is_queued {
         state.runs.enter(&record.session_key, record.id);
     }
-    turn.reply = Some(Ok(match kind {
-        Kind::Agent => dialect.accepted(&record),
-        Kind::Chat => reply,
-    }));
+    turn.reply = Some(match kind {
+        Kind::Agent => as_asked(&record, Ok(dialect.accepted(&record))),
+        Kind::Chat => Ok(reply),
+    });
     state.runs.put(record);
     Ok(turn)
+}
+
+/// An answer with the run's id as the client wrote it.
+pub(super) fn as_asked(record: &Record, mut reply: Reply) -> Reply {
+    let payload = match &mut reply {
+        Ok(payload) => Some(payload),
+        Err(error) => error.payload.as_deref_mut(),
+    };
+    if let Some(payload) = payload.filter(|payload| payload["runId"].is_string()) {
+        payload["runId"] = record.given_id.as_str().into();
+    }
+    reply
 }
 
 /// Whether the transcript has a message under this key, and no process remembers the run.
@@ -314,11 +333,15 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
     let before = state.runs.by_run_id(wanted.run_id.trim());
     let seq = before.map_or(0, |before| before.seq);
     let (book, is_new) = state.books.open(&place.session_key, via, now);
+    if let Some(id) = place.session_id.filter(|_| is_new) {
+        book.id = id;
+    }
     Record {
         id: state.runs.next_id(),
         kind: Kind::Agent,
         method: wanted.method.clone(),
-        run_id: wanted.run_id.clone(),
+        run_id: wanted.run_id.trim().to_owned(),
+        given_id: wanted.run_id.clone(),
         message: wanted.message.clone(),
         agent_id: place
             .session_key
@@ -345,6 +368,7 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
         last_event_at: now,
         has_begun: false,
         has_model: false,
+        is_admitted: false,
         is_told: false,
         input_id: uuid::Uuid::new_v4().to_string(),
         transport: Value::Null,
@@ -368,7 +392,7 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
         is_recovery: false,
         collects: false,
         stands_for: None,
-        input_key: format!("{}:user", wanted.run_id),
+        input_key: format!("{}:user", wanted.run_id.trim()),
         waited: None,
         over: None,
     }

@@ -2,6 +2,7 @@
 
 mod abort;
 mod approval;
+mod attachments;
 mod book;
 mod calls;
 mod frames;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::approval;
 use super::book::{Kind, Record};
+use super::calls::as_asked;
 use super::frames::{Call, Closing, Dialect, Said, dialect, tool_text};
 use super::recovery;
 use super::script::{Ending, Run, Tool};
@@ -140,9 +141,7 @@ pub(super) fn close(
     let now = inner.clock.now_ms();
     let dialect = dialect(inner.edition());
     record.rows.extend(closing.rows);
-    if !dialect.writes_history_at_the_end() {
-        telling::written(inner, state, record);
-    }
+    telling::written(inner, state, record);
     for said in &closing.events {
         say(inner, state, record, said);
     }
@@ -154,6 +153,7 @@ pub(super) fn close(
         say(inner, state, record, said);
     }
     if let Some(reply) = closing.reply {
+        let reply = as_asked(record, reply);
         if answers && record.kind == Kind::Agent {
             answer_later(inner, state, record.connection, &record.request_id, &reply);
         }
@@ -168,11 +168,7 @@ pub(super) fn close(
         }
         state.runs.put(original);
     }
-    if record.aborted.is_some() && dialect.writes_history_at_the_end() {
-        record.rows.clear();
-    }
     if record.over.is_some() {
-        telling::written(inner, state, record);
         telling::over(inner, state, record);
     }
 }
@@ -309,14 +305,28 @@ impl Player {
 
     async fn follow(&mut self) -> Result<(), Stop> {
         if let Some(error) = self.act(|_, _, record, _| record.fails_at_once.clone())? {
-            return self.end(move |_, record, _| refused(record, error));
+            return self.end(move |dialect, record, now| {
+                let events = if error.is_told {
+                    dialect.cannot_begin(record, &error.message, now)
+                } else {
+                    Vec::new()
+                };
+                Closing {
+                    events,
+                    ..refused(record, error.message)
+                }
+            });
         }
         if self.act(|_, _, record, _| record.is_queued)? {
             self.id = self.elsewhere()?;
         }
         self.its_turn().await?;
+        if self.act(|_, state, record, _| self.was_answered(state, record))? {
+            self.script = Arc::new(Run::clone(&self.script).turned_away());
+        }
         if self.act(|_, _, record, _| record.is_recovery)? {
-            self.pause(Some(recovery::PAUSE)).await?;
+            let start = self.server.inner.settings.startup_delay;
+            self.pause(Some(start + recovery::PAUSE)).await?;
         }
         self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         self.act(|inner, state, record, now| {
@@ -326,12 +336,7 @@ impl Player {
             for said in &events {
                 say(inner, state, record, said);
             }
-            if self.dialect.writes_history_at_the_end() {
-                record.has_begun = true;
-                telling::attempt_begun(state, record);
-            } else {
-                telling::begun(inner, state, record);
-            }
+            telling::begun(inner, state, record);
         })?;
         self.pause(Some(self.script.delay_first)).await?;
         let message = match &self.script.ending {
@@ -385,7 +390,8 @@ impl Player {
             other.seq = 0;
             if record.collects {
                 other.message = collected(record);
-                other.input_key = uuid::Uuid::new_v4().to_string();
+                let id = uuid::Uuid::new_v4().simple();
+                other.input_key = format!("followup-collect:{}:{id}", record.session_id);
             }
             let id = other.id;
             state.runs.enter(&other.session_key, id);
@@ -394,6 +400,18 @@ impl Player {
             close(inner, state, record, closing, false);
             id
         })
+    }
+
+    /// Whether the message of a run that waited is there already, with an answer.
+    fn was_answered(&self, state: &State, record: &mut Record) -> bool {
+        let book = state.books.get(&record.session_key);
+        let answered = record.stands_for.is_some()
+            && self.dialect.remembers_turns()
+            && book.is_some_and(|book| book.has_answered(&record.input_key));
+        if answered {
+            record.script = Arc::new(Run::clone(&record.script).turned_away());
+        }
+        answered
     }
 
     async fn its_turn(&self) -> Result<(), Stop> {
@@ -433,12 +451,10 @@ impl Player {
         self.speak(&script).await
     }
 
-    /// Writes rows of history down, now or at the end.
-    fn write(&self, inner: &Inner, state: &mut State, record: &mut Record, rows: Vec<Value>) {
+    /// Writes rows of history down.
+    fn write(inner: &Inner, state: &mut State, record: &mut Record, rows: Vec<Value>) {
         record.rows.extend(rows);
-        if !self.dialect.writes_history_at_the_end() {
-            telling::written(inner, state, record);
-        }
+        telling::written(inner, state, record);
     }
 
     /// Lets a tool work; the text that it gives.
@@ -451,7 +467,7 @@ impl Player {
         };
         self.act(|inner, state, record, now| {
             let (events, rows) = self.dialect.tool_begins(record, &call, now);
-            self.write(inner, state, record, rows);
+            Self::write(inner, state, record, rows);
             for said in &events {
                 say(inner, state, record, said);
             }
@@ -464,7 +480,7 @@ impl Player {
             for said in &events {
                 say(inner, state, record, said);
             }
-            self.write(inner, state, record, rows);
+            Self::write(inner, state, record, rows);
             telling::resumed(inner, state, record);
         })?;
         Ok(tool_text(&call))

@@ -270,6 +270,11 @@ impl Run {
         matches!(&self.ending, Ending::Fails(failure) if failure.is_limit)
     }
 
+    /// Whether the transcript does not take the message.
+    pub(crate) fn is_turned_away(&self) -> bool {
+        self.ending == Ending::TurnedAway
+    }
+
     /// What the model fails with.
     pub(crate) fn failure(&self) -> Option<&str> {
         match &self.ending {

@@ -191,6 +191,7 @@ fn start_over(book: &mut Book, is_old: bool, now: u64) {
     book.turns = Turns {
         was_reset: true,
         has_participants: book.turns.has_participants,
+        is_chat: book.turns.is_chat,
         ..Turns::default()
     };
     book.revision = uuid::Uuid::new_v4().to_string();

@@ -94,7 +94,7 @@ fn in_flight(state: &State, key: &str) -> Option<Value> {
     if let Some(run) = waiting {
         return Some(json!({"runId": run.run_id, "text": "", "startedAt": run.accepted_at}));
     }
-    let run = state.runs.working(key)?;
+    let run = state.runs.shown(key)?;
     let mut shown = json!({"runId": run.run_id, "text": run.text, "startedAt": run.began_at});
     match run.kind {
         Kind::Agent => shown["sessionAbortable"] = true.into(),
@@ -191,7 +191,7 @@ pub(crate) fn history(inner: &Inner, state: &State, live: &Live, request: &Reque
     let view = book.map(|book| View {
         key: &key,
         book,
-        active: state.runs.working(&key),
+        active: state.runs.shown(&key),
         is_admin: live.is_admin(),
         now: inner.clock.now_ms(),
     });
@@ -293,6 +293,7 @@ fn delta(state: &State, view: &View<'_>, seen: usize) -> Value {
             let mut payload = message_payload(view, &message, number, sight);
             if let Some(fields) = payload.as_object_mut() {
                 fields.remove("sharingRole");
+                fields.remove("ancestorSessions");
             }
             payload
         })

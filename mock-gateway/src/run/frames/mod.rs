@@ -67,8 +67,8 @@ pub(crate) trait Dialect: Sync {
     fn steers_messages(&self) -> bool;
     /// Whether tool events need a `verboseLevel`.
     fn tools_need_verbose(&self) -> bool;
-    /// Whether history shows nothing of a run before its end.
-    fn writes_history_at_the_end(&self) -> bool;
+    /// Whether history shows nothing of a session before the model said something there.
+    fn waits_for_an_answer(&self) -> bool;
     /// Whether the transcript remembers keys over a restart, and interrupted chats are taken up again.
     fn remembers_turns(&self) -> bool;
     /// Whether events of a key that was used before count on.
@@ -117,6 +117,8 @@ pub(crate) trait Dialect: Sync {
         now: u64,
     ) -> Closing;
     fn attempt_begins(&self, run: &mut Record, now: u64) -> Vec<Said>;
+    /// What events say of a run that cannot begin.
+    fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said>;
     /// A message is not taken because it was answered already; the last time, the run ends.
     fn turned_away_once(&self, run: &mut Record, now: u64) -> Vec<Said>;
     fn turned_away(&self, run: &mut Record, now: u64) -> Closing;
@@ -145,16 +147,19 @@ fn chat_message(text: &str, now: u64) -> Value {
 }
 
 /// A row of history about something the model said.
-fn assistant_row(content: &Value, usage: (u64, u64), stop_reason: &str, now: u64) -> Value {
-    let (input, output) = usage;
+fn assistant_row(content: &Value, tokens: (u64, u64), stop_reason: &str, now: u64) -> Value {
     json!({
         "role": "assistant", "content": content, "api": "openai-completions", "provider": PROVIDER,
         "model": MODEL, "stopReason": stop_reason, "timestamp": now,
-        "usage": {
-            "input": input, "output": output, "cacheRead": 0, "cacheWrite": 0,
-            "totalTokens": input + output,
-            "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0},
-        },
+        "usage": usage(tokens),
+    })
+}
+
+fn usage((input, output): (u64, u64)) -> Value {
+    json!({
+        "input": input, "output": output, "cacheRead": 0, "cacheWrite": 0,
+        "totalTokens": input + output,
+        "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0},
     })
 }
 

@@ -144,7 +144,7 @@ impl Dialect for Old {
         true
     }
 
-    fn writes_history_at_the_end(&self) -> bool {
+    fn waits_for_an_answer(&self) -> bool {
         true
     }
 
@@ -310,6 +310,16 @@ impl Dialect for Old {
             &json!({"phase": "start", "startedAt": now}),
             now,
         )]
+    }
+
+    fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said> {
+        let data = json!({
+            "phase": "error", "startedAt": run.started_at, "endedAt": now, "error": error,
+        });
+        let mut events = vec![said(run, "lifecycle", &data, now)];
+        let more = json!({"state": "error", "errorMessage": error});
+        events.extend(chat(run, run.seq, more));
+        events
     }
 
     fn turned_away_once(&self, _: &mut Record, _: u64) -> Vec<Said> {

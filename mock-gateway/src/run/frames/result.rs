@@ -107,9 +107,13 @@ pub(super) fn old_meta(run: &Record, aborted: bool, usage: Option<(u64, u64)>, n
     if let Some((input, output)) = usage {
         agent["usage"] = json!({"input": input, "output": output, "total": input + output});
     }
+    let mut report = prompt_report(run, now);
+    if let (false, Some(report)) = (run.has_chat, report.as_object_mut()) {
+        report.remove("sessionKey");
+    }
     json!({
         "durationMs": now.saturating_sub(run.accepted_at), "agentMeta": agent, "aborted": aborted,
-        "systemPromptReport": prompt_report(run, now),
+        "systemPromptReport": report,
     })
 }
 
@@ -221,14 +225,20 @@ pub(super) fn new_result(run: &Record, now: u64) -> Value {
     })
 }
 
-/// The final answer of 2026.9.6 to a run that took too long.
-pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
+/// What it says about one that the model did not answer.
+fn unanswered_meta(run: &Record, now: u64) -> Value {
     let mut meta = common_meta(run, now);
     if let Some(agent) = meta["agentMeta"].as_object_mut() {
         for name in ["costUsd", "lastCallUsage", "promptTokens", "usage"] {
             agent.remove(name);
         }
     }
+    meta
+}
+
+/// The final answer of 2026.9.6 to a run that took too long.
+pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
+    let meta = unanswered_meta(run, now);
     let mut payload = json!({
         "runId": run.run_id, "status": "timeout", "summary": "aborted", "timeoutPhase": "provider",
         "providerStarted": true,
@@ -252,9 +262,19 @@ pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
 pub(super) fn new_turned_away(run: &Record, message: &str, now: u64) -> Value {
     let mut payload = json!({"runId": run.run_id, "status": "error", "summary": "failed"});
     if run.kind == Kind::Agent {
+        let more = json!({
+            "replayInvalid": true, "livenessState": "abandoned",
+            "error": {"kind": "incomplete_turn", "message": message, "fallbackSafe": false},
+            "executionTrace": {"fallbackUsed": false},
+        });
+        let mut meta = with(unanswered_meta(run, now), more);
+        if let Some(meta) = meta.as_object_mut() {
+            meta.remove("finalAssistantVisibleText");
+            meta.remove("finalAssistantRawText");
+        }
         payload["result"] = json!({
-            "payloads": [{"text": message, "isError": true, "mediaUrl": null}],
-            "meta": common_meta(run, now), "sourceReplyDeliveryState": "missing",
+            "payloads": [{"text": message, "isError": true, "mediaUrl": null}], "meta": meta,
+            "sourceReplyDeliveryState": "missing",
         });
     }
     payload

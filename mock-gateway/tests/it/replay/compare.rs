@@ -188,22 +188,24 @@ impl Comparison<'_> {
         match (theirs, ours) {
             (Item::Frame(theirs), Item::Frame(ours)) => self.frame(path, theirs, ours),
             (
-                Item::Text { first, chat, text },
+                Item::Text { first, chat, .. },
                 Item::Text {
                     first: our_first,
                     chat: our_chat,
-                    text: our_text,
+                    ..
                 },
             ) => {
                 self.piece(path, first, our_first);
                 if let (Some(chat), Some(our_chat)) = (chat, our_chat) {
                     self.piece(path, chat, our_chat);
                 }
-                if !self.texts("text", text, our_text) {
-                    let path = format!("{path}.text");
-                    if !self.is_aside(&path) {
-                        self.complain(&path, &text.as_str().into(), &our_text.as_str().into());
-                    }
+                let path = format!("{path}.text");
+                let same = match (theirs.text(), ours.text()) {
+                    (Some(a), Some(b)) => self.texts("text", a, b),
+                    (a, b) => a == b,
+                };
+                if !same && !self.is_aside(&path) {
+                    self.complain(&path, &theirs.text().into(), &ours.text().into());
                 }
             }
             (
@@ -220,6 +222,7 @@ impl Comparison<'_> {
         let without = |frame: &Value| {
             let mut frame = frame.clone();
             let payload = &mut frame["payload"];
+            payload["seq"] = "".into();
             if payload["data"].is_object() {
                 payload["data"]["text"] = "".into();
                 payload["data"]["delta"] = "".into();

@@ -16,7 +16,7 @@ const PIECES: usize = 12;
 const PIECE: Duration = Duration::from_millis(150);
 
 /// The longest it may take.
-const RUN: Duration = Duration::from_secs(60);
+const RUN: Duration = Duration::from_secs(120);
 
 pub(super) async fn shared(stage: &Stage) -> anyhow::Result<String> {
     let road = stage.road().await?;

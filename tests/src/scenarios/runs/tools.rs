@@ -15,7 +15,7 @@ use crate::scenarios::stage::Stage;
 const COMMAND: &str = "echo one; sleep 1; echo two";
 const OUTPUT: [&str; 2] = ["one", "two"];
 
-const RUN: Duration = Duration::from_secs(60);
+const RUN: Duration = Duration::from_secs(120);
 
 pub(super) async fn tool_events(stage: &Stage) -> anyhow::Result<String> {
     let road = stage.road().await?;

@@ -7,11 +7,14 @@ use super::super::super::script::Tool;
 use super::super::{Closing, MODEL, PROVIDER, Said, assistant_row, chat_message, result};
 use super::events::{
     chat, failed_task, finished, finishing_badly, local_chat, model, observation, release, running,
-    said, task,
+    said, task, without_agent,
 };
 use super::rows::{answer_row, keyed, openclaw};
 use crate::wire::{ErrorShape, Reply};
 
+/// Why a run ends that makes way for another message.
+const INTERRUPTED: &str = "aborted";
+const BY_USER: &str = "Reply operation aborted by user";
 const ABORTED: &str = "This operation was aborted";
 const RATE_LIMITED: &str =
     "⚠️ The model request was rate-limited. Please try again in a few minutes.";
@@ -48,11 +51,11 @@ pub(super) fn waited(
     };
     let at_end = match run.kind {
         Kind::Agent => with(more, true),
-        Kind::Chat => with(chat_more, false),
+        Kind::Chat => with(chat_more, run.aborted.is_some()),
     };
     let later = match run.kind {
         Kind::Agent => with(more, status == "error"),
-        Kind::Chat => at_end.clone(),
+        Kind::Chat => with(chat_more, run.aborted == Some(INTERRUPTED)),
     };
     Waited { at_end, later }
 }
@@ -69,6 +72,22 @@ fn ok_waited(run: &Record, now: u64) -> Waited {
 fn failure(run: &Record, message: &str) -> Reply {
     let payload = json!({"runId": run.run_id, "status": "error", "summary": message});
     Err(ErrorShape::new("UNAVAILABLE", message).with_payload(payload))
+}
+
+/// The last event of a run that answers for another one: made by whoever brings the answer.
+fn dispatched(run: &mut Record, now: u64) -> Said {
+    let mut more = json!({"state": "final"});
+    if !run.text.is_empty() {
+        let mut message = chat_message(&run.text, now);
+        message["text"] = run.text.as_str().into();
+        message["stopReason"] = "stop".into();
+        let (input, output) = run.script.usage;
+        message["usage"] = json!({"input": input, "output": output, "totalTokens": input + output});
+        more["message"] = message;
+        more["stopReason"] = "stop".into();
+    }
+    let seq = run.next_seq();
+    without_agent(chat(run, seq, more))
 }
 
 pub(super) fn done(run: &mut Record, now: u64) -> Closing {
@@ -102,7 +121,11 @@ pub(super) fn done(run: &mut Record, now: u64) -> Closing {
     if !run.text.is_empty() {
         more["message"] = chat_message(&run.text, now);
     }
-    events.push(chat(run, run.seq, more));
+    events.push(if run.stands_for.is_some() {
+        dispatched(run, now)
+    } else {
+        chat(run, run.seq, more)
+    });
     let completed = json!({"terminalSummary": "completed"});
     Closing {
         events,
@@ -246,15 +269,27 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
     if !run.text.is_empty() {
         more["message"] = chat_message(&run.text, now);
     }
-    events.push(chat(run, run.seq + 1, more));
-    events.extend(task(run, "running", "unknown", json!({}), now));
-    let data = json!({
-        "phase": "end", "status": "cancelled", "aborted": true, "stopReason": reason,
-        "startedAt": run.began_at, "endedAt": now,
-    });
-    events.push(said(run, "lifecycle", data, now));
+    if reason == INTERRUPTED {
+        events.push(model(run, now));
+        events.push(release(run, now));
+        events.push(said(run, "lifecycle", settled_data(run, now), now));
+        events.push(chat(run, run.seq, more));
+    } else {
+        events.push(chat(run, run.seq + 1, more));
+        events.extend(task(run, "running", "unknown", json!({}), now));
+        let data = json!({
+            "phase": "end", "status": "cancelled", "aborted": true, "stopReason": reason,
+            "startedAt": run.began_at, "endedAt": now,
+        });
+        events.push(said(run, "lifecycle", data, now));
+    }
     let more = json!({"stopReason": reason});
-    let chat_more = json!({"error": "aborted", "stopReason": reason});
+    let error = if reason == INTERRUPTED {
+        BY_USER
+    } else {
+        "aborted"
+    };
+    let chat_more = json!({"error": error, "stopReason": reason});
     let waits = waited(run, now, "error", &more, &chat_more);
     let mut reply = json!({
         "runId": run.run_id, "status": "timeout", "summary": "aborted", "stopReason": reason,
@@ -264,13 +299,15 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
         // Its late error counts from 1 again.
         Kind::Agent => run.seq = 0,
         Kind::Chat => {
-            last_events.push(model(run, now));
+            if reason != INTERRUPTED {
+                last_events.push(model(run, now));
+            }
             reply["endedAt"] = now.into();
         }
     }
     let mut rows = Vec::new();
     // What was said before another message interrupted is not kept.
-    if !run.text.is_empty() && reason != "aborted" {
+    if !run.text.is_empty() && reason != INTERRUPTED {
         let parts = json!([{"type": "text", "text": run.text}]);
         let mut row = assistant_row(&parts, (0, 0), "stop", now);
         row["api"] = "openai-responses".into();
@@ -289,19 +326,30 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
     }
 }
 
+fn settled_data(run: &Record, now: u64) -> Value {
+    let error = if run.aborted == Some(INTERRUPTED) {
+        BY_USER
+    } else {
+        ABORTED
+    };
+    json!({
+        "phase": "error", "startedAt": run.began_at, "endedAt": now, "error": error,
+        "aborted": true, "stopReason": "aborted", "executionSettled": true,
+    })
+}
+
 pub(super) fn settled(run: &mut Record, now: u64) -> Closing {
     let mut events = Vec::new();
-    if run.kind == Kind::Chat {
-        events.push(release(run, now));
+    // An interrupted run said all when it was interrupted.
+    if run.aborted != Some(INTERRUPTED) {
+        if run.kind == Kind::Chat {
+            events.push(release(run, now));
+        }
+        events.extend(finished(run, now));
+        events.push(said(run, "lifecycle", settled_data(run, now), now));
+        let error = format!("{ABORTED} | 20");
+        events.extend(failed_task(run, "cancelled", &error, now));
     }
-    events.extend(finished(run, now));
-    let data = json!({
-        "phase": "error", "startedAt": run.began_at, "endedAt": now, "error": ABORTED,
-        "aborted": true, "stopReason": "aborted", "executionSettled": true,
-    });
-    events.push(said(run, "lifecycle", data, now));
-    let error = format!("{ABORTED} | 20");
-    events.extend(failed_task(run, "cancelled", &error, now));
     Closing {
         events,
         ..Closing::default()
@@ -309,6 +357,8 @@ pub(super) fn settled(run: &mut Record, now: u64) -> Closing {
 }
 
 const TURNED_AWAY: &str = "⚠️ Agent run failed (model: mock/mock-1).";
+const SOMETHING_WRONG: &str = "⚠️ Something went wrong while processing your request. Please try again, \
+                               or use /new to start a fresh session.";
 const NO_REPLY: &str = "The agent run failed before producing a reply.";
 
 fn unclassified() -> Value {
@@ -336,13 +386,20 @@ pub(super) fn turned_away(run: &mut Record, now: u64) -> Closing {
     if run.kind == Kind::Agent {
         data["replayInvalid"] = true.into();
         data["terminalReceipt"] = result::receipt(run, true);
+        data["terminalReceipt"]["terminalDisposition"] = "not-visible".into();
         data["terminalReply"] = terminal_reply(run);
     }
     events.push(said(run, "lifecycle", data, now));
-    let more = json!({
-        "state": "error", "errorMessage": TURNED_AWAY, "errorDetail": unclassified(),
+    events.push(if run.stands_for.is_some() {
+        let more = json!({"state": "error", "errorMessage": SOMETHING_WRONG});
+        let seq = run.next_seq();
+        without_agent(chat(run, seq, more))
+    } else {
+        let more = json!({
+            "state": "error", "errorMessage": TURNED_AWAY, "errorDetail": unclassified(),
+        });
+        chat(run, run.seq, more)
     });
-    events.push(chat(run, run.seq, more));
     let mut last_events: Vec<Said> = finished(run, now).into_iter().collect();
     last_events.extend(failed_task(run, "failed", TURNED_AWAY, now));
     let error = json!({"error": TURNED_AWAY});

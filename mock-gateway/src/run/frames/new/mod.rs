@@ -7,7 +7,9 @@ mod tools;
 
 use serde_json::{Value, json};
 
-use self::events::{chat, finishing_badly, local_chat, model, running, said, start, status, task};
+use self::events::{
+    chat, failed_task, finishing_badly, local_chat, model, running, said, start, status, task,
+};
 use self::rows::{answer_row, openclaw, responded, user_row};
 use super::super::book::{Kind, Record, Waited};
 use super::super::script::RunRequest;
@@ -43,7 +45,7 @@ impl Dialect for New {
         false
     }
 
-    fn writes_history_at_the_end(&self) -> bool {
+    fn waits_for_an_answer(&self) -> bool {
         false
     }
 
@@ -242,9 +244,17 @@ impl Dialect for New {
                 json!({"state": "delta", "deltaText": "", "replace": true, "message": message});
             events.push(chat(run, run.seq, more));
         }
-        events.extend(status(run, "preparing_context", now));
+        if !run.script.is_turned_away() {
+            events.extend(status(run, "preparing_context", now));
+        }
         events.extend(start(run, now));
         events
+    }
+
+    fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said> {
+        let begun = task(run, "running", "unknown", json!({}), now);
+        let failed = failed_task(run, "failed", error, now);
+        begun.into_iter().chain(failed).collect()
     }
 
     fn turned_away_once(&self, run: &mut Record, now: u64) -> Vec<Said> {
