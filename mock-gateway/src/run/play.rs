@@ -9,9 +9,10 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::approval;
 use super::book::{Kind, Record};
 use super::calls::as_asked;
-use super::frames::{Call, Closing, Dialect, Said, dialect};
+use super::frames::{Call, Closing, Dialect, Said, dialect, tool_text};
 use super::recovery;
 use super::script::{Ending, Run, Tool};
 use super::telling;
@@ -27,7 +28,7 @@ const TURNED_AWAY_PAUSE: Duration = Duration::from_millis(100);
 const TOOL_EVENTS: &str = "tool-events";
 
 /// Why a run does not go on as its script says.
-enum Stop {
+pub(super) enum Stop {
     /// The process that ran it is gone.
     Gone,
     Aborted,
@@ -37,14 +38,14 @@ enum Stop {
 /// One run may bring about the next.
 type Playing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-struct Player {
-    server: Arc<Server>,
-    dialect: &'static dyn Dialect,
+pub(super) struct Player {
+    pub(super) server: Arc<Server>,
+    pub(super) dialect: &'static dyn Dialect,
     id: u64,
     script: Arc<Run>,
-    stop: Arc<Notify>,
+    pub(super) stop: Arc<Notify>,
     timeout: Option<Duration>,
-    deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
 }
 
 /// Plays a run to its end.
@@ -174,7 +175,7 @@ pub(super) fn close(
 
 impl Player {
     /// Changes the record of a run that goes on, and says what comes of it.
-    fn act<T>(
+    pub(super) fn act<T>(
         &self,
         act: impl FnOnce(&Inner, &mut State, &mut Record, u64) -> T,
     ) -> Result<T, Stop> {
@@ -246,7 +247,7 @@ impl Player {
     }
 
     /// Keeps the notice for whoever settles the run.
-    fn aborted(&self) -> Stop {
+    pub(super) fn aborted(&self) -> Stop {
         self.stop.notify_one();
         Stop::Aborted
     }
@@ -437,10 +438,17 @@ impl Player {
 
     /// The tools, and the text piece by piece.
     async fn work(&self) -> Result<(), Stop> {
+        let mut given = String::new();
         for tool in &self.script.tools {
-            self.call(tool).await?;
+            given = self.call(tool).await?;
         }
-        self.speak(&self.script).await
+        let Some(characters) = self.script.quotes else {
+            return self.speak(&self.script).await;
+        };
+        let mut script = Run::clone(&self.script);
+        let quoted: String = given.chars().take(characters).collect();
+        script.text.push_str(quoted.trim_end());
+        self.speak(&script).await
     }
 
     /// Writes rows of history down.
@@ -449,11 +457,13 @@ impl Player {
         telling::written(inner, state, record);
     }
 
-    async fn call(&self, tool: &Tool) -> Result<(), Stop> {
+    /// Lets a tool work; the text that it gives.
+    async fn call(&self, tool: &Tool) -> Result<String, Stop> {
         let call = Call {
             id: format!("call_{}", uuid::Uuid::new_v4().simple()),
             tool: tool.clone(),
             started_at: self.server.inner.clock.now_ms(),
+            verdict: None,
         };
         self.act(|inner, state, record, now| {
             let (events, rows) = self.dialect.tool_begins(record, &call, now);
@@ -463,6 +473,7 @@ impl Player {
             }
         })?;
         self.pause(Some(self.script.delay_per_delta)).await?;
+        let call = approval::judged(self, call).await?;
         self.act(|inner, state, record, now| {
             let verbose = verbose(state, record);
             let (events, rows) = self.dialect.tool_ends(record, &call, &verbose, now);
@@ -471,7 +482,8 @@ impl Player {
             }
             Self::write(inner, state, record, rows);
             telling::resumed(inner, state, record);
-        })
+        })?;
+        Ok(tool_text(&call))
     }
 
     async fn speak(&self, script: &Run) -> Result<(), Stop> {

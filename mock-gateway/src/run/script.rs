@@ -43,6 +43,8 @@ pub struct Run {
     pub(crate) text: String,
     pub(crate) cut: Cut,
     pub(crate) tools: Vec<Tool>,
+    /// How much of the last tool's result follows the text.
+    pub(crate) quotes: Option<usize>,
     pub(crate) reasoning: Option<String>,
     pub(crate) delay_first: Duration,
     pub(crate) delay_per_delta: Duration,
@@ -59,12 +61,18 @@ pub(crate) struct Tool {
     pub(crate) args: Value,
     pub(crate) result: String,
     pub(crate) is_error: bool,
+    /// Whether it waits for an approval before it works.
+    pub(crate) wants_approval: bool,
 }
 
 impl Tool {
     /// Whether it runs a command, whose output is shown as it comes.
     pub(crate) fn is_command(&self) -> bool {
         self.name == "exec"
+    }
+
+    pub(crate) fn command(&self) -> &str {
+        self.args["command"].as_str().unwrap_or_default()
     }
 }
 
@@ -104,6 +112,7 @@ impl Run {
             delay_per_delta: Duration::ZERO,
             delay_last: Duration::ZERO,
             ending: Ending::Answers,
+            quotes: None,
             attempts: None,
             usage: (11, 7),
         }
@@ -137,6 +146,7 @@ impl Run {
             args,
             result: result.into(),
             is_error: false,
+            wants_approval: false,
         });
         self
     }
@@ -151,6 +161,26 @@ impl Run {
     /// Measured on 2026.9.6: everybody who sees the run sees the output, too, as stream `command_output`.
     pub fn command(self, command: impl Into<String>, output: impl Into<String>) -> Self {
         self.tool("exec", json!({"command": command.into()}), output)
+    }
+
+    /// A command that has to be approved before it runs.
+    ///
+    /// Everything else is up to the edition. In 2026.9.6 the run waits, if its caller has the scope
+    /// `operator.approvals` and somebody is connected who can decide: with `operator.admin`, and the capability
+    /// `approvals` or `exec-approvals`. Otherwise the command is refused. In 2026.2.9 the run goes on at once,
+    /// and a turn in the main session follows the decision; scripts see it as method `heartbeat`.
+    pub fn approved_command(self, command: impl Into<String>, output: impl Into<String>) -> Self {
+        let mut run = self.command(command, output);
+        if let Some(tool) = run.tools.last_mut() {
+            tool.wants_approval = true;
+        }
+        run
+    }
+
+    /// After its text the model repeats so many characters of what its last tool gave.
+    pub fn quoting(mut self, characters: usize) -> Self {
+        self.quotes = Some(characters);
+        self
     }
 
     /// A tool whose result is an error.

@@ -7,12 +7,14 @@ mod result;
 
 use serde_json::{Value, json};
 
+use super::approval::Verdict;
 use super::book::{Kind, Record, Waited};
 use super::script::{RunRequest, Tool};
 use crate::edition::Edition;
 use crate::wire::{ErrorShape, Reply};
 
 pub(crate) use place::Place;
+pub(crate) use result::{WORKSPACE, tool_text};
 
 /// The provider and the model that play the runs.
 pub(crate) const PROVIDER: &str = "mock";
@@ -47,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) id: String,
     pub(crate) tool: Tool,
     pub(crate) started_at: u64,
+    /// What became of its approval, if it does not work.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// Everything about runs that differs between editions.
@@ -76,6 +80,11 @@ pub(crate) trait Dialect: Sync {
     fn timeout_ms(&self, kind: Kind, params: &Value) -> Option<u64>;
     /// The first answer of `agent`.
     fn accepted(&self, run: &Record) -> Value;
+    /// A word about how a run goes on, where the edition says it.
+    fn lifecycle(&self, run: &mut Record, data: Value, now: u64) -> Vec<Said> {
+        let _ = (run, data, now);
+        Vec::new()
+    }
     /// The answer to a key whose `agent` run goes on.
     fn again(&self, run: &Record) -> Value;
     /// The answer to a key whose `chat.send` run is over.
@@ -176,12 +185,16 @@ fn call_parts(call: &Call) -> Value {
 
 /// A row about what a tool gave.
 fn tool_row(call: &Call, now: u64) -> Value {
-    json!({
+    let mut row = json!({
         "role": "toolResult", "toolCallId": call.id, "toolName": call.tool.name,
-        "content": [{"type": "text", "text": result::tool_text(call)}],
+        "content": [{"type": "text", "text": tool_text(call)}],
         "isError": call.tool.is_error,
         "timestamp": now,
-    })
+    });
+    if let Some(pending @ Verdict::Pending { .. }) = &call.verdict {
+        row["details"] = pending.details(call);
+    }
+    row
 }
 
 /// What both editions show about the arguments of a tool that they know.

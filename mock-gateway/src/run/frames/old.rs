@@ -227,14 +227,15 @@ impl Dialect for Old {
             data["meta"] = meta.into();
         }
         if verbose == "full" {
-            data["result"] = if call.tool.is_command() && !call.tool.is_error {
+            let works = call.tool.is_command() && !call.tool.is_error && call.verdict.is_none();
+            data["result"] = if works {
                 result::command_result(call, false, now)
             } else {
                 result::tool_result(call)
             };
         }
         let mut events = Vec::new();
-        if call.tool.is_command() {
+        if call.tool.is_command() && call.verdict.is_none() {
             let mut update = json!({
                 "phase": "update", "name": call.tool.name, "toolCallId": call.id,
             });

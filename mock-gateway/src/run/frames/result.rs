@@ -6,14 +6,15 @@
 use serde_json::{Value, json};
 
 use super::super::book::{Kind, Record};
+use super::super::script::Tool;
 use super::{Call, MODEL, PROVIDER};
 
 /// Where tools work.
-pub(super) const WORKSPACE: &str = "/home/node/.openclaw/workspace";
+pub(crate) const WORKSPACE: &str = "/home/node/.openclaw/workspace";
 
 /// The text of what a tool gave: of a failure, the account that the gateway makes of it.
-pub(super) fn tool_text(call: &Call) -> String {
-    if !call.tool.is_error {
+pub(crate) fn tool_text(call: &Call) -> String {
+    if !call.tool.is_error || call.verdict.is_some() {
         return call.tool.result.clone();
     }
     // Measured on both editions: pretty, in this order.
@@ -29,6 +30,10 @@ pub(super) fn tool_text(call: &Call) -> String {
 pub(super) fn tool_result(call: &Call) -> Value {
     let tool = &call.tool;
     let details = match tool.name.as_str() {
+        _ if call.verdict.is_some() => {
+            let details = call.verdict.as_ref().map(|verdict| verdict.details(call));
+            details.unwrap_or_default()
+        }
         _ if tool.is_error => {
             json!({"status": "error", "tool": tool.name, "error": tool.result})
         }
@@ -175,7 +180,8 @@ fn with(mut meta: Value, more: Value) -> Value {
 
 fn new_meta(run: &Record, now: u64) -> Value {
     let mut more = json!({
-        "replayInvalid": false, "livenessState": "working", "stopReason": "stop",
+        "replayInvalid": run.script.tools.iter().any(Tool::is_command),
+        "livenessState": "working", "stopReason": "stop",
         "executionTrace": {
             "winnerProvider": PROVIDER, "winnerModel": MODEL,
             "attempts": [{
@@ -195,6 +201,11 @@ fn new_meta(run: &Record, now: u64) -> Value {
             .map(|tool| tool.name.as_str())
             .collect();
         more["toolSummary"] = json!({"calls": calls, "tools": names, "failures": run.failed_tools});
+        // Measured with a command that was not approved.
+        let last = run.script.tools.last().filter(|tool| tool.wants_approval);
+        if let Some(last) = last.filter(|_| run.failed_tools > 0) {
+            more["toolSummary"]["unresolvedError"] = json!({"toolName": last.name});
+        }
     }
     with(common_meta(run, now), more)
 }

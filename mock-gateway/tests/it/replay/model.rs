@@ -26,6 +26,10 @@ fn orders(message: &str) -> Vec<(&str, &str)> {
 
 /// The script that does what the recorded model did.
 pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
+    // A turn about a command that somebody decided on.
+    if request.method == "heartbeat" && request.message.contains("approved-output") {
+        return Run::text("ok");
+    }
     let orders = orders(&request.message);
     let order = |name: &str| {
         orders
@@ -50,8 +54,12 @@ pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
     };
     // The model cut its text by length.
     let pieces = usize::try_from(number("n", 4)).expect("a number");
+    run = if text.is_empty() {
+        run.deltas(pieces)
+    } else {
+        run.chunks(text.chars().count().div_ceil(pieces).max(1))
+    };
     run = run
-        .chunks(text.chars().count().div_ceil(pieces).max(1))
         .delay_first(Duration::from_millis(number("first", 0)))
         .delay_per_delta(Duration::from_millis(number("delay", 60)));
     if let Some(reason) = order("reason") {
@@ -88,6 +96,11 @@ fn called(name: &str, args: Value, say: Option<&str>) -> (String, Run) {
         "exec" => (command.rsplit(' ').next().unwrap_or_default(), false),
         _ => ("Tool no_such_tool not found", true),
     };
+    if command.ends_with("approved-output-7") {
+        // What it says is up to who decides.
+        let run = Run::text("The tool said: ").approved_command(command.clone(), result);
+        return (String::new(), run.quoting(80));
+    }
     let said = || {
         let result: String = result.chars().take(80).collect();
         format!("The tool said: {result}")

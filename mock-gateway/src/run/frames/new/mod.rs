@@ -79,6 +79,10 @@ impl Dialect for New {
         payload
     }
 
+    fn lifecycle(&self, run: &mut Record, data: Value, now: u64) -> Vec<Said> {
+        vec![said(run, "lifecycle", data, now)]
+    }
+
     fn again(&self, run: &Record) -> Value {
         json!({
             "runId": run.run_id, "status": "in_flight", "sessionKey": run.session_key,

@@ -93,7 +93,8 @@ pub(super) fn ended(run: &mut Record, call: &Call, now: u64) -> Vec<Said> {
     data["startedAt"] = call.started_at.into();
     data["endedAt"] = now.into();
     if tool.is_error {
-        data["error"] = tool.result.as_str().into();
+        // Of the reason the first line.
+        data["error"] = tool.result.lines().next().into();
     }
     events.push(said(run, "item", data, now));
     if works {
@@ -103,8 +104,21 @@ pub(super) fn ended(run: &mut Record, call: &Call, now: u64) -> Vec<Said> {
         data["cwd"] = result::WORKSPACE.into();
         events.push(said(run, "command_output", data, now));
     } else if tool.is_command() {
-        let data = output(call, "end", status, &result::tool_text(call));
+        let mut data = output(call, "end", status, &result::tool_text(call));
+        if call.verdict.is_some() {
+            data["exitCode"] = Value::Null;
+            data["durationMs"] = 0.into();
+            data["cwd"] = result::WORKSPACE.into();
+        }
         events.push(said(run, "command_output", data, now));
+    }
+    if call.verdict.is_some() {
+        let data = json!({
+            "phase": "resolved", "kind": "exec", "status": "denied",
+            "title": "Command approval resolved", "itemId": format!("command:{}", call.id),
+            "toolCallId": call.id, "message": tool.command(),
+        });
+        events.push(said(run, "approval", data, now));
     }
     events
 }
