@@ -1,5 +1,6 @@
 //! The handle that a backend holds.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -7,15 +8,18 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use tracing::{Span, debug_span, field};
 
+use crate::api::agent::Agent;
 use crate::api::agents::Agents;
+use crate::api::chat::Chat;
 use crate::api::cron::Cron;
 use crate::api::exec_approvals::ExecApprovals;
 use crate::api::models::Models;
 use crate::api::sessions::Sessions;
 use crate::api::{Devices, health, status};
 use crate::call::{Call, RawCall, TypedCall};
-use crate::config::{Config, WhenDown};
+use crate::config::{Config, TraceHook, WhenDown};
 use crate::error::Error;
 use crate::event::{EventFilter, EventStream, Hub};
 use crate::load::Load;
@@ -27,6 +31,7 @@ use crate::state::ConnectionState;
 use crate::stats::Stats;
 use crate::subscription::Registry;
 use crate::supervisor::{self, Control, Ends};
+use crate::trace_context::TraceParent;
 
 /// A connection to one gateway that looks after itself.
 ///
@@ -58,7 +63,6 @@ pub struct Client {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Inner {
     /// Unbounded, because dropping a call must not wait; what is in it is bounded by the calls
     /// that are dropped and by what the backend asks for.
@@ -70,6 +74,9 @@ pub(crate) struct Inner {
     pub(crate) request_timeout: Duration,
     pub(crate) when_down: WhenDown,
     watched: Arc<Registry>,
+    trace_context: Option<TraceHook>,
+    /// `host:port`, for spans.
+    server: Arc<str>,
     last_id: AtomicU64,
 }
 
@@ -90,6 +97,31 @@ impl Inner {
     /// An id that no other call of this client has.
     pub(crate) fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The trace that the caller's task is in, if the backend told how to find it.
+    pub(crate) fn traceparent(&self) -> Option<TraceParent> {
+        TraceParent::parse(&self.trace_context.as_ref()?()?)
+    }
+
+    /// A span for one call, with OpenTelemetry's names.
+    pub(crate) fn call_span(&self, method: &str) -> Span {
+        debug_span!(
+            "openclaw.call",
+            otel.kind = "client",
+            rpc.system = "openclaw",
+            rpc.method = method,
+            server.address = %self.server,
+            error.r#type = field::Empty,
+        )
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -134,6 +166,8 @@ impl Client {
             last_id: AtomicU64::new(0),
             request_timeout: config.request_timeout,
             when_down: config.when_down,
+            trace_context: config.trace_context.clone(),
+            server: config.endpoint.to_string().into(),
         };
         tokio::spawn(supervisor::run(
             config,
@@ -316,6 +350,18 @@ impl Client {
     /// The sessions whose messages somebody watches.
     pub(crate) fn watched(&self) -> &Arc<Registry> {
         &self.inner.watched
+    }
+
+    /// Agent runs.
+    #[must_use]
+    pub const fn agent(&self) -> Agent<'_> {
+        Agent::new(self)
+    }
+
+    /// Conversations.
+    #[must_use]
+    pub const fn chat(&self) -> Chat<'_> {
+        Chat::new(self)
     }
 
     /// The devices that are paired with the gateway, or wait to be.

@@ -57,6 +57,7 @@ pub enum DeviceTokenFallback {
 }
 
 type StateHook = Arc<dyn Fn(&ConnectionState) + Send + Sync>;
+pub(crate) type TraceHook = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 type PairingHook = Arc<dyn Fn(&PairingRequired) + Send + Sync>;
 
 /// Where the token comes from.
@@ -89,6 +90,7 @@ pub struct Config {
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) on_state: Option<StateHook>,
     pub(crate) on_pairing: Option<PairingHook>,
+    pub(crate) trace_context: Option<TraceHook>,
     pub(crate) seed: Option<u64>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
@@ -161,7 +163,9 @@ pub(crate) fn read_token_file(path: &Path) -> Result<Token, ConfigError> {
         path: path.to_owned(),
         problem: Arc::new(error),
     };
-    let mut text = Zeroizing::new(String::new());
+    // Large enough from the start: growing would leave copies of the token behind.
+    let room = usize::try_from(MAX_TOKEN_FILE).unwrap_or_default() + 1024;
+    let mut text = Zeroizing::new(String::with_capacity(room));
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_TOKEN_FILE).read_to_string(&mut text))
         .map_err(unreadable)?;

@@ -207,6 +207,28 @@ impl Error {
         }
     }
 
+    /// A stable word for it, for metrics and logs.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "config",
+            Self::Identity(_) => "identity",
+            Self::Transport(_) => "transport",
+            Self::PairingRequired(_) => "pairing_required",
+            Self::Refused(_) => "connection_refused",
+            Self::UpgradeRefused(_) => "upgrade_refused",
+            Self::Call { .. } => "refused",
+            Self::HeldBack { .. } => "held_back",
+            Self::Timeout { .. } => "timeout",
+            Self::Disconnected { .. } => "disconnected",
+            Self::TooLarge { .. } => "too_large",
+            Self::Unsupported { .. } | Self::UnsupportedParameter { .. } => "unsupported",
+            Self::Data { .. } => "data",
+            Self::Draining { .. } => "draining",
+            Self::Closed => "closed",
+        }
+    }
+
     /// What the gateway said, if it was the gateway that refused: a connection, a call, or a call
     /// held back for what it said before.
     #[must_use]

@@ -18,6 +18,7 @@ mod identity;
 mod lifecycle;
 mod load;
 mod method;
+mod metrics;
 mod pairing;
 mod protocol;
 mod proxy;
@@ -35,8 +36,12 @@ mod supervisor;
 mod text;
 #[cfg(feature = "tls")]
 mod tls;
+mod trace_context;
 mod transport;
+mod veil;
 
+pub use api::agent::{Agent, AgentRun, Attachment};
+pub use api::chat::{Chat, ChatTurn, QueueMode};
 pub use api::events::EventPayload;
 pub use api::{
     Approved, DeviceList, Devices, PairedDevice, PendingDevice, Rejected, Removed, Renamed,
@@ -55,6 +60,10 @@ pub use protocol::{GatewayError, Hello, Policy};
 pub use proxy::{Answerer, Cloudflare};
 pub use refusal::{Refusal, RefusalKind, UpgradeRefusal};
 pub use retry::RetryPolicy;
+pub use run::{
+    Approval, FailureDetail, LostReason, Retry, Run, RunError, RunHandle, RunItem, RunOutcome,
+    RunText, ToolEvent, ToolStep, Usage,
+};
 pub use secret::{Token, TokenError};
 pub use state::{ConnectionState, StopReason};
 pub use stats::Stats;

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::identity::DeviceIdentity;
 use crate::lifecycle::{Effect, Lifecycle, Next, Rules};
+use crate::metrics;
 use crate::protocol::Hello;
 use crate::secret::Token;
 use crate::shared::Shared;
@@ -205,6 +206,7 @@ impl Supervisor {
     }
 
     async fn run(mut self) {
+        metrics::describe();
         let mut phase = Phase::Connect;
         loop {
             let next = match phase {
@@ -228,6 +230,7 @@ impl Supervisor {
         let memo = self.disk.memo().await;
         self.life.remember(memo.signature, memo.device);
         let number = self.life.count_attempt();
+        metrics::attempt();
         // Asking again while a person is awaited is no news.
         let waiting = self.life.is_waiting_for_approval()
             && matches!(

@@ -332,6 +332,8 @@ pub(crate) struct State {
     pub(crate) books: Books,
     pub(crate) approvals: Approvals,
     pub(crate) jobs: Jobs,
+    /// Texts that wait to be told to the agent.
+    pub(crate) queued: Vec<String>,
 }
 
 impl State {
@@ -362,6 +364,7 @@ impl State {
             books: Books::default(),
             approvals: Approvals::default(),
             jobs: Jobs::default(),
+            queued: Vec::new(),
         }
     }
 
@@ -375,6 +378,7 @@ impl State {
         self.health_version = 1;
         self.approvals.boot();
         self.jobs.boot();
+        self.queued.clear();
         if let Some(secret) = self.disk.read_secret() {
             self.auth = self.auth.with(secret);
         }

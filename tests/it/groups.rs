@@ -80,7 +80,7 @@ async fn each_group_asks_in_the_recorded_words_and_reads_the_recorded_answer() {
     let status = played(link, NEW, "status", client.status()).await;
     assert_eq!(status.runtime_version.as_deref(), Some("2026.9.6"));
 
-    let jobs = client.cron().list(cron::List::new());
+    let jobs = client.cron().list(cron::List::new().include_disabled(true));
     let jobs = played(link, NEW, "cron.list", jobs).await;
     assert!(jobs.jobs.iter().any(|job| job.name == "heartbeat-main"));
     let id = param(NEW, "cron.update", "id");

@@ -7,13 +7,20 @@
 )]
 
 mod calls;
+mod closing;
 mod conformance;
+mod doctor;
 mod events;
 mod groups;
 mod identity;
 mod lifecycle;
+mod observability;
 mod refusals;
+mod runs;
 mod scenarios;
+mod soak;
+mod state_machine;
+mod storms;
 mod subscriptions;
 mod tls;
 mod upgrade;

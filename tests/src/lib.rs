@@ -2,11 +2,15 @@
 #![forbid(unsafe_code)]
 
 pub mod conformance;
+pub mod dice;
 pub mod model;
 pub mod net;
 pub mod peer;
 pub mod road;
 pub mod scenarios;
+pub mod sim;
+pub mod soak;
+pub mod storm;
 
 /// The code of the pages that belong to no crate is compiled with the tests.
 #[cfg(doctest)]

@@ -11,11 +11,12 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 pub use self::builder::{RawCall, TypedCall};
-pub(crate) use self::send::{Begun, First, Last, Outgoing, Terms};
+pub(crate) use self::send::{Begun, First, Last, Terms};
 use crate::config::WhenDown;
 use crate::error::{Delivery, Error};
 use crate::method::AnswerMode;
 use crate::session::Answer;
+use crate::trace_context::TraceParent;
 
 const QUEUED: u8 = 0;
 const ABANDONED: u8 = 1;
@@ -64,6 +65,8 @@ pub(crate) struct Call {
     pub(crate) mode: AnswerMode,
     /// The whole frame.
     pub(crate) frame: Utf8Bytes,
+    /// Goes with the frame where the gateway's protocol has a place for it.
+    pub(crate) traceparent: Option<TraceParent>,
     pub(crate) when_down: WhenDown,
     pub(crate) claim: Claim,
     /// Hears that what was asked for has begun, where there are two answers.
@@ -76,6 +79,15 @@ impl Call {
     /// Whether anybody waits for it.
     pub(crate) fn is_wanted(&self) -> bool {
         !self.reply.is_closed()
+    }
+
+    /// Settles the frame for a gateway of this protocol; its size in bytes.
+    pub(crate) fn address(&mut self, protocol: u32) -> usize {
+        // Protocol 3 refuses a frame with a property that it does not know.
+        if let Some(traceparent) = self.traceparent.take().filter(|_| protocol >= 4) {
+            self.frame = traceparent.add_to(&self.frame).into();
+        }
+        self.frame.len()
     }
 
     /// Claims the call for writing; `None` if nobody waits for it any more.

@@ -1,5 +1,6 @@
 //! The path of a call on the caller's side: breaker, queue, deadline, answer.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +9,19 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tracing::{Instrument as _, Span};
 
 use super::{Call, Claim};
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::{Delivery, Error};
 use crate::method::AnswerMode;
+use crate::metrics;
 use crate::protocol::{GatewayError, frame};
 use crate::session::Answer;
 use crate::state::ConnectionState;
 use crate::supervisor::Control;
+use crate::trace_context::TraceParent;
 
 /// The shortest pause before a draining gateway is asked again.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
@@ -52,6 +56,7 @@ pub(crate) struct Outgoing {
     method: Arc<str>,
     mode: AnswerMode,
     frame: Utf8Bytes,
+    traceparent: Option<TraceParent>,
     deadline: Instant,
     within: Duration,
     when_down: WhenDown,
@@ -120,6 +125,23 @@ pub(crate) struct Begun {
     pub(crate) first: First,
     /// The answer proper; `None` if the first was the only one.
     pub(crate) last: Option<Last>,
+}
+
+/// What a call came to, as far as it is counted.
+trait Outcome {
+    fn is_refused(&self) -> bool;
+}
+
+impl Outcome for Answer {
+    fn is_refused(&self) -> bool {
+        self.error.is_some()
+    }
+}
+
+impl Outcome for Begun {
+    fn is_refused(&self) -> bool {
+        matches!(&self.first, First::Answered(answer) if answer.is_refused())
+    }
 }
 
 /// The second answer to a request, under way. Dropping it gives it up.
@@ -195,6 +217,7 @@ impl Client {
             method: method.into(),
             mode,
             frame: frame.into(),
+            traceparent: inner.traceparent(),
             deadline: Instant::now() + within.min(FAR),
             within,
             when_down: terms.when_down.unwrap_or(inner.when_down),
@@ -207,6 +230,33 @@ impl Client {
     /// Cancel safe: dropping it gives the call up.
     pub(crate) async fn exchange(&self, call: &Outgoing) -> Result<Answer, Error> {
         let _busy = self.inner().load.call();
+        let span = self.inner().call_span(&call.method);
+        self.counted(call, span.clone(), self.asked(call).instrument(span))
+            .await
+    }
+
+    /// Counts how a call ends.
+    async fn counted<T: Outcome>(
+        &self,
+        call: &Outgoing,
+        span: Span,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let began = Instant::now();
+        let answer = answer.await;
+        let outcome = match &answer {
+            Ok(answer) if answer.is_refused() => "refused",
+            Ok(_) => "ok",
+            Err(error) => error.kind(),
+        };
+        if outcome != "ok" {
+            span.record("error.type", outcome);
+        }
+        metrics::call(&call.method, outcome, began.elapsed());
+        answer
+    }
+
+    async fn asked(&self, call: &Outgoing) -> Result<Answer, Error> {
         loop {
             let mut waiting = self.enqueue(call, None).await?;
             let Ok(answer) = timeout_at(call.deadline, waiting.answer()).await else {
@@ -226,6 +276,12 @@ impl Client {
     /// Cancel safe: dropping it gives the call up.
     pub(crate) async fn begin(&self, call: &Outgoing) -> Result<Begun, Error> {
         let _busy = self.inner().load.call();
+        let span = self.inner().call_span(&call.method);
+        self.counted(call, span.clone(), self.begun(call).instrument(span))
+            .await
+    }
+
+    async fn begun(&self, call: &Outgoing) -> Result<Begun, Error> {
         loop {
             let (sender, mut accepted) = oneshot::channel();
             let mut waiting = self.enqueue(call, Some(sender)).await?;
@@ -300,6 +356,7 @@ impl Client {
             method: Arc::clone(&call.method),
             mode: call.mode,
             frame: call.frame.clone(),
+            traceparent: call.traceparent.clone(),
             when_down: call.when_down,
             claim: claim.clone(),
             accepted,

@@ -8,7 +8,9 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
-use super::{Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, WhenDown};
+use super::{
+    Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, TraceHook, WhenDown,
+};
 use crate::event::Bounds;
 use crate::pairing::{PairingPolicy, PairingRequired};
 use crate::retry::RetryPolicy;
@@ -72,6 +74,7 @@ pub struct ConfigBuilder {
     pub(super) has_own_connector: bool,
     on_state: Option<StateHook>,
     on_pairing: Option<PairingHook>,
+    trace_context: Option<TraceHook>,
     seed: Option<u64>,
 }
 
@@ -117,6 +120,7 @@ impl Default for ConfigBuilder {
             has_own_connector: false,
             on_state: None,
             on_pairing: None,
+            trace_context: None,
             seed: None,
         }
     }
@@ -329,6 +333,36 @@ impl ConfigBuilder {
         self
     }
 
+    /// Asked with each call, in the caller's task, for the W3C `traceparent` of the span that is
+    /// active there; it goes with the request to gateways of protocol 4. What is no `traceparent` is
+    /// left out.
+    ///
+    /// With `tracing-opentelemetry` it is made of the trace id, the span id and the flags of
+    /// `Span::current().context()`. Without it, the header of the request that is being served does:
+    ///
+    /// ```
+    /// use openclaw_adapter::{Config, MemoryStore, Token};
+    ///
+    /// tokio::task_local! {
+    ///     /// `traceparent` of the request that this task serves.
+    ///     static TRACEPARENT: String;
+    /// }
+    ///
+    /// let config = Config::builder()
+    ///     .token(Token::new("a-token-from-the-gateway")?)
+    ///     .store(MemoryStore::new())
+    ///     .trace_context(|| TRACEPARENT.try_with(Clone::clone).ok())
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn trace_context(
+        mut self,
+        hook: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.trace_context = Some(Arc::new(hook));
+        self
+    }
+
     /// Seeds the jitter, to repeat a test. Unset, each client has a seed of its own.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -408,6 +442,7 @@ impl ConfigBuilder {
             connector: self.connector,
             on_state: self.on_state,
             on_pairing: self.on_pairing,
+            trace_context: self.trace_context,
             seed: self.seed,
             #[cfg(feature = "tls")]
             tls,

@@ -197,6 +197,21 @@ impl Tracker {
         matches!(self.stage, Stage::Ended)
     }
 
+    /// Whether an answer is waited for.
+    pub(crate) const fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether the gateway is known to have the run.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.sent == Sent::Taken
+    }
+
+    /// Whether the request of now is not the first one.
+    pub(crate) const fn was_sent_before(&self) -> bool {
+        self.sendings > 1
+    }
+
     /// What there is to tell, in order; ends with [`RunItem::Ended`].
     pub(crate) fn next_item(&mut self) -> Option<RunItem> {
         self.items.pop_front()
@@ -420,7 +435,7 @@ impl Tracker {
         self.polls = self.polls.saturating_add(1);
         self.ask_after = now
             + match self.stage {
-                Stage::Going => PAUSE,
+                Stage::Going if !self.wait_failed => PAUSE,
                 _ => poll_pause(self.polls),
             };
         self.decide(now);

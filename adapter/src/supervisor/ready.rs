@@ -14,11 +14,13 @@ use super::{Control, Phase, Supervisor, now};
 use crate::call::Call;
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::lifecycle::Loss;
+use crate::metrics;
 use crate::protocol::Hello;
 use crate::session::{Gap, Output, Session};
 use crate::shared::Shared;
 use crate::text::printable;
 use crate::transport::{Inbound, Socket};
+use crate::veil::Veil;
 
 /// How many frames are taken before calls and controls have their turn.
 const BATCH: usize = 64;
@@ -29,20 +31,21 @@ impl Supervisor {
     /// Serves one connection. `None` when the client is to be closed.
     pub(super) async fn serve(&mut self, mut socket: Socket, hello: Arc<Hello>) -> Option<Phase> {
         let since = now();
+        let _ready = metrics::Ready::new();
         let mut session: Session<Call> = Session::new(&hello, since);
         let mut watchdog = pin!(sleep_until(session.dead_at().into()));
         let loss = loop {
             while socket.has_room()
                 && let Some(call) = self.backlog.next()
             {
-                send(&mut session, &mut socket, call);
+                send(&mut session, &mut socket, hello.protocol, call);
             }
             // What is waiting goes out before more is read, and in one write: neither direction has
             // to fall silent before the other gets its turn.
             while socket.has_room()
                 && let Ok(call) = self.ends.calls.try_recv()
             {
-                send(&mut session, &mut socket, call);
+                send(&mut session, &mut socket, hello.protocol, call);
             }
             let has_room = socket.has_room();
             let unanswered = &self.ends.shared.counters.unanswered;
@@ -80,7 +83,7 @@ impl Supervisor {
                         format!("nothing came from the gateway for {silence:?}"),
                     ));
                 }
-                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, call),
+                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, hello.protocol, call),
             }
         };
         drop(socket);
@@ -115,7 +118,7 @@ impl Supervisor {
         let now = now();
         for left in (0..BATCH).rev() {
             match inbound {
-                Inbound::Text(text) => self.hear(session, now, &text),
+                Inbound::Text(text) => self.hear(session, now, &text, socket.veil()),
                 Inbound::Other => session.alive(now),
                 Inbound::Closed(close) => {
                     return Some(Loss::of_close(&close, session.is_shutdown_announced()));
@@ -129,13 +132,20 @@ impl Supervisor {
         None
     }
 
-    fn hear(&self, session: &mut Session<Call>, now: Instant, text: &str) {
+    fn hear(&self, session: &mut Session<Call>, now: Instant, text: &str, veil: &Veil) {
         let Shared { hub, counters, .. } = &*self.ends.shared;
         match session.on_text(now, text) {
-            Output::Answered { caller, answer } => caller.answer(answer),
+            Output::Answered { caller, mut answer } => {
+                if let Some(error) = &mut answer.error {
+                    veil.error(Arc::make_mut(error));
+                }
+                caller.answer(answer);
+            }
             Output::Accepted { caller, payload } => caller.accept(payload),
             Output::Event { event, gap } => {
+                metrics::event();
                 if let Some(Gap { expected, got }) = gap {
+                    metrics::missing(got - expected);
                     debug!(expected, got, "the gateway dropped events");
                     hub.gap(expected, got);
                 }
@@ -154,8 +164,8 @@ impl Supervisor {
     }
 }
 
-fn send(session: &mut Session<Call>, socket: &mut Socket, mut call: Call) {
-    let size = call.frame.len();
+fn send(session: &mut Session<Call>, socket: &mut Socket, protocol: u32, mut call: Call) {
+    let size = call.address(protocol);
     let limit = session.max_payload();
     if size > limit {
         let method = Arc::clone(&call.method);

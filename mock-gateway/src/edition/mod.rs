@@ -2,6 +2,7 @@
 //!
 //! The rest of the crate asks here; it does not know version numbers.
 
+mod answers;
 mod approvals;
 mod cron;
 mod hello;
@@ -14,7 +15,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub(crate) use hello::{HelloContext, health, hello_ok, presence_self, status};
+pub(crate) use answers::{SessionSummary, View, answer, health, model_runtime, status};
+pub(crate) use hello::{HelloContext, hello_ok, presence_self};
 pub(crate) use methods::{Required, required_scope};
 pub(crate) use refusal::{
     AuthFailure, AuthReason, DeviceFault, PairingReason, PairingRefusal, Provided, Refusal,

@@ -217,7 +217,7 @@ impl Runs {
         self.records.get(&id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Record> {
         self.records.values()
     }
 
@@ -244,6 +244,12 @@ impl Runs {
     pub(crate) fn enter(&mut self, session_key: &str, id: u64) {
         let queue = self.queues.entry(session_key.to_owned()).or_default();
         queue.push_back(id);
+    }
+
+    /// All runs that are remembered, and those of them that go on.
+    pub(crate) fn count(&self) -> (u64, u64) {
+        let live = self.iter().filter(|record| record.is_live()).count();
+        (self.records.len() as u64, live as u64)
     }
 
     /// The run that works in a session.

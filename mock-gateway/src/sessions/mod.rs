@@ -9,7 +9,7 @@ mod list;
 mod old;
 mod row;
 
-pub(crate) use book::{Books, Via};
+pub(crate) use book::{Book, Books, Via};
 pub(crate) use calls::answer;
 pub(crate) use change::{Created, create, first_turn, start_over};
 pub(crate) use changed::{Cause, Subscriptions, changed, deleted, message, tool};

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use self::frames::Reader;
-use crate::net::Address;
+use crate::net::{Address, Stream};
 
 /// Leads from a port of its own to a gateway, until it is dropped.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Road {
                     accepted = listener.accept() => match accepted {
                         Ok((client, _)) => {
                             let (traffic, gateway) = (Arc::clone(&serving), gateway.clone());
-                            passing.spawn(async move { traffic.pass(client, &gateway).await });
+                            passing.spawn(async move { traffic.lead(client, &gateway).await });
                         }
                         Err(error) => {
                             tracing::warn!(%error, "the road cannot accept a connection");
@@ -89,6 +89,11 @@ impl Road {
     /// Cuts all connections after so many more bytes from the gateway, of all connections together.
     pub fn cut_after(&self, bytes: u64) {
         *self.traffic.left() = Some(bytes);
+    }
+
+    /// Takes back a cut that has not come.
+    pub fn spare(&self) {
+        *self.traffic.left() = None;
     }
 
     /// Connections so far.
@@ -141,18 +146,21 @@ impl Traffic {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    async fn pass(&self, client: TcpStream, gateway: &Address) {
+    async fn lead(&self, client: TcpStream, gateway: &Address) {
+        // Nobody there: the client sees the connection end, as it would behind a proxy.
+        if let Ok(upstream) = gateway.connect().await
+            && client.set_nodelay(true).is_ok()
+        {
+            self.pass(client, upstream).await;
+        }
+    }
+
+    /// Passes everything on between the two, until the next cut.
+    async fn pass(&self, client: impl Stream, gateway: impl Stream) {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let mut cuts = self.cuts.subscribe();
-        // Nobody there: the client sees the connection end, as it would behind a proxy.
-        let Ok(upstream) = gateway.connect().await else {
-            return;
-        };
-        if client.set_nodelay(true).is_err() {
-            return;
-        }
-        let (mut from_client, mut to_client) = client.into_split();
-        let (mut from_gateway, mut to_gateway) = tokio::io::split(upstream);
+        let (mut from_client, mut to_client) = tokio::io::split(client);
+        let (mut from_gateway, mut to_gateway) = tokio::io::split(gateway);
         let passing = async {
             tokio::join!(
                 self.out(&mut from_client, &mut to_gateway),

@@ -505,6 +505,17 @@ fn a_stale_token_that_the_device_token_bridges_is_a_warning() {
 }
 
 #[test]
+fn a_token_that_only_the_file_knows_is_not_called_stale() {
+    let facts = Facts {
+        openclaw_json: file(&json!({"gateway":{"auth":{"token":SECRET}}}), SECRET),
+        tick: healthy().tick,
+        ..ended(accepted(Used::Device))
+    };
+    let issue = Issue::TokenMismatchAfterEdit;
+    verdict(&facts, Status::Warning, issue, "Restart the gateway");
+}
+
+#[test]
 fn an_edit_that_is_not_loaded_yet_is_told_before_the_restart() {
     let config = json!({"gateway":{"auth":{"token":"the-next-token-0123456789"}}});
     let facts = Facts {
@@ -538,11 +549,14 @@ fn other_refusals_stand_where_they_belong() {
 
 #[test]
 fn a_gateway_that_starts_or_limits_is_waited_for() {
-    let facts = ended(LoginEnd::NotNow {
-        what: "gateway starting; retry shortly".into(),
-        fix: "Wait.".into(),
-    });
-    verdict(&facts, Status::Problem, Issue::Away, "Wait.");
+    for kind in [RefusalKind::Unavailable, RefusalKind::RateLimited] {
+        let facts = ended(LoginEnd::NotNow {
+            kind,
+            what: "later".into(),
+            fix: "Wait.".into(),
+        });
+        verdict(&facts, Status::Problem, Issue::Refused(kind), "Wait.");
+    }
 }
 
 #[test]

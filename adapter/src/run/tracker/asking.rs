@@ -65,8 +65,12 @@ impl Tracker {
         if self.may_send_again() {
             return Some(Ask::Send);
         }
+        if self.wait_failed {
+            let can_look = !self.final_due && !self.is_old() && !self.history_failed;
+            return can_look.then_some(Ask::History);
+        }
         let may_be_ignored = self.is_old() && now >= self.last_sign + QUIET;
-        (!self.wait_failed && (!self.final_due || may_be_ignored)).then_some(Ask::Wait(LONG_WAIT))
+        (!self.final_due || may_be_ignored).then_some(Ask::Wait(LONG_WAIT))
     }
 
     /// Whether the request may go out once more: 2026.9.6 recognises the key, also after a restart
@@ -102,7 +106,9 @@ impl Tracker {
 
     /// Whether the final answer to `agent` is still waited for.
     pub(super) fn is_last_expected(&self, now: Instant, since: Instant) -> bool {
-        self.final_due && self.last.is_none() && now < since + GRACE_LAST
+        // Events may be read before the answer that says that a final one will follow.
+        let is_on_its_way = self.start.kind == Kind::Agent && self.asked == Some(Ask::Send);
+        (self.final_due || is_on_its_way) && self.last.is_none() && now < since + GRACE_LAST
     }
 
     /// Whether the `chat` event has brought the whole answer.

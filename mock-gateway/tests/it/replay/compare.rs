@@ -287,7 +287,9 @@ impl Comparison<'_> {
     }
 
     fn texts(&mut self, name: &str, theirs: &str, ours: &str) -> bool {
-        let ours = ours.replace("mock-1", "fake-1");
+        let ours = ours
+            .replace("mock-1", "fake-1")
+            .replace("Mock One", "Fake One");
         let ours = match ours.as_str() {
             "mock" => "fake".to_owned(),
             _ => ours.replace("mock/", "fake/"),

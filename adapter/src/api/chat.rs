@@ -1,0 +1,472 @@
+//! `chat.send`, `chat.history` and `chat.abort`: turns of a conversation. Sending and stopping need the
+//! scope `operator.write`, reading `operator.read`.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::agent::{Attachment, add_attachment};
+use super::lenient;
+use super::session_key;
+use crate::client::Client;
+use crate::config::WhenDown;
+use crate::error::Error;
+use crate::method::{Effect, Method};
+use crate::run::{Kind, PATIENCE, Plan, Request, Run};
+
+/// Conversations; from [`Client::chat`].
+#[derive(Clone, Copy, Debug)]
+pub struct Chat<'a> {
+    client: &'a Client,
+}
+
+impl<'a> Chat<'a> {
+    pub(crate) const fn new(client: &'a Client) -> Self {
+        Self { client }
+    }
+
+    /// A turn in a session: `.await` sends it and waits until the gateway has taken it;
+    /// [`start`](ChatTurn::start) does not wait. `session` is as with
+    /// [`Agent::run`](crate::Agent::run).
+    ///
+    /// A turn differs from a run of `agent`: a message like `/status` is a command, several turns in one
+    /// session follow the [queue mode](ChatTurn::queue_mode), 2026.2.9 can stop it, and no final answer
+    /// tells its tokens.
+    #[doc(alias = "chat.send")]
+    pub fn send(&self, session: impl AsRef<str>, message: impl Into<String>) -> ChatTurn<'a> {
+        ChatTurn {
+            client: self.client,
+            session: session.as_ref().to_owned(),
+            run_id: uuid::Uuid::new_v4().to_string(),
+            message: message.into(),
+            params: Map::new(),
+            within: None,
+            when_down: None,
+            patience: PATIENCE,
+        }
+    }
+
+    /// What was said in a session; `.await` asks. An unknown session is an empty one.
+    #[doc(alias = "chat.history")]
+    pub fn history(&self, session: impl AsRef<str>) -> HistoryQuery<'a> {
+        HistoryQuery {
+            client: self.client,
+            params: ChatHistory {
+                session_key: session_key(self.client, session.as_ref(), None),
+                limit: None,
+                offset: None,
+                cursor: None,
+                max_chars: None,
+            },
+        }
+    }
+
+    /// Stops one run of a session, or with `None` all of its turns. Stopping what is over is no error.
+    /// A [`Run`] that is being followed is better stopped by [`Run::abort`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::call`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Client::call`]; the call may be made again at will.
+    #[doc(alias = "chat.abort")]
+    pub async fn abort(
+        &self,
+        session: impl AsRef<str>,
+        run_id: Option<&str>,
+    ) -> Result<ChatAborted, Error> {
+        let session_key = session_key(self.client, session.as_ref(), None);
+        self.client
+            .call(ChatAbort {
+                session_key: &session_key,
+                run_id,
+            })
+            .await
+    }
+}
+
+/// What happens to a turn while another one runs in its session. 2026.9.6 only: 2026.2.9 refuses the
+/// parameter, and lets turns wait.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum QueueMode {
+    /// It is given to the run that goes on; the gateway's default.
+    Steer,
+    /// It waits, and runs after it.
+    Followup,
+    /// It waits, and all that wait run as one.
+    Collect,
+    /// It ends the run that goes on.
+    Interrupt,
+}
+
+/// The parameters of `chat.send`.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct ChatSend(Map<String, Value>);
+
+impl Method for ChatSend {
+    const NAME: &'static str = "chat.send";
+    const EFFECT: Effect = Effect::Changes;
+    type Answer = Value;
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChatAbort<'a> {
+    session_key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<&'a str>,
+}
+
+impl Method for ChatAbort<'_> {
+    const NAME: &'static str = "chat.abort";
+    const EFFECT: Effect = Effect::Idempotent;
+    type Answer = ChatAborted;
+}
+
+/// Answer of [`Chat::abort`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct ChatAborted {
+    /// Whether anything was stopped.
+    #[serde(default)]
+    pub aborted: bool,
+    /// What was stopped.
+    #[serde(default)]
+    pub run_ids: Vec<String>,
+}
+
+/// A turn that is about to be sent; from [`Chat::send`].
+#[derive(Clone, Debug)]
+#[must_use = "a turn is sent with `.await` or `start`"]
+pub struct ChatTurn<'a> {
+    client: &'a Client,
+    session: String,
+    run_id: String,
+    message: String,
+    params: Map<String, Value>,
+    within: Option<Duration>,
+    when_down: Option<WhenDown>,
+    patience: Duration,
+}
+
+impl ChatTurn<'_> {
+    /// The id that the turn's run will have: a new UUID, or what [`with_id`](Self::with_id) says.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// Chooses the id; see [`AgentRun::with_id`](crate::AgentRun::with_id). 2026.9.6 refuses a known id
+    /// with another message.
+    pub fn with_id(mut self, run_id: impl AsRef<str>) -> Self {
+        run_id.as_ref().trim().clone_into(&mut self.run_id);
+        self
+    }
+
+    /// What happens while another turn runs in the session.
+    pub fn queue_mode(self, mode: QueueMode) -> Self {
+        self.param("queueMode", json!(mode))
+    }
+
+    /// How hard the model is to think, as the gateway knows it.
+    pub fn thinking(self, level: impl Into<String>) -> Self {
+        self.param("thinking", level.into())
+    }
+
+    /// How long the turn may take. 2026.2.9 does not hold itself to it.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.param("timeoutMs", ms)
+    }
+
+    /// A file that goes with the message. May be called more than once.
+    pub fn attachment(mut self, attachment: &Attachment) -> Self {
+        add_attachment(&mut self.params, attachment);
+        self
+    }
+
+    /// Any other parameter of `chat.send`, by its name on the wire. Gateways refuse what they do not
+    /// know.
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.params.insert(name.into(), value.into());
+        self
+    }
+
+    /// As [`AgentRun::within`](crate::AgentRun::within).
+    pub const fn within(mut self, within: Duration) -> Self {
+        self.within = Some(within);
+        self
+    }
+
+    /// As [`AgentRun::when_down`](crate::AgentRun::when_down).
+    pub const fn when_down(mut self, when_down: WhenDown) -> Self {
+        self.when_down = Some(when_down);
+        self
+    }
+
+    /// How long the turn may give no sign of life, and how long one that waits behind another turn is
+    /// followed; 15 minutes otherwise.
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Sends the turn and does not wait: whether the gateway takes it is told by its items.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, as [`tokio::spawn`] does.
+    pub fn start(self) -> Run {
+        let session_key = session_key(self.client, &self.session, None);
+        let mut params = self.params;
+        params.insert("message".to_owned(), json!(self.message));
+        params.insert("idempotencyKey".to_owned(), json!(self.run_id));
+        params.insert("sessionKey".to_owned(), json!(session_key));
+        let request = Request::of(&ChatSend(params), self.within, self.when_down);
+        Run::begin(
+            self.client,
+            Plan {
+                kind: Kind::Chat,
+                run_id: self.run_id,
+                session_key,
+                message: Some(self.message),
+                request: Some(request),
+                patience: self.patience,
+            },
+        )
+    }
+}
+
+impl<'a> IntoFuture for ChatTurn<'a> {
+    type Output = Result<Run, Error>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    /// Sends the turn and waits until the gateway has taken it. Errors and cancelling are as with
+    /// [`AgentRun`](crate::AgentRun).
+    fn into_future(self) -> Self::IntoFuture {
+        let run = self.start();
+        Box::pin(run.when_accepted())
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChatHistory {
+    session_key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_chars: Option<u32>,
+}
+
+impl Method for ChatHistory {
+    const NAME: &'static str = "chat.history";
+    const EFFECT: Effect = Effect::Reads;
+    type Answer = History;
+}
+
+/// A look at a session's history; from [`Chat::history`].
+#[derive(Clone, Debug)]
+#[must_use = "a query is made with `.await`"]
+pub struct HistoryQuery<'a> {
+    client: &'a Client,
+    params: ChatHistory,
+}
+
+impl HistoryQuery<'_> {
+    /// At most so many rows, the latest ones; 1 to 1000.
+    pub const fn limit(mut self, rows: u32) -> Self {
+        self.params.limit = Some(rows);
+        self
+    }
+
+    /// Rows further back, by an earlier answer's [`next_offset`](History::next_offset) (2026.9.6).
+    pub const fn offset(mut self, rows: u64) -> Self {
+        self.params.offset = Some(rows);
+        self
+    }
+
+    /// Only what is new since an earlier answer's [`delta_cursor`](History::delta_cursor) (2026.9.6).
+    pub fn since(mut self, cursor: impl Into<String>) -> Self {
+        self.params.cursor = Some(cursor.into());
+        self
+    }
+
+    /// How much of each row is shown; 2026.9.6 cuts at 8,000 characters if it is not asked for more
+    /// (measured up to 500,000). 2026.2.9 refuses the parameter and cuts nothing.
+    pub const fn max_chars(mut self, chars: u32) -> Self {
+        self.params.max_chars = Some(chars);
+        self
+    }
+}
+
+impl<'a> IntoFuture for HistoryQuery<'a> {
+    type Output = Result<History, Error>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    /// Asks; errors and cancelling are as with [`Client::call`].
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.client.call(self.params).into_future())
+    }
+}
+
+/// Answer of [`Chat::history`].
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct History {
+    /// The session, as the gateway writes it.
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub session_key: Option<String>,
+    /// Changes when the session is reset.
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub session_id: Option<String>,
+    /// The rows, the oldest first.
+    pub messages: Vec<ChatMessage>,
+    /// `delta` or `reset` after [`HistoryQuery::since`].
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub kind: Option<String>,
+    /// For [`HistoryQuery::since`] (2026.9.6).
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub delta_cursor: Option<String>,
+    /// For [`HistoryQuery::offset`] (2026.9.6).
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub next_offset: Option<u64>,
+    /// The run that goes on, with its text so far (2026.9.6).
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub in_flight_run: Option<InFlightRun>,
+    /// What else the gateway says: `sessionInfo`, `pendingInputs`, `defaults` and more.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// A run that goes on, in [`History`].
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct InFlightRun {
+    /// The run.
+    pub run_id: String,
+    /// What it has said so far.
+    #[serde(default)]
+    pub text: String,
+    /// What else the gateway says.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// One row of a conversation.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct ChatMessage {
+    /// `user`, `assistant`, `toolResult` or `system`.
+    #[serde(deserialize_with = "lenient::option")]
+    pub role: Option<String>,
+    /// A text, or a list of parts with a `type`.
+    pub content: Value,
+    /// In milliseconds of the gateway's clock.
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub timestamp: Option<i64>,
+    /// `<runId>:user` on the message that began a run (2026.9.6).
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub idempotency_key: Option<String>,
+    /// Why the model stopped: `stop`, `toolUse`, `error`, …
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub stop_reason: Option<String>,
+    /// The model's error.
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub error_message: Option<String>,
+    /// What else the gateway says.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl ChatMessage {
+    /// The text: the content itself, or its parts of type `text`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match &self.content {
+            Value::String(text) => text.clone(),
+            Value::Array(parts) => {
+                let texts = parts
+                    .iter()
+                    .filter(|part| part["type"] == "text")
+                    .filter_map(|part| part["text"].as_str());
+                texts.collect::<Vec<_>>().join("\n\n")
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// The run that said it (2026.9.6).
+    #[must_use]
+    pub fn run_id(&self) -> Option<&str> {
+        self.other.get("__openclaw")?.get("runId")?.as_str()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_both_generations_have_a_text() {
+        let history: History = serde_json::from_value(json!({
+            "sessionKey":"agent:main:x",
+            "messages":[
+                {"role":"user","content":"plain","idempotencyKey":"r:user"},
+                {"role":"assistant","content":[{"type":"text","text":"a"},{"type":"toolCall"}],"__openclaw":{"runId":"r"},"timestamp":"soon"},
+            ],
+            "inFlightRun":7,
+        }))
+        .unwrap();
+        assert_eq!(history.messages[0].text(), "plain");
+        let answer = &history.messages[1];
+        assert_eq!((&*answer.text(), answer.run_id()), ("a", Some("r")));
+        assert!(answer.timestamp.is_none() && history.in_flight_run.is_none());
+    }
+}

@@ -1,0 +1,508 @@
+//! The task that follows a run: it does what the [`Tracker`] asks for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::answer::{self, Ack};
+use super::event;
+use super::item::{LostReason, RunItem, RunOutcome};
+use super::queue::Queue;
+use super::tracker::{Ask, Tracker};
+use crate::call::{Begun, First, Last, Terms};
+use crate::client::Client;
+use crate::config::WhenDown;
+use crate::error::{Error, TransportErrorKind};
+use crate::event::{EventItem, EventStream, ResyncReason};
+use crate::load::Busy;
+use crate::method::{AnswerMode, Method};
+use crate::protocol::Hello;
+use crate::session::Answer;
+use crate::state::ConnectionState;
+
+/// How much longer than its own timeout an answer to `agent.wait` may take.
+const WAY_THERE_AND_BACK: Duration = Duration::from_secs(15);
+/// How many rows of the history are looked at: the run's own are the last ones, and a call of a tool
+/// makes three.
+const ROWS: u32 = 200;
+/// How much of a row 2026.9.6 shows; 8,000 characters if it is not asked for more.
+const ROW_CHARS: u32 = 500_000;
+
+/// The request that starts a run.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) mode: AnswerMode,
+    pub(crate) params: Box<RawValue>,
+    pub(crate) within: Option<Duration>,
+    pub(crate) when_down: Option<WhenDown>,
+}
+
+impl Request {
+    pub(crate) fn of<M: Method>(
+        method: &M,
+        within: Option<Duration>,
+        when_down: Option<WhenDown>,
+    ) -> Self {
+        Self {
+            method: M::NAME,
+            mode: M::ANSWERS,
+            // Parameters are maps of JSON, which is always written; were it not, the gateway would
+            // refuse them by name.
+            params: serde_json::value::to_raw_value(method).unwrap_or_default(),
+            within,
+            when_down,
+        }
+    }
+}
+
+/// What a handle wants of the task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Abort(oneshot::Sender<Result<bool, Error>>),
+}
+
+/// What an ask was answered.
+enum Asked {
+    Sent(Result<Begun, Error>),
+    Waited(Result<Answer, Error>),
+    History(Result<Answer, Error>),
+}
+
+/// The ends that a task holds.
+pub(crate) struct Parts {
+    pub(crate) client: Client,
+    pub(crate) tracker: Tracker,
+    pub(crate) session_key: Arc<str>,
+    pub(crate) run_id: Arc<str>,
+    pub(crate) request: Option<Request>,
+    pub(crate) events: EventStream,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) busy: Busy,
+    /// The connection that the tracker knows of.
+    pub(crate) conn_id: Option<String>,
+    /// Told when the gateway has taken the run, or has refused it.
+    pub(crate) accepted: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+/// Ends the consumer's stream when the task ends, however it ends.
+struct Closing(Arc<Queue>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+struct Driver {
+    client: Client,
+    tracker: Tracker,
+    session_key: Arc<str>,
+    run_id: Arc<str>,
+    request: Option<Request>,
+    state: watch::Receiver<ConnectionState>,
+    conn_id: Option<String>,
+    /// A new connection, of which it is not known yet whether it leads to the old process.
+    welcomed: Option<Arc<Hello>>,
+    resync: Option<ResyncReason>,
+    /// The gateway has said that it goes down; the next connection leads to another process, even where
+    /// its uptime does not tell.
+    goes_down: bool,
+    asking: Option<BoxFuture<'static, Asked>>,
+    last: Option<Last>,
+    protocol: u32,
+    /// Those who want the run stopped.
+    aborts: Vec<oneshot::Sender<Result<bool, Error>>>,
+    aborting: Option<BoxFuture<'static, Result<Value, Error>>>,
+}
+
+/// Follows a run to its end. Dropping the future ends the following, not the run.
+pub(crate) async fn follow(parts: Parts) {
+    let Parts {
+        client,
+        tracker,
+        session_key,
+        run_id,
+        request,
+        mut events,
+        mut commands,
+        queue,
+        busy: _busy,
+        conn_id,
+        mut accepted,
+    } = parts;
+    let closing = Closing(queue);
+    let mut state = client.state();
+    state.mark_changed();
+    let mut driver = Driver {
+        state,
+        client,
+        tracker,
+        session_key,
+        run_id,
+        request,
+        conn_id,
+        welcomed: None,
+        resync: None,
+        goes_down: false,
+        asking: None,
+        last: None,
+        protocol: 0,
+        aborts: Vec::new(),
+        aborting: None,
+    };
+    loop {
+        while let Some(item) = driver.tracker.next_item() {
+            let over = match &item {
+                RunItem::Ended(outcome) => Some(matches!(outcome, RunOutcome::Aborted { .. })),
+                _ => None,
+            };
+            if let Some(taken) = taken(&item)
+                && let Some(accepted) = accepted.take()
+            {
+                // Not everybody waits for it.
+                let _ = accepted.send(taken);
+            }
+            closing.0.push(item);
+            if let Some(stopped) = over {
+                driver.leave(stopped);
+                return;
+            }
+        }
+        let now = Instant::now().into_std();
+        if !driver.tracker.is_asking() {
+            driver.asking = None;
+        }
+        if let Some(ask) = driver.tracker.ask(now) {
+            driver.asking = Some(driver.start(ask));
+        }
+        driver.stop_if_asked();
+        let wake = driver.tracker.wake_at(now).map(Instant::from_std);
+        tokio::select! {
+            // In this order, so that what happened first is taken first: the events of the end come
+            // before the answers that wait for it.
+            biased;
+            Some(Command::Abort(reply)) = commands.recv() => driver.aborts.push(reply),
+            item = events.next() => driver.on_item(item),
+            _ = driver.state.changed() => driver.look(),
+            answer = last_answer(&mut driver.last) => driver.on_last(answer),
+            asked = pending(&mut driver.asking) => driver.on_asked(asked),
+            aborted = pending(&mut driver.aborting) => driver.on_aborted(aborted),
+            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
+                driver.tracker.on_tick(Instant::now().into_std());
+            }
+        }
+    }
+}
+
+/// What an item says of the request.
+fn taken(item: &RunItem) -> Option<Result<(), Error>> {
+    match item {
+        RunItem::Ended(RunOutcome::NotStarted { error }) => Some(Err(error.clone())),
+        RunItem::Accepted { .. } | RunItem::Ended(_) => Some(Ok(())),
+        _ => None,
+    }
+}
+
+async fn last_answer(last: &mut Option<Last>) -> Result<Answer, Error> {
+    match last {
+        Some(last) => last.answer().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn pending<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Driver {
+    fn start(&self, ask: Ask) -> BoxFuture<'static, Asked> {
+        let client = self.client.clone();
+        let inner = |within| Terms {
+            within: Some(within),
+            when_down: Some(WhenDown::Wait),
+            is_inner: true,
+        };
+        match ask {
+            Ask::Send => {
+                let prepared = match &self.request {
+                    Some(request) => {
+                        let terms = Terms {
+                            within: request.within,
+                            when_down: request.when_down,
+                            is_inner: self.tracker.was_sent_before(),
+                        };
+                        client.prepare(request.method, request.mode, &request.params, terms)
+                    }
+                    // The tracker of a run that is only looked at sends nothing.
+                    None => Err(Error::Closed),
+                };
+                Box::pin(async move {
+                    Asked::Sent(match prepared {
+                        Ok(call) => client.begin(&call).await,
+                        Err(error) => Err(error),
+                    })
+                })
+            }
+            Ask::Wait(timeout) => {
+                let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                let params = json!({"runId": &*self.run_id, "timeoutMs": timeout_ms});
+                let terms = inner(timeout + WAY_THERE_AND_BACK);
+                Box::pin(
+                    async move { Asked::Waited(call(&client, "agent.wait", &params, terms).await) },
+                )
+            }
+            Ask::History => {
+                let mut params = json!({"sessionKey": &*self.session_key, "limit": ROWS});
+                if self.protocol >= 4 {
+                    params["maxChars"] = ROW_CHARS.into();
+                }
+                let terms = inner(WAY_THERE_AND_BACK * 2);
+                Box::pin(async move {
+                    Asked::History(call(&client, "chat.history", &params, terms).await)
+                })
+            }
+        }
+    }
+
+    fn on_item(&mut self, item: Option<EventItem>) {
+        let now = Instant::now().into_std();
+        match item {
+            Some(EventItem::Event(event)) => {
+                let Ok(payload) = event.payload::<Value>() else {
+                    return;
+                };
+                if let Some(said) = event::read(event.name(), &payload) {
+                    let seq = payload.get("seq").and_then(Value::as_i64);
+                    self.tracker.on_event(now, seq, said);
+                }
+            }
+            Some(EventItem::Lagged(events)) => self.tracker.on_lagged(events),
+            Some(EventItem::Gap { .. }) => self.tracker.on_gap(),
+            Some(EventItem::Resync(reason)) => self.on_resync(reason),
+            None => self.tracker.on_client_stopped(Error::Closed),
+        }
+    }
+
+    /// A mark in the stream of events: what comes now comes by a new connection.
+    fn on_resync(&mut self, reason: ResyncReason) {
+        if let Some(hello) = self.welcomed.take() {
+            self.connected(&hello, reason);
+            return;
+        }
+        let is_known = match &*self.state.borrow() {
+            ConnectionState::Ready { hello } => self.conn_id.as_ref() == Some(&hello.conn_id),
+            _ => false,
+        };
+        // Of the first connection that was seen nothing is to be caught up with.
+        if !is_known {
+            self.resync = Some(match self.resync {
+                Some(ResyncReason::GatewayRestarted) => ResyncReason::GatewayRestarted,
+                _ => reason,
+            });
+        }
+    }
+
+    /// The client does something else than before.
+    fn look(&mut self) {
+        let now = Instant::now().into_std();
+        let state = self.state.borrow_and_update().clone();
+        match state {
+            ConnectionState::Ready { hello } => {
+                self.protocol = hello.protocol;
+                if self.conn_id.is_none() {
+                    self.conn_id = Some(hello.conn_id.clone());
+                    self.resync = None;
+                    self.goes_down = false;
+                    self.tracker.on_first_connected(now, hello.protocol);
+                } else if self.conn_id.as_ref() != Some(&hello.conn_id) {
+                    match self.resync.take() {
+                        Some(reason) => self.connected(&hello, reason),
+                        // The mark in the stream of events comes next.
+                        None => self.welcomed = Some(hello),
+                    }
+                }
+            }
+            ConnectionState::Stopped { reason } => {
+                self.tracker.on_client_stopped(reason.to_error());
+            }
+            ConnectionState::BackingOff { cause, .. } => {
+                self.goes_down |= matches!(
+                    &*cause,
+                    Error::Transport(error) if error.kind() == TransportErrorKind::Restarting
+                );
+                self.tracker.on_disconnected(now);
+            }
+            _ => self.tracker.on_disconnected(now),
+        }
+    }
+
+    fn connected(&mut self, hello: &Hello, reason: ResyncReason) {
+        let went_down = std::mem::take(&mut self.goes_down);
+        let restarted = reason == ResyncReason::GatewayRestarted || went_down;
+        self.conn_id = Some(hello.conn_id.clone());
+        self.protocol = hello.protocol;
+        self.tracker
+            .on_connected(Instant::now().into_std(), hello.protocol, restarted);
+    }
+
+    fn on_asked(&mut self, asked: Asked) {
+        self.asking = None;
+        let now = Instant::now().into_std();
+        match asked {
+            Asked::Sent(Ok(begun)) => self.on_begun(begun),
+            Asked::Sent(Err(error)) => {
+                let may_repeat = self
+                    .request
+                    .as_ref()
+                    .is_some_and(|request| request.when_down != Some(WhenDown::Fail));
+                self.tracker.on_send_failed(now, error, may_repeat);
+            }
+            Asked::Waited(answer) => match read(answer) {
+                Read::Answer(payload) => self.tracker.on_waited(now, answer::waited(&payload)),
+                Read::Lost => self.tracker.on_ask_lost(now),
+                Read::Refused => self.tracker.on_wait_failed(now),
+            },
+            Asked::History(answer) => match read(answer) {
+                Read::Answer(payload) => self.tracker.on_history(now, &payload),
+                Read::Lost => self.tracker.on_ask_lost(now),
+                Read::Refused => self.tracker.on_history_failed(now),
+            },
+        }
+    }
+
+    fn on_begun(&mut self, begun: Begun) {
+        let now = Instant::now().into_std();
+        let (payload, error) = match begun.first {
+            First::Accepted(payload) => (Some(payload), None),
+            First::Answered(answer) => (answer.payload, answer.error),
+        };
+        let value = value(payload.as_deref());
+        match answer::ack(&value, error.as_deref(), self.protocol) {
+            Some(ack) => {
+                self.last = begun.last;
+                let final_due = self.last.is_some() && ack == Ack::Accepted;
+                self.tracker.on_ack(now, ack, final_due);
+            }
+            None => {
+                let method = self.request.as_ref().map_or("", |request| request.method);
+                let error = match error {
+                    Some(error) => Error::Call {
+                        method: method.into(),
+                        error,
+                        payload: payload.map(|_| Arc::new(value)),
+                    },
+                    None => Error::Data {
+                        method: method.into(),
+                        what: "the answer says nothing of a run".into(),
+                    },
+                };
+                self.tracker.on_send_failed(now, error, false);
+            }
+        }
+    }
+
+    fn on_last(&mut self, answer: Result<Answer, Error>) {
+        self.last = None;
+        let now = Instant::now().into_std();
+        match answer {
+            Ok(answer) => {
+                let payload = value(answer.payload.as_deref());
+                let verdict = answer::last(&payload, answer.error.as_deref(), self.protocol);
+                self.tracker.on_last(now, verdict);
+            }
+            Err(_) => self.tracker.on_last_lost(now),
+        }
+    }
+
+    /// Asks the gateway to stop the run, as soon as it has it. `chat.abort` changes nothing the second
+    /// time, so it is asked again after a reconnect.
+    fn stop_if_asked(&mut self) {
+        if self.aborts.is_empty() || self.aborting.is_some() || !self.tracker.is_taken() {
+            return;
+        }
+        self.tracker.on_abort_asked();
+        let client = self.client.clone();
+        let params = json!({"sessionKey": &*self.session_key, "runId": &*self.run_id});
+        self.aborting = Some(Box::pin(async move {
+            loop {
+                let terms = Terms {
+                    within: None,
+                    when_down: Some(WhenDown::Wait),
+                    is_inner: true,
+                };
+                match call(&client, "chat.abort", &params, terms).await {
+                    Err(Error::Disconnected { .. }) => {}
+                    answer => return answer?.read(&"chat.abort".into()),
+                }
+            }
+        }));
+    }
+
+    fn on_aborted(&mut self, answer: Result<Value, Error>) {
+        self.aborting = None;
+        let answer = answer.map(|payload| event::flag(&payload, "aborted"));
+        if let Ok(true) = answer {
+            self.tracker.on_aborted(Instant::now().into_std());
+        }
+        for reply in self.aborts.drain(..) {
+            // Whoever asked may have gone.
+            let _ = reply.send(answer.clone());
+        }
+    }
+
+    /// The run is over, and the answer to `chat.abort` may come after its last event.
+    fn leave(self, stopped: bool) {
+        for reply in self.aborts {
+            let _ = reply.send(Ok(stopped));
+        }
+    }
+}
+
+async fn call(
+    client: &Client,
+    method: &str,
+    params: &Value,
+    terms: Terms,
+) -> Result<Answer, Error> {
+    let call = client.prepare(method, AnswerMode::Once, params, terms)?;
+    client.exchange(&call).await
+}
+
+/// An answer to a question that changes nothing.
+enum Read {
+    Answer(Value),
+    /// Asking again may help.
+    Lost,
+    Refused,
+}
+
+fn read(answer: Result<Answer, Error>) -> Read {
+    match answer {
+        Ok(answer) => match answer.error {
+            None => Read::Answer(value(answer.payload.as_deref())),
+            Some(error) if error.retryable == Some(true) => Read::Lost,
+            Some(_) => Read::Refused,
+        },
+        Err(Error::Timeout { .. } | Error::Disconnected { .. }) => Read::Lost,
+        Err(_) => Read::Refused,
+    }
+}
+
+fn value(payload: Option<&RawValue>) -> Value {
+    payload
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default()
+}
+
+/// The reason that a run is lost for whose task has ended without a word.
+pub(crate) const NO_WORD: LostReason = LostReason::ClientStopped;

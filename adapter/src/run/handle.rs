@@ -1,0 +1,316 @@
+//! The handle on a run.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::Stream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::driver::{Command, NO_WORD, Parts, Request, follow};
+use super::item::{RunItem, RunOutcome};
+use super::queue::Queue;
+use super::tracker::{Kind, Start, Tracker};
+use crate::client::Client;
+use crate::error::Error;
+use crate::state::ConnectionState;
+
+/// How long a run may give no sign of life before it is given up, if nothing else is said.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
+
+/// An agent run or a chat turn that is being followed.
+///
+/// A stream of [`RunItem`]s whose last one is the [outcome](RunItem::Ended). It goes on through
+/// reconnects and through restarts of the gateway; what the connection missed is asked for. Every run
+/// ends in exactly one outcome, and nothing is asked of the model twice: where nobody knows whether a
+/// request arrived, the run is [`Lost`](RunOutcome::Lost) rather than sent again.
+///
+/// Dropping it ends the following, not the run: the gateway goes on with it. [`attach`](Self::attach)
+/// follows it again, from this process or another one; [`abort`](Self::abort) stops it.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// use openclaw_adapter::{RunItem, RunOutcome};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("Hello there.").deltas(3));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let mut run = client.agent().run("billing", "Summarise invoice 42").await?;
+/// println!("run {} in {}", run.id(), run.session_key());
+/// let mut text = String::new();
+/// while let Some(item) = run.next().await {
+///     match item {
+///         RunItem::Text(more) if more.replaced => text = more.delta,
+///         RunItem::Text(more) => text.push_str(&more.delta),
+///         RunItem::Ended(outcome) => assert_eq!(outcome.answer(), Some("Hello there.")),
+///         _ => {}
+///     }
+/// }
+/// assert_eq!(text, "Hello there.");
+/// # client.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a run that is dropped is not followed"]
+pub struct Run {
+    handle: RunHandle,
+    queue: Arc<Queue>,
+    task: AbortHandle,
+    outcome: Option<RunOutcome>,
+    accepted: Option<oneshot::Receiver<Result<(), Error>>>,
+}
+
+/// A cheap handle to stop a run with, while another task reads its items.
+#[derive(Clone)]
+pub struct RunHandle {
+    id: Arc<str>,
+    session_key: Arc<str>,
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+/// What a new [`Run`] is about.
+pub(crate) struct Plan {
+    pub(crate) kind: Kind,
+    pub(crate) run_id: String,
+    pub(crate) session_key: String,
+    pub(crate) message: Option<String>,
+    /// `None` to look on only.
+    pub(crate) request: Option<Request>,
+    pub(crate) patience: Duration,
+}
+
+impl Run {
+    pub(crate) fn begin(client: &Client, plan: Plan) -> Self {
+        // Before anything is sent, so that nothing of the run is missed.
+        let events = client.run_events(&plan.run_id);
+        let (commands, commands_end) = mpsc::unbounded_channel();
+        let (accepted_end, accepted) = oneshot::channel();
+        let queue = Arc::new(Queue::default());
+        let (conn_id, protocol) = match &*client.state().borrow() {
+            ConnectionState::Ready { hello } => (Some(hello.conn_id.clone()), Some(hello.protocol)),
+            _ => (None, None),
+        };
+        let run_id: Arc<str> = plan.run_id.as_str().into();
+        let session_key: Arc<str> = plan.session_key.into();
+        let start = Start {
+            kind: plan.kind,
+            run_id: plan.run_id,
+            message: plan.message,
+            can_send: plan.request.is_some(),
+            patience: plan.patience,
+        };
+        let task = tokio::spawn(follow(Parts {
+            client: client.clone(),
+            tracker: Tracker::new(start, protocol, Instant::now().into_std()),
+            session_key: Arc::clone(&session_key),
+            run_id: Arc::clone(&run_id),
+            request: plan.request,
+            events,
+            commands: commands_end,
+            queue: Arc::clone(&queue),
+            busy: client.inner().load.run(),
+            conn_id,
+            accepted: Some(accepted_end),
+        }));
+        Self {
+            handle: RunHandle {
+                id: run_id,
+                session_key,
+                commands,
+            },
+            queue,
+            task: task.abort_handle(),
+            outcome: None,
+            accepted: Some(accepted),
+        }
+    }
+
+    /// Follows a run that somebody else has started, or we ourselves before a restart.
+    ///
+    /// `run_id` is the [`id`](Self::id) that the run was started with; `session_key` is its
+    /// [`session_key`](Self::session_key). What was said before is caught up with where the gateway
+    /// shows it: at once on 2026.9.6, with the next piece of text on 2026.2.9. A run that ended
+    /// is told by its outcome, for about ten minutes by `agent.wait` (code of both generations) and
+    /// after that by the history of its session.
+    ///
+    /// A run of which the gateway shows no trace is [`Lost`](RunOutcome::Lost), on 2026.9.6 after
+    /// about a minute, on 2026.2.9 after 15 minutes without an event: it shows nothing of a
+    /// run that goes on.
+    pub fn attach(
+        client: &Client,
+        run_id: impl Into<String>,
+        session_key: impl Into<String>,
+    ) -> Self {
+        Self::begin(
+            client,
+            Plan {
+                kind: Kind::Chat,
+                run_id: run_id.into(),
+                session_key: session_key.into(),
+                message: None,
+                request: None,
+                patience: PATIENCE,
+            },
+        )
+    }
+
+    /// The run's id, which is also the idempotency key of its request. Known before anything is sent;
+    /// keep it to [`attach`](Self::attach) after a restart of this process.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.handle.id
+    }
+
+    /// The session that the run belongs to, in the form that both generations read alike.
+    #[must_use]
+    pub fn session_key(&self) -> &str {
+        &self.handle.session_key
+    }
+
+    /// The next item; `None` after [`RunItem::Ended`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no item is lost.
+    pub async fn next(&mut self) -> Option<RunItem> {
+        std::future::poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// How the run ends. Items that were not read yet are passed over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the run is followed on, and may be asked again.
+    pub async fn outcome(&mut self) -> RunOutcome {
+        loop {
+            if let Some(outcome) = &self.outcome {
+                return outcome.clone();
+            }
+            if self.next().await.is_none() && self.outcome.is_none() {
+                // The runtime has ended the task.
+                return RunOutcome::Lost {
+                    reason: NO_WORD,
+                    text: String::new(),
+                };
+            }
+        }
+    }
+
+    /// Asks the gateway to stop the run; see [`RunHandle::abort`].
+    ///
+    /// # Errors
+    ///
+    /// As [`RunHandle::abort`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`RunHandle::abort`].
+    pub async fn abort(&self) -> Result<bool, Error> {
+        self.handle.abort().await
+    }
+
+    /// A handle that stops the run from elsewhere.
+    #[must_use]
+    pub fn handle(&self) -> RunHandle {
+        self.handle.clone()
+    }
+
+    /// The run, as soon as the gateway has taken it.
+    pub(crate) async fn when_accepted(mut self) -> Result<Self, Error> {
+        if let Some(accepted) = self.accepted.take() {
+            accepted.await.unwrap_or(Err(Error::Closed))?;
+        }
+        Ok(self)
+    }
+
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<RunItem>> {
+        let polled = self.queue.poll(cx);
+        if let Poll::Ready(Some(RunItem::Ended(outcome))) = &polled {
+            self.outcome = Some(outcome.clone());
+        }
+        polled
+    }
+}
+
+impl RunHandle {
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The session that the run belongs to.
+    #[must_use]
+    pub fn session_key(&self) -> &str {
+        &self.session_key
+    }
+
+    /// Asks the gateway to stop the run, and says whether it did: `false` if the run was over, and on
+    /// 2026.2.9 for every run begun with `agent`, which cannot be stopped there; use
+    /// [`Chat::send`](crate::Chat::send) where that matters. The outcome comes as an item all the same,
+    /// usually [`RunOutcome::Aborted`].
+    ///
+    /// A request that is still on its way is stopped as soon as it has arrived. After a lost connection
+    /// it is asked again: stopping twice changes nothing. 2026.9.6 lets only the device that started a
+    /// run stop it, or an administrator.
+    ///
+    /// # Errors
+    ///
+    /// What the gateway answers, or why it could not be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not take the request back.
+    pub async fn abort(&self) -> Result<bool, Error> {
+        let (reply, answer) = oneshot::channel();
+        // A run that is not followed any more is over, as far as this handle can say.
+        if self.commands.send(Command::Abort(reply)).is_err() {
+            return Ok(false);
+        }
+        answer.await.unwrap_or(Ok(false))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Stream for Run {
+    type Item = RunItem;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<RunItem>> {
+        self.get_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("id", &self.handle.id)
+            .field("session_key", &self.handle.session_key)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RunHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunHandle")
+            .field("id", &self.id)
+            .field("session_key", &self.session_key)
+            .finish_non_exhaustive()
+    }
+}
