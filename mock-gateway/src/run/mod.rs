@@ -2,10 +2,11 @@
 
 mod abort;
 mod approval;
-mod attachments;
 mod book;
 mod calls;
+mod checks;
 mod frames;
+mod local;
 mod play;
 mod recovery;
 mod script;

@@ -317,6 +317,12 @@ impl Player {
                 }
             });
         }
+        if self.script.is_local() {
+            return self.end(|dialect, record, now| {
+                record.text.clone_from(&record.script.text);
+                dialect.local(record, now)
+            });
+        }
         if self.act(|_, _, record, _| record.is_queued)? {
             self.id = self.elsewhere()?;
         }
@@ -342,7 +348,7 @@ impl Player {
         let message = match &self.script.ending {
             Ending::Fails(failure) => failure.message.clone(),
             Ending::TurnedAway => return self.turned_away().await,
-            Ending::Answers | Ending::Hangs => {
+            Ending::Answers | Ending::Hangs | Ending::Local => {
                 self.work().await?;
                 if self.script.ending == Ending::Hangs {
                     return self.pause(None).await;

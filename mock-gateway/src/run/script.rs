@@ -98,6 +98,8 @@ pub(crate) enum Ending {
     Hangs,
     /// The transcript does not take the message: it has it already, with an answer.
     TurnedAway,
+    /// The gateway says the text by itself.
+    Local,
 }
 
 impl Run {
@@ -268,6 +270,24 @@ impl Run {
     /// Whether the model fails because it was asked too often.
     pub(crate) fn is_limited(&self) -> bool {
         matches!(&self.ending, Ending::Fails(failure) if failure.is_limit)
+    }
+
+    /// A text that needs no model.
+    pub(crate) fn local(mut self) -> Self {
+        self.ending = Ending::Local;
+        self
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.ending == Ending::Local
+    }
+
+    /// Without a text, if the model says that it has none: what it says then is not shown.
+    pub(crate) fn silenced(mut self) -> Self {
+        if self.text.trim() == "NO_REPLY" {
+            self.text.clear();
+        }
+        self
     }
 
     /// Whether the transcript does not take the message.

@@ -117,6 +117,8 @@ pub(crate) trait Dialect: Sync {
         now: u64,
     ) -> Closing;
     fn attempt_begins(&self, run: &mut Record, now: u64) -> Vec<Said>;
+    /// The gateway answers by itself.
+    fn local(&self, run: &mut Record, now: u64) -> Closing;
     /// What events say of a run that cannot begin.
     fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said>;
     /// A message is not taken because it was answered already; the last time, the run ends.
@@ -155,7 +157,7 @@ fn assistant_row(content: &Value, tokens: (u64, u64), stop_reason: &str, now: u6
     })
 }
 
-fn usage((input, output): (u64, u64)) -> Value {
+pub(crate) fn usage((input, output): (u64, u64)) -> Value {
     json!({
         "input": input, "output": output, "cacheRead": 0, "cacheWrite": 0,
         "totalTokens": input + output,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::super::book::{Kind, Record, Waited};
+use super::super::local;
 use super::super::script::RunRequest;
 use super::{
     Call, Closing, Dialect, Place, Said, answer_parts, assistant_row, call_parts, chat_message,
@@ -310,6 +311,18 @@ impl Dialect for Old {
             &json!({"phase": "start", "startedAt": now}),
             now,
         )]
+    }
+
+    fn local(&self, run: &mut Record, now: u64) -> Closing {
+        let message = local::message(&run.text, now);
+        let more = json!({"state": "final", "message": message});
+        Closing {
+            events: chat(run, 1, more).into_iter().collect(),
+            waited: Some(waited(run, now)),
+            last_events: Vec::new(),
+            reply: Some(Ok(json!({"runId": run.run_id, "status": "ok"}))),
+            rows: Vec::new(),
+        }
     }
 
     fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said> {

@@ -123,6 +123,11 @@ pub(super) fn old(kind: Kind, wanted: &RunRequest) -> Result<Place, ErrorShape> 
         } else {
             place
         };
+        let place = if wanted.params["deliver"] == true && kind == Kind::Agent {
+            place.failing("Error: Unknown channel: whatsapp", false)
+        } else {
+            place
+        };
         return Ok(match kind {
             Kind::Chat => place,
             Kind::Agent => Place {

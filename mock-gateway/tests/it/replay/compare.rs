@@ -90,7 +90,8 @@ fn replace(text: &str, table: &HashMap<String, String>) -> String {
 }
 
 /// Fields whose text is an id in whatever form.
-const ID_FIELDS: [&str; 8] = [
+const ID_FIELDS: [&str; 9] = [
+    "messageId",
     "configRevision",
     "deltaCursor",
     "nextCursor",
@@ -321,6 +322,12 @@ impl Comparison<'_> {
         }
         if theirs.starts_with("/var/lib/openclaw") && ours.starts_with('/') {
             return true;
+        }
+        const INJECTED: &str = "inject-";
+        if let (Some(theirs), Some(ours)) =
+            (theirs.strip_prefix(INJECTED), ours.strip_prefix(INJECTED))
+        {
+            return self.ids.bind(theirs, ours);
         }
         if ID_FIELDS.contains(&name) {
             return self.ids.bind(theirs, &ours);

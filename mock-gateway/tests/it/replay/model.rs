@@ -65,6 +65,12 @@ pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
     if let Some(reason) = order("reason") {
         run = run.reasoning(reason);
     }
+    if order("drop").is_some() {
+        // The stream ends after the second piece.
+        let size = text.chars().count().div_ceil(pieces).max(1);
+        let said: String = text.chars().take(2 * size).collect();
+        run = Run::text(said).chunks(size);
+    }
     if let Some(code) = order("status") {
         let said = format!("{code} fake upstream says {code}");
         run = match (edition, code) {
@@ -101,9 +107,17 @@ fn called(name: &str, args: Value, say: Option<&str>) -> (String, Run) {
         let run = Run::text("The tool said: ").approved_command(command.clone(), result);
         return (String::new(), run.quoting(80));
     }
+    let given = if is_error {
+        format!(
+            "{{\n  \"status\": \"error\",\n  \"tool\": \"{name}\",\n  \"error\": {}\n}}",
+            Value::from(result),
+        )
+    } else {
+        result.to_owned()
+    };
     let said = || {
-        let result: String = result.chars().take(80).collect();
-        format!("The tool said: {result}")
+        let given: String = given.chars().take(80).collect();
+        format!("The tool said: {given}")
     };
     let text = say.map_or_else(said, str::to_owned);
     let run = Run::text(text.clone());

@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::super::super::book::{Kind, Record, Waited};
+use super::super::super::local;
 use super::super::super::script::Tool;
 use super::super::{Closing, MODEL, PROVIDER, Said, assistant_row, chat_message, result};
 use super::events::{
     chat, failed_task, finished, finishing_badly, local_chat, model, observation, release, running,
     said, task, without_agent,
 };
-use super::rows::{answer_row, keyed, openclaw};
+use super::rows::{answer_row, keyed, openclaw, user_row};
 use crate::wire::{ErrorShape, Reply};
 
 /// Why a run ends that makes way for another message.
@@ -356,6 +357,25 @@ pub(super) fn settled(run: &mut Record, now: u64) -> Closing {
     }
 }
 
+/// The gateway answers by itself: one event, and a row with the key of the run.
+pub(super) fn local(run: &mut Record, now: u64) -> Closing {
+    let mut message = local::message(&run.text, now);
+    message["idempotencyKey"] = run.run_id.as_str().into();
+    let mut row = openclaw(run, local::message(&run.text, now), now);
+    if let Some(more) = row["__openclaw"].as_object_mut() {
+        more.remove("runId");
+    }
+    let more = json!({"state": "final", "message": message});
+    let none = json!({});
+    Closing {
+        events: vec![local_chat(run, more)],
+        waited: Some(waited(run, now, "ok", &none, &none)),
+        last_events: Vec::new(),
+        reply: Some(Ok(json!({"runId": run.run_id, "status": "ok"}))),
+        rows: vec![user_row(run, now), keyed(row, run.run_id.clone())],
+    }
+}
+
 const TURNED_AWAY: &str = "⚠️ Agent run failed (model: mock/mock-1).";
 const SOMETHING_WRONG: &str = "⚠️ Something went wrong while processing your request. Please try again, \
                                or use /new to start a fresh session.";
@@ -383,7 +403,7 @@ pub(super) fn turned_away(run: &mut Record, now: u64) -> Closing {
         "livenessState": "abandoned", "error": TURNED_AWAY, "errorObservation": unclassified(),
         "executionSettled": true,
     });
-    if run.kind == Kind::Agent {
+    if run.kind == Kind::Agent || run.stands_for.is_some() {
         data["replayInvalid"] = true.into();
         data["terminalReceipt"] = result::receipt(run, true);
         data["terminalReceipt"]["terminalDisposition"] = "not-visible".into();

@@ -251,6 +251,10 @@ impl Dialect for New {
         events
     }
 
+    fn local(&self, run: &mut Record, now: u64) -> Closing {
+        ends::local(run, now)
+    }
+
     fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said> {
         let begun = task(run, "running", "unknown", json!({}), now);
         let failed = failed_task(run, "failed", error, now);
