@@ -207,9 +207,7 @@ impl Handshake {
             auth: Some(auth),
             user_agent: concat!("openclaw-adapter/", env!("CARGO_PKG_VERSION")),
         };
-        frame::request(CONNECT_ID, "connect", Some(&params))
-            .map(zeroize::Zeroizing::new)
-            .map_err(|_| HandshakeFault::Encode)
+        frame::secret_request(CONNECT_ID, "connect", &params).map_err(|_| HandshakeFault::Encode)
     }
 }
 

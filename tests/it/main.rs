@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod closing;
 mod conformance;
 mod doctor;
 mod events;
@@ -15,8 +16,11 @@ mod identity;
 mod lifecycle;
 mod observability;
 mod refusals;
+mod runs;
 mod scenarios;
+mod soak;
 mod state_machine;
+mod storms;
 mod subscriptions;
 mod tls;
 mod upgrade;

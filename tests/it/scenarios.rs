@@ -162,6 +162,9 @@ impl Gateway for Mock {
     fn pass_time(&self, time: Duration) -> Reply<'_, ()> {
         Box::pin(async move {
             self.gateway.advance_clock(time);
+            if self.gateway.pending().is_empty() {
+                return Ok(());
+            }
             // The connect under way may have been judged before; the one after it is judged now,
             // and done with when another one comes.
             let seen = self.gateway.connects();
@@ -303,6 +306,14 @@ scenarios! {
     a_lost_state_directory_means_a_new_identity: "state-deleted",
     the_gateways_own_loopback_needs_no_approval: "own-loopback",
     either_signature_version_is_enough: "signature-version",
+    what_the_model_streams_is_what_the_run_says: "streams",
+    a_cut_connection_costs_a_run_nothing: "cuts",
+    a_run_is_drained_or_lost_when_the_gateway_stops: "run-sigterm",
+    a_run_has_one_honest_end_when_the_gateway_is_killed: "run-sigkill",
+    one_key_is_one_run_for_everybody_who_has_it: "same-key",
+    a_model_that_fails_fails_the_run: "failing-models",
+    a_run_that_nobody_wants_any_more_is_aborted: "aborts",
+    a_tool_is_seen_from_its_start_to_its_result: "tool-events",
     what_a_scope_forbids_is_asked_once_and_not_in_a_loop: "read-only",
     a_call_that_no_gateway_would_read_is_not_sent: "max-payload",
     a_consumer_that_sleeps_slows_nobody: "sleeping-consumer",

@@ -124,22 +124,26 @@ pub(crate) fn signed_text(
         SignatureVersion::V2 => "v2",
         SignatureVersion::V3 => "v3",
     };
-    let mut text = zeroize::Zeroizing::new(format!(
-        "{tag}|{device_id}|{}|{}|{}|{}|{}|{token}|{}",
-        profile.client_id,
-        profile.mode,
-        profile.role,
-        profile.scopes.join(","),
-        challenge.ts,
-        challenge.nonce,
-    ));
+    let scopes = profile.scopes.join(",");
+    let at = challenge.ts.to_string();
+    let platform = normalised(&profile.platform);
+    let family = normalised(profile.device_family.as_deref().unwrap_or(""));
+    let mut parts = vec![
+        tag,
+        device_id,
+        &profile.client_id,
+        &profile.mode,
+        &profile.role,
+        &scopes,
+        &at,
+        token,
+        &challenge.nonce,
+    ];
     if version == SignatureVersion::V3 {
-        text.push('|');
-        text.push_str(&normalised(&profile.platform));
-        text.push('|');
-        text.push_str(&normalised(profile.device_family.as_deref().unwrap_or("")));
+        parts.extend([&*platform, &family]);
     }
-    text
+    // Of the right length from the start: growing would leave copies of the token behind.
+    zeroize::Zeroizing::new(parts.join("|"))
 }
 
 fn normalised(value: &str) -> String {

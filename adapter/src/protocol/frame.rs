@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use super::error::GatewayError;
 
@@ -128,6 +129,30 @@ pub(crate) fn request(
         method,
         params,
     })
+}
+
+/// As [`request`], for parameters that hold a secret: no copy of the text is left behind.
+pub(crate) fn secret_request(
+    id: u64,
+    method: &str,
+    params: impl Serialize,
+) -> Result<Zeroizing<String>, serde_json::Error> {
+    // Large enough from the start: growing would leave copies. Gateways read as much before the hello.
+    let mut text = Zeroizing::new(Vec::with_capacity(64 * 1024));
+    let kind = "req";
+    serde_json::to_writer(
+        &mut *text,
+        &Request {
+            kind,
+            id: Id(id),
+            method,
+            params: Some(params),
+        },
+    )?;
+    // JSON is UTF-8, so the text is taken over as it is.
+    Ok(Zeroizing::new(
+        String::from_utf8(std::mem::take(&mut *text)).unwrap_or_default(),
+    ))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::tracker::{Ask, Tracker};
 use crate::call::{Begun, First, Last, Terms};
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::error::Error;
+use crate::error::{Error, TransportErrorKind};
 use crate::event::{EventItem, EventStream, ResyncReason};
 use crate::load::Busy;
 use crate::method::{AnswerMode, Method};
@@ -111,6 +111,9 @@ struct Driver {
     /// A new connection, of which it is not known yet whether it leads to the old process.
     welcomed: Option<Arc<Hello>>,
     resync: Option<ResyncReason>,
+    /// The gateway has said that it goes down; the next connection leads to another process, even where
+    /// its uptime does not tell.
+    goes_down: bool,
     asking: Option<BoxFuture<'static, Asked>>,
     last: Option<Last>,
     protocol: u32,
@@ -147,6 +150,7 @@ pub(crate) async fn follow(parts: Parts) {
         conn_id,
         welcomed: None,
         resync: None,
+        goes_down: false,
         asking: None,
         last: None,
         protocol: 0,
@@ -155,7 +159,10 @@ pub(crate) async fn follow(parts: Parts) {
     };
     loop {
         while let Some(item) = driver.tracker.next_item() {
-            let is_over = matches!(item, RunItem::Ended(_));
+            let over = match &item {
+                RunItem::Ended(outcome) => Some(matches!(outcome, RunOutcome::Aborted { .. })),
+                _ => None,
+            };
             if let Some(taken) = taken(&item)
                 && let Some(accepted) = accepted.take()
             {
@@ -163,8 +170,8 @@ pub(crate) async fn follow(parts: Parts) {
                 let _ = accepted.send(taken);
             }
             closing.0.push(item);
-            if is_over {
-                driver.leave();
+            if let Some(stopped) = over {
+                driver.leave(stopped);
                 return;
             }
         }
@@ -315,6 +322,7 @@ impl Driver {
                 if self.conn_id.is_none() {
                     self.conn_id = Some(hello.conn_id.clone());
                     self.resync = None;
+                    self.goes_down = false;
                     self.tracker.on_first_connected(now, hello.protocol);
                 } else if self.conn_id.as_ref() != Some(&hello.conn_id) {
                     match self.resync.take() {
@@ -327,12 +335,20 @@ impl Driver {
             ConnectionState::Stopped { reason } => {
                 self.tracker.on_client_stopped(reason.to_error());
             }
+            ConnectionState::BackingOff { cause, .. } => {
+                self.goes_down |= matches!(
+                    &*cause,
+                    Error::Transport(error) if error.kind() == TransportErrorKind::Restarting
+                );
+                self.tracker.on_disconnected(now);
+            }
             _ => self.tracker.on_disconnected(now),
         }
     }
 
     fn connected(&mut self, hello: &Hello, reason: ResyncReason) {
-        let restarted = reason == ResyncReason::GatewayRestarted;
+        let went_down = std::mem::take(&mut self.goes_down);
+        let restarted = reason == ResyncReason::GatewayRestarted || went_down;
         self.conn_id = Some(hello.conn_id.clone());
         self.protocol = hello.protocol;
         self.tracker
@@ -444,10 +460,10 @@ impl Driver {
         }
     }
 
-    /// The run is over: there is nothing left to stop.
-    fn leave(self) {
+    /// The run is over, and the answer to `chat.abort` may come after its last event.
+    fn leave(self, stopped: bool) {
         for reply in self.aborts {
-            let _ = reply.send(Ok(false));
+            let _ = reply.send(Ok(stopped));
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::session::{Gap, Output, Session};
 use crate::shared::Shared;
 use crate::text::printable;
 use crate::transport::{Inbound, Socket};
+use crate::veil::Veil;
 
 /// How many frames are taken before calls and controls have their turn.
 const BATCH: usize = 64;
@@ -117,7 +118,7 @@ impl Supervisor {
         let now = now();
         for left in (0..BATCH).rev() {
             match inbound {
-                Inbound::Text(text) => self.hear(session, now, &text),
+                Inbound::Text(text) => self.hear(session, now, &text, socket.veil()),
                 Inbound::Other => session.alive(now),
                 Inbound::Closed(close) => {
                     return Some(Loss::of_close(&close, session.is_shutdown_announced()));
@@ -131,10 +132,15 @@ impl Supervisor {
         None
     }
 
-    fn hear(&self, session: &mut Session<Call>, now: Instant, text: &str) {
+    fn hear(&self, session: &mut Session<Call>, now: Instant, text: &str, veil: &Veil) {
         let Shared { hub, counters, .. } = &*self.ends.shared;
         match session.on_text(now, text) {
-            Output::Answered { caller, answer } => caller.answer(answer),
+            Output::Answered { caller, mut answer } => {
+                if let Some(error) = &mut answer.error {
+                    veil.error(Arc::make_mut(error));
+                }
+                caller.answer(answer);
+            }
             Output::Accepted { caller, payload } => caller.accept(payload),
             Output::Event { event, gap } => {
                 metrics::event();

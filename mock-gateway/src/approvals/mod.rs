@@ -138,7 +138,7 @@ pub(crate) fn ask(
     state: &mut State,
     id: Option<String>,
     request: Value,
-    asker: Asker,
+    from: Asker,
     timeout_ms: u64,
     needs_route: bool,
 ) -> Asked {
@@ -149,7 +149,7 @@ pub(crate) fn ask(
         request,
         created_at: now,
         expires_at: now.saturating_add(timeout_ms),
-        asker,
+        asker: from,
         waiters: Vec::new(),
         end: None,
     };

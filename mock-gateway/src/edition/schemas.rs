@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::session_schemas::session_params;
 use super::{Edition, approvals, cron};
 use crate::schema::{Field, NON_EMPTY, Rule, TEXT, TEXTS, complaints, int, opt, req};
 use crate::wire::ErrorShape;
@@ -302,7 +303,6 @@ const CHAT_ABORT_NEW: Rule = Rule::Object(&[
 const MODELS_LIST_NEW: Rule =
     Rule::OpenObject(&[opt("view", NON_EMPTY), opt("agentId", NON_EMPTY)] as &[Field]);
 
-const SESSION_OF_KEY: Rule = Rule::OpenObject(&[req("key", NON_EMPTY)]);
 const WAKE: Rule = Rule::OpenObject(&[req("mode", NON_EMPTY), req("text", NON_EMPTY)]);
 const SEND_OLD: Rule = Rule::OpenObject(&[
     req("to", NON_EMPTY),
@@ -370,12 +370,12 @@ fn method_params(edition: Edition, method: &str) -> Option<&'static Rule> {
         "chat.abort" if old => &CHAT_ABORT_OLD,
         "chat.abort" => &CHAT_ABORT_NEW,
         "models.list" if old => &EMPTY,
-        "sessions.patch" | "sessions.delete" => &SESSION_OF_KEY,
         "wake" => &WAKE,
         "send" if old => &SEND_OLD,
         "send" => &SEND_NEW,
         "config.set" => &CONFIG_SET,
         "models.list" => &MODELS_LIST_NEW,
+        method if method.starts_with("sessions.") => return session_params(edition, method),
         method if method.starts_with("cron.") => return cron::params(edition, method),
         _ => return approvals::params(edition, method),
     })

@@ -46,6 +46,7 @@ pub struct Run {
     pub(crate) reasoning: Option<String>,
     pub(crate) delay_first: Duration,
     pub(crate) delay_per_delta: Duration,
+    pub(crate) delay_last: Duration,
     pub(crate) ending: Ending,
     pub(crate) attempts: Option<u32>,
     pub(crate) usage: (u64, u64),
@@ -58,8 +59,21 @@ pub(crate) struct Tool {
     pub(crate) args: Value,
     pub(crate) result: String,
     pub(crate) is_error: bool,
-    /// The exit code, of a tool that ran a command.
-    pub(crate) exit_code: Option<i32>,
+}
+
+impl Tool {
+    /// Whether it runs a command, whose output is shown as it comes.
+    pub(crate) fn is_command(&self) -> bool {
+        self.name == "exec"
+    }
+}
+
+/// How a model fails.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    /// The provider was asked too often.
+    pub(crate) is_limit: bool,
 }
 
 /// How the text is cut.
@@ -72,8 +86,10 @@ pub(crate) enum Cut {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Ending {
     Answers,
-    Fails(String),
+    Fails(Failure),
     Hangs,
+    /// The transcript does not take the message: it has it already, with an answer.
+    TurnedAway,
 }
 
 impl Run {
@@ -86,6 +102,7 @@ impl Run {
             reasoning: None,
             delay_first: Duration::ZERO,
             delay_per_delta: Duration::ZERO,
+            delay_last: Duration::ZERO,
             ending: Ending::Answers,
             attempts: None,
             usage: (11, 7),
@@ -120,7 +137,6 @@ impl Run {
             args,
             result: result.into(),
             is_error: false,
-            exit_code: None,
         });
         self
     }
@@ -134,11 +150,7 @@ impl Run {
     ///
     /// Measured on 2026.9.6: everybody who sees the run sees the output, too, as stream `command_output`.
     pub fn command(self, command: impl Into<String>, output: impl Into<String>) -> Self {
-        let mut run = self.tool("exec", json!({"command": command.into()}), output);
-        if let Some(tool) = run.tools.last_mut() {
-            tool.exit_code = Some(0);
-        }
-        run
+        self.tool("exec", json!({"command": command.into()}), output)
     }
 
     /// A tool whose result is an error.
@@ -173,12 +185,31 @@ impl Run {
         self
     }
 
+    /// How long the model goes on, saying nothing, after its last word.
+    pub fn delay_last(mut self, pause: Duration) -> Self {
+        self.delay_last = pause;
+        self
+    }
+
     /// After its text the model fails with this, as often as the gateway tries again.
     ///
     /// What a caller sees is up to the edition. 2026.9.6 fails the run; 2026.2.9 says that all went well, and
     /// gives this message as the text of the answer.
     pub fn fails(mut self, message: impl Into<String>) -> Self {
-        self.ending = Ending::Fails(message.into());
+        self.ending = Ending::Fails(Failure {
+            message: message.into(),
+            is_limit: false,
+        });
+        self
+    }
+
+    /// After its text the model fails with this because it was asked too often: as [`fails`](Self::fails),
+    /// but 2026.9.6 says so, and tries 10 times.
+    pub fn rate_limited(mut self, message: impl Into<String>) -> Self {
+        self.ending = Ending::Fails(Failure {
+            message: message.into(),
+            is_limit: true,
+        });
         self
     }
 
@@ -201,6 +232,30 @@ impl Run {
     /// The tokens of each turn of the model; 11 and 7 by default.
     pub fn usage(mut self, input: u64, output: u64) -> Self {
         self.usage = (input, output);
+        self
+    }
+
+    /// Whether the model fails because it was asked too often.
+    pub(crate) fn is_limited(&self) -> bool {
+        matches!(&self.ending, Ending::Fails(failure) if failure.is_limit)
+    }
+
+    /// Whether the transcript does not take the message.
+    pub(crate) fn is_turned_away(&self) -> bool {
+        self.ending == Ending::TurnedAway
+    }
+
+    /// What the model fails with.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match &self.ending {
+            Ending::Fails(failure) => Some(&failure.message),
+            _ => None,
+        }
+    }
+
+    /// The same message once more, which the transcript does not take.
+    pub(crate) fn turned_away(mut self) -> Self {
+        self.ending = Ending::TurnedAway;
         self
     }
 

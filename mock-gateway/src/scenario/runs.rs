@@ -80,7 +80,5 @@ fn tool(node: &Node<'_>) -> Result<Tool, Invalid> {
         args: args.unwrap_or_else(|| json!({})),
         result: node.required("result")?.any_text()?.to_owned(),
         is_error,
-        // The tool that runs commands.
-        exit_code: (name == "exec" && !is_error).then_some(0),
     })
 }

@@ -31,8 +31,8 @@ Exit codes:
   12  refused for another reason: signature, protocol, scope, origin, upgrade
   13  gateway not reachable in time
   14  identity or state directory unusable
-  15  call refused by the gateway
-  16  connection lost during a call
+  15  call refused by the gateway, or a run that did not end well
+  16  connection lost during a call; nobody knows what became of a run
 
 Environment: OPENCLAW_GATEWAY_URL, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_TOKEN_FILE,
 OPENCLAW_GATEWAY_PASSWORD, OPENCLAW_ADAPTER_STATE_DIR, OPENCLAW_ADAPTER_DEVICE_IDENTITY,
@@ -51,6 +51,9 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "LIST", value_parser = parse_scopes)]
     pub(crate) scopes: Option<Scopes>,
     /// An extra header for a proxy in front of the gateway; may be given more than once
+    ///
+    /// Everybody on the host can see arguments: for a secret, write NAME:@FILE, and the value is
+    /// read from the file.
     #[arg(long, global = true, value_name = "NAME:VALUE", value_parser = parse_header)]
     pub(crate) header: Vec<(String, String)>,
     /// One JSON object per line on stdout
@@ -75,6 +78,11 @@ pub(crate) enum Command {
     ///
     /// Of a method with two answers, agent for one, it prints the first: accepted.
     Call(Call),
+    /// Ask an agent, and print its answer as it comes
+    ///
+    /// The run goes on at the gateway when the connection is lost, and is followed on as soon as there
+    /// is one again. SIGINT or SIGTERM stops it; the second one leaves without waiting.
+    Run(Run),
     /// Print what the gateway tells, until SIGINT or SIGTERM
     ///
     /// Gateways tell the runs of all sessions to everybody who may read. Where something is missing,
@@ -130,6 +138,27 @@ pub(crate) struct Call {
     /// How long it may take, connecting and all, such as 90s, 5m or 500ms; 30s without it
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// What to ask
+    pub(crate) message: String,
+    /// The session: its key, such as agent:main:billing, or its name
+    #[arg(long, value_name = "K", default_value = "main")]
+    pub(crate) session_key: String,
+    /// The run's id; one that the gateway knows already is joined, and nothing is asked twice
+    #[arg(long, value_name = "ID")]
+    pub(crate) run_id: Option<String>,
+    /// How long the run may take, such as 90s or 5m
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// How hard the model is to think, such as off or low
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) thinking: Option<String>,
+    /// Send a turn of the conversation, where messages like /status are commands
+    #[arg(long)]
+    pub(crate) chat: bool,
 }
 
 #[derive(Args, Debug)]
@@ -192,10 +221,21 @@ fn parse_scopes(text: &str) -> Result<Scopes, String> {
 fn parse_header(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
         Some((name, value)) if !name.trim().is_empty() => {
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
+            let value = match value.trim().strip_prefix('@') {
+                Some(file) => read_header(file)?,
+                None => value.trim().to_owned(),
+            };
+            Ok((name.trim().to_owned(), value))
         }
         _ => Err("a header is NAME:VALUE".to_owned()),
     }
+}
+
+/// The value of a header, from a file; its end of line is not part of it.
+fn read_header(path: &str) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .map_err(|error| format!("{path} cannot be read: {error}"))
 }
 
 /// `1500ms`, `90s`, `5m`, `2h`, or seconds without a unit.
@@ -257,6 +297,19 @@ mod tests {
             ("X-Time".to_owned(), "10:30".to_owned())
         );
         assert!(parse_header("no-colon").is_err());
+    }
+
+    #[test]
+    fn a_header_may_come_from_a_file_which_no_process_table_shows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        let argument = format!("X-Key: @{}", path.display());
+        assert_eq!(
+            parse_header(&argument).unwrap(),
+            ("X-Key".to_owned(), "s3cret".to_owned())
+        );
+        assert!(parse_header("X-Key:@/no/such/file").is_err());
     }
 
     #[test]

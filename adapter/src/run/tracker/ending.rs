@@ -340,7 +340,7 @@ impl Tracker {
                 Some(text) => self.finish_done(text, None, None),
                 None => self.lose(LostReason::GatewayRestarted),
             }
-        } else if !trace.known && self.start.can_send {
+        } else if !trace.known && self.start.can_send && self.attempts == 0 {
             // It never came as far as the transcript, so it was never begun.
             self.sent = Sent::Unknown;
             self.stage = Stage::Going;

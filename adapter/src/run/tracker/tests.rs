@@ -1,6 +1,8 @@
 //! The tracker against what real gateways were recorded to send, and against everything else.
 
+mod anything;
 mod recorded;
+mod rules;
 
 use std::time::{Duration, Instant};
 

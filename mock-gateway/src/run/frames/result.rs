@@ -8,14 +8,60 @@ use serde_json::{Value, json};
 use super::super::book::{Kind, Record};
 use super::{Call, MODEL, PROVIDER};
 
+/// Where tools work.
+pub(super) const WORKSPACE: &str = "/home/node/.openclaw/workspace";
+
+/// The text of what a tool gave: of a failure, the account that the gateway makes of it.
+pub(super) fn tool_text(call: &Call) -> String {
+    if !call.tool.is_error {
+        return call.tool.result.clone();
+    }
+    // Measured on both editions: pretty, in this order.
+    let quoted = |text: &str| Value::from(text).to_string();
+    format!(
+        "{{\n  \"status\": \"error\",\n  \"tool\": {},\n  \"error\": {}\n}}",
+        quoted(&call.tool.name),
+        quoted(&call.tool.result),
+    )
+}
+
 /// What a tool gave.
 pub(super) fn tool_result(call: &Call) -> Value {
-    let details = if call.tool.name == "read" && !call.tool.is_error {
-        json!({"kind": "text", "content": call.tool.result})
-    } else {
-        json!({})
+    let tool = &call.tool;
+    let details = match tool.name.as_str() {
+        _ if tool.is_error => {
+            json!({"status": "error", "tool": tool.name, "error": tool.result})
+        }
+        "read" => json!({"kind": "text", "content": tool.result}),
+        _ => json!({}),
     };
-    json!({"content": [{"type": "text", "text": call.tool.result}], "details": details})
+    json!({"content": [{"type": "text", "text": tool_text(call)}], "details": details})
+}
+
+/// What a command printed so far.
+pub(super) fn command_so_far(call: &Call) -> Value {
+    json!({
+        "content": [{"type": "text", "text": call.tool.result}],
+        "details": {
+            "status": "running", "sessionId": "calm-mock", "pid": 1, "startedAt": call.started_at,
+            "cwd": WORKSPACE, "tail": call.tool.result,
+        },
+    })
+}
+
+/// How a command ended.
+pub(super) fn command_result(call: &Call, is_new: bool, now: u64) -> Value {
+    let output = call.tool.result.trim_end();
+    let mut details = json!({
+        "status": "completed", "exitCode": 0, "aggregated": output, "cwd": WORKSPACE,
+        "durationMs": now.saturating_sub(call.started_at),
+    });
+    if is_new {
+        details["exitSignal"] = Value::Null;
+        details["exitReason"] = "exit".into();
+        details["noOutputTimedOut"] = false.into();
+    }
+    json!({"content": [{"type": "text", "text": output}], "details": details})
 }
 
 /// What 2026.9.6 says about how a run went.
@@ -41,7 +87,7 @@ fn prompt_report(run: &Record, now: u64) -> Value {
     json!({
         "source": "run", "generatedAt": now, "sessionId": run.session_id,
         "sessionKey": run.session_key, "provider": PROVIDER, "model": MODEL,
-        "workspaceDir": "/home/node/.openclaw/workspace", "bootstrapMaxChars": 20000,
+        "workspaceDir": WORKSPACE, "bootstrapMaxChars": 20000,
         "sandbox": {"mode": "off", "sandboxed": false},
         "systemPrompt": {"chars": 0, "projectContextChars": 0, "nonProjectContextChars": 0},
         "injectedWorkspaceFiles": [],
@@ -56,9 +102,13 @@ pub(super) fn old_meta(run: &Record, aborted: bool, usage: Option<(u64, u64)>, n
     if let Some((input, output)) = usage {
         agent["usage"] = json!({"input": input, "output": output, "total": input + output});
     }
+    let mut report = prompt_report(run, now);
+    if let (false, Some(report)) = (run.has_chat, report.as_object_mut()) {
+        report.remove("sessionKey");
+    }
     json!({
         "durationMs": now.saturating_sub(run.accepted_at), "agentMeta": agent, "aborted": aborted,
-        "systemPromptReport": prompt_report(run, now),
+        "systemPromptReport": report,
     })
 }
 
@@ -164,8 +214,20 @@ pub(super) fn new_result(run: &Record, now: u64) -> Value {
     })
 }
 
+/// What it says about one that the model did not answer.
+fn unanswered_meta(run: &Record, now: u64) -> Value {
+    let mut meta = common_meta(run, now);
+    if let Some(agent) = meta["agentMeta"].as_object_mut() {
+        for name in ["costUsd", "lastCallUsage", "promptTokens", "usage"] {
+            agent.remove(name);
+        }
+    }
+    meta
+}
+
 /// The final answer of 2026.9.6 to a run that took too long.
 pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
+    let meta = unanswered_meta(run, now);
     let mut payload = json!({
         "runId": run.run_id, "status": "timeout", "summary": "aborted", "timeoutPhase": "provider",
         "providerStarted": true,
@@ -179,7 +241,29 @@ pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
         });
         payload["result"] = json!({
             "payloads": [{"text": message, "isError": true, "mediaUrl": null}],
-            "meta": with(common_meta(run, now), more), "sourceReplyDeliveryState": "missing",
+            "meta": with(meta, more), "sourceReplyDeliveryState": "missing",
+        });
+    }
+    payload
+}
+
+/// The final answer of 2026.9.6 under a key that was answered before.
+pub(super) fn new_turned_away(run: &Record, message: &str, now: u64) -> Value {
+    let mut payload = json!({"runId": run.run_id, "status": "error", "summary": "failed"});
+    if run.kind == Kind::Agent {
+        let more = json!({
+            "replayInvalid": true, "livenessState": "abandoned",
+            "error": {"kind": "incomplete_turn", "message": message, "fallbackSafe": false},
+            "executionTrace": {"fallbackUsed": false},
+        });
+        let mut meta = with(unanswered_meta(run, now), more);
+        if let Some(meta) = meta.as_object_mut() {
+            meta.remove("finalAssistantVisibleText");
+            meta.remove("finalAssistantRawText");
+        }
+        payload["result"] = json!({
+            "payloads": [{"text": message, "isError": true, "mediaUrl": null}], "meta": meta,
+            "sourceReplyDeliveryState": "missing",
         });
     }
     payload

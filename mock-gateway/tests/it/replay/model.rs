@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use openclaw_mock_gateway::{Run, RunRequest};
+use openclaw_mock_gateway::{Edition, Run, RunRequest};
 use serde_json::Value;
 
 /// What the model says when it is not told.
 const USUAL: &str = "Hello from the fake model, in several deltas.";
+
+/// So long the model keeps silent when it is told to hang.
+const HANGS: Duration = Duration::from_secs(45);
 
 /// The orders in a message: `[[name:value]]` or `[[name]]`; a value may end in a bracket of its own.
 fn orders(message: &str) -> Vec<(&str, &str)> {
@@ -22,7 +25,7 @@ fn orders(message: &str) -> Vec<(&str, &str)> {
 }
 
 /// The script that does what the recorded model did.
-pub(super) fn script(request: &RunRequest) -> Run {
+pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
     let orders = orders(&request.message);
     let order = |name: &str| {
         orders
@@ -55,10 +58,20 @@ pub(super) fn script(request: &RunRequest) -> Run {
         run = run.reasoning(reason);
     }
     if let Some(code) = order("status") {
-        run = Run::silent().fails(format!("{code} fake upstream says {code}"));
+        let said = format!("{code} fake upstream says {code}");
+        run = match (edition, code) {
+            (Edition::V2026_9_6, "429") => Run::silent()
+                .rate_limited("⚠️ API rate limit reached. Please try again later."),
+            (Edition::V2026_9_6, _) => Run::silent().fails(format!(
+                "⚠️ mock/mock-1 request failed (provider internal error, HTTP {code}). This is usually \
+                 temporary — try again shortly.",
+            )),
+            (_, "429") => Run::silent().rate_limited(said),
+            _ => Run::silent().fails(said),
+        };
     }
     if order("hang").is_some() {
-        run = run.hangs();
+        run = run.delay_last(HANGS);
     }
     run
 }

@@ -17,6 +17,9 @@ use crate::scenarios::{BACK_AGAIN, SOON};
 const PIECES: usize = 24;
 const PIECE: Duration = Duration::from_millis(250);
 
+/// 2026.2.9 does not name its process; one that lived for less than this is not told from the next.
+const A_LIFE: Duration = Duration::from_secs(5);
+
 /// How long after everything has come back the model might still be asked again, wrongly.
 const STILL: Duration = Duration::from_secs(5);
 
@@ -51,7 +54,10 @@ async fn speaking(
 /// How often the session's history has the whole answer.
 async fn answers(client: &Client, session: &str, question: &Question) -> anyhow::Result<usize> {
     let history = client
-        .call_raw("chat.history", json!({ "sessionKey": session, "limit": 100 }))
+        .call_raw(
+            "chat.history",
+            json!({ "sessionKey": session, "limit": 100 }),
+        )
         .await?;
     let rows = history["messages"].as_array().context("no messages")?;
     let says_it = |row: &&Value| {
@@ -67,6 +73,7 @@ async fn answers(client: &Client, session: &str, question: &Question) -> anyhow:
 
 pub(super) async fn stopped(stage: &Stage) -> anyhow::Result<String> {
     let gateway = stage.gateway();
+    gateway.pass_time(A_LIFE).await?;
     let road = stage.road().await?;
     let client = stage.client("backend", &road).await?;
     let session = stage.session("stop");
@@ -120,6 +127,7 @@ pub(super) async fn stopped(stage: &Stage) -> anyhow::Result<String> {
 /// Kills the gateway under a run; what came of it, and how long that took.
 async fn kill_under(stage: &Stage, by: By) -> anyhow::Result<String> {
     let gateway = stage.gateway();
+    gateway.pass_time(A_LIFE).await?;
     let road = stage.road().await?;
     let client = stage.client("backend", &road).await?;
     let session = stage.session("kill");
