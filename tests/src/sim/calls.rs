@@ -83,7 +83,12 @@ impl Calls {
     }
 
     /// Makes a call in a task of its own.
-    pub(super) fn make(&self, client: &Client, within: Duration, when_down: WhenDown) -> JoinHandle<()> {
+    pub(super) fn make(
+        &self,
+        client: &Client,
+        within: Duration,
+        when_down: WhenDown,
+    ) -> JoinHandle<()> {
         let (calls, client) = (self.clone(), client.clone());
         let number = {
             let mut book = self.book();

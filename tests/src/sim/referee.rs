@@ -349,8 +349,8 @@ impl Watch for Referee {
             return;
         };
         let seen = attempt.out.feed(bytes);
-        let is_more = attempt.out.is_past_head()
-            || seen.iter().any(|seen| !matches!(seen, Seen::Head(_)));
+        let is_more =
+            attempt.out.is_past_head() || seen.iter().any(|seen| !matches!(seen, Seen::Head(_)));
         let is_early = is_more && !attempt.is_challenged;
         if is_early {
             book.foul("something was sent before the challenge".to_owned());
