@@ -163,7 +163,9 @@ pub(crate) fn read_token_file(path: &Path) -> Result<Token, ConfigError> {
         path: path.to_owned(),
         problem: Arc::new(error),
     };
-    let mut text = Zeroizing::new(String::new());
+    // Large enough from the start: growing would leave copies of the token behind.
+    let room = usize::try_from(MAX_TOKEN_FILE).unwrap_or_default() + 1024;
+    let mut text = Zeroizing::new(String::with_capacity(room));
     std::fs::File::open(path)
         .and_then(|file| file.take(MAX_TOKEN_FILE).read_to_string(&mut text))
         .map_err(unreadable)?;

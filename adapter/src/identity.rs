@@ -3,12 +3,15 @@
 mod format;
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
+
+use crate::secret::scrub_stack;
 
 /// The id of a device: the SHA-256 of its raw public key in lower-case hex, 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,10 +72,11 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
 
 /// A device's key pair and its id.
 ///
-/// `Debug` shows the id only; the private key is wiped on drop.
+/// `Debug` shows the id only; the private key is wiped when the last clone is dropped.
 #[derive(Clone)]
 pub struct DeviceIdentity {
-    key: SigningKey,
+    /// In one place of the memory, whoever holds it: a key that is moved leaves copies behind.
+    key: Arc<SigningKey>,
     id: DeviceId,
     created_at_ms: u64,
 }
@@ -87,11 +91,14 @@ impl DeviceIdentity {
     pub fn generate(created_at_ms: u64) -> Result<Self, IdentityError> {
         let mut seed = Zeroizing::new([0_u8; 32]);
         getrandom::fill(seed.as_mut_slice()).map_err(|_| IdentityError::Randomness)?;
-        Ok(Self::from_seed(&seed, created_at_ms))
+        let identity = Self::from_seed(&seed, created_at_ms);
+        scrub_stack();
+        Ok(identity)
     }
 
+    #[inline(never)]
     fn from_seed(seed: &[u8; 32], created_at_ms: u64) -> Self {
-        let key = SigningKey::from_bytes(seed);
+        let key = Arc::new(SigningKey::from_bytes(seed));
         let id = DeviceId::of(&key.verifying_key());
         Self {
             key,
@@ -108,14 +115,18 @@ impl DeviceIdentity {
     /// id do not belong together. OpenClaw 2026.2.9 silently writes a right id over a wrong one;
     /// here it is an error, because it means that the file was put together from two.
     pub fn from_json(text: &str) -> Result<Self, IdentityError> {
-        format::read(text)
+        let identity = format::read(text);
+        scrub_stack();
+        identity
     }
 
     /// The text of `identity/device.json` as OpenClaw writes it (two spaces, a final newline).
     /// It holds the private key.
     #[must_use]
     pub fn to_json(&self) -> Zeroizing<String> {
-        format::write(self)
+        let text = format::write(self);
+        scrub_stack();
+        text
     }
 
     /// The id the gateway's operator sees.
@@ -139,7 +150,14 @@ impl DeviceIdentity {
     /// Signs `payload` and gives the signature in base64url without padding.
     #[must_use]
     pub fn sign(&self, payload: &str) -> String {
-        URL_SAFE_NO_PAD.encode(self.key.sign(payload.as_bytes()).to_bytes())
+        let signature = self.sign_bytes(payload.as_bytes());
+        scrub_stack();
+        URL_SAFE_NO_PAD.encode(signature)
+    }
+
+    #[inline(never)]
+    fn sign_bytes(&self, payload: &[u8]) -> [u8; 64] {
+        self.key.sign(payload).to_bytes()
     }
 }
 

@@ -38,6 +38,7 @@ mod text;
 mod tls;
 mod trace_context;
 mod transport;
+mod veil;
 
 pub use api::agent::{Agent, AgentRun, Attachment};
 pub use api::chat::{Chat, ChatTurn, QueueMode};

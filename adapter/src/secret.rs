@@ -3,7 +3,7 @@
 use std::fmt;
 use std::hint::black_box;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// The longest token that is taken, in bytes. A gateway reads at most 64 KiB before the hello, and
 /// a longer "token" is a wrong file far more often than a token.
@@ -70,6 +70,16 @@ impl PartialEq for Token {
 }
 
 impl Eq for Token {}
+
+/// Wipes the part of the stack below its caller, where functions that worked with a key have left
+/// copies of it: a value that is moved is not wiped where it was.
+#[inline(never)]
+pub(crate) fn scrub_stack() {
+    #[expect(clippy::large_stack_arrays, reason = "this is the part that is wiped")]
+    let mut stale = [0xa5_u8; 32 * 1024];
+    stale.zeroize();
+    black_box(&stale);
+}
 
 /// Compares without stopping at the first difference. Only the lengths can be learned from the time.
 pub(crate) fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {

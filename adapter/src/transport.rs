@@ -1,31 +1,37 @@
 //! From an address to a socket that carries text frames: TCP, TLS, the HTTP upgrade.
 
-use std::collections::VecDeque;
+mod socket;
+
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use futures_util::{Sink as _, Stream as _};
 use http::{HeaderMap, HeaderValue, Response, header};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+pub(crate) use self::socket::{Inbound, Socket};
 use crate::endpoint::Endpoint;
-use crate::error::{CloseInfo, TransportError, TransportErrorKind};
+use crate::error::{TransportError, TransportErrorKind};
 use crate::proxy::Answerer;
 use crate::refusal::UpgradeRefusal;
 use crate::text::printable;
+use crate::veil::Veil;
+
+// Below us `tungstenite` writes every frame and every header to the `log` crate at TRACE. A library
+// cannot mute one target for the program it is part of; it can leave the level out of the build.
+#[cfg(feature = "no-frame-log")]
+const _: () = assert!(
+    log::STATIC_MAX_LEVEL as usize <= log::LevelFilter::Debug as usize,
+    "`log` still has its level TRACE, on which tokens are written"
+);
 
 /// A byte stream to a gateway.
 pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -90,6 +96,10 @@ pub(crate) async fn connect_tcp(addresses: &[SocketAddr]) -> io::Result<TcpStrea
     Ok(stream)
 }
 
+/// What one read may take, in bytes. It is there for as long as the connection: enough for a burst of
+/// events, and a quarter of what the WebSocket library takes unasked.
+const READ_BUFFER: usize = 32 * 1024;
+
 /// How to reach one gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialer {
@@ -149,8 +159,11 @@ impl Dialer {
             .max_message_size(Some(self.max_message))
             .max_frame_size(Some(self.max_message));
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
-            Ok((stream, _)) => Ok(Socket::new(stream)),
-            Err(WsError::Http(response)) => Err(DialError::Refused(read_refusal(&response))),
+            Ok((stream, _)) => Ok(Socket::new(stream, Veil::over(&self.headers))),
+            Err(WsError::Http(response)) => {
+                let veil = Veil::over(&self.headers);
+                Err(DialError::Refused(read_refusal(&response, &veil)))
+            }
             Err(error) => Err(DialError::Failed(upgrade_error(&error))),
         }
     }
@@ -208,12 +221,15 @@ impl Dialer {
 fn upgrade_error(error: &WsError) -> TransportError {
     TransportError::new(
         TransportErrorKind::Upgrade,
-        format!("the WebSocket upgrade failed: {error}"),
+        format!(
+            "the WebSocket upgrade failed: {}",
+            printable(&error.to_string())
+        ),
     )
 }
 
 /// Reads an HTTP answer that is not an upgrade.
-fn read_refusal(response: &Response<Option<Vec<u8>>>) -> UpgradeRefusal {
+fn read_refusal(response: &Response<Option<Vec<u8>>>, veil: &Veil) -> UpgradeRefusal {
     let text = |name| {
         response
             .headers()
@@ -223,14 +239,21 @@ fn read_refusal(response: &Response<Option<Vec<u8>>>) -> UpgradeRefusal {
     let message = response
         .body()
         .as_deref()
-        .map_or_else(String::new, read_body);
+        .map_or_else(String::new, |body| read_body(body, veil));
     UpgradeRefusal {
         status: response.status().as_u16(),
         answered_by: Answerer::of(response.status().as_u16(), response.headers(), &message),
         message,
-        // The query may hold a ticket of whoever redirects.
-        location: text(header::LOCATION)
-            .map(|location| printable(location.split(['?', '#']).next().unwrap_or_default())),
+        location: text(header::LOCATION).map(|location| {
+            // The query may hold a ticket of whoever redirects.
+            let mut location = location
+                .split(['?', '#'])
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            veil.text(&mut location);
+            printable(&location)
+        }),
         retry_after: text(header::RETRY_AFTER)
             .and_then(|value| retry_after(value, SystemTime::now())),
     }
@@ -249,8 +272,9 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// The words of an error page: the message of a JSON error, the title of an HTML page, or the text.
-fn read_body(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body.get(..4096).unwrap_or(body));
+fn read_body(body: &[u8], veil: &Veil) -> String {
+    let mut text = String::from_utf8_lossy(body.get(..4096).unwrap_or(body)).into_owned();
+    veil.text(&mut text);
     let message = serde_json::from_str::<serde_json::Value>(&text)
         .ok()
         .and_then(|value| {
@@ -263,7 +287,7 @@ fn read_body(body: &[u8]) -> String {
             if text.trim_start().starts_with('<') {
                 "an HTML page".to_owned()
             } else {
-                text.into_owned()
+                text.clone()
             }
         });
     printable(message.trim())
@@ -276,163 +300,13 @@ fn between(text: &str, start: &str, end: &str) -> Option<String> {
     text.get(from..to).map(ToOwned::to_owned)
 }
 
-/// What arrives on a socket.
-#[derive(Debug)]
-pub(crate) enum Inbound {
-    Text(Utf8Bytes),
-    /// A ping, a pong, or a binary message, which gateways do not send: a sign of life.
-    Other,
-    /// The gateway closed, or the connection broke (1006).
-    Closed(CloseInfo),
-}
-
-/// What one read may take, in bytes. It is there for as long as the connection: enough for a burst of
-/// events, and a quarter of what the WebSocket library takes unasked.
-const READ_BUFFER: usize = 32 * 1024;
-/// How many frames may wait to be written before no more calls are taken.
-const MAX_QUEUED: usize = 64;
-
-/// A WebSocket that is read and written by one task, neither waiting for the other.
-pub(crate) struct Socket {
-    stream: WebSocketStream<Box<dyn Connection>>,
-    queue: VecDeque<Message>,
-    unflushed: bool,
-}
-
-impl fmt::Debug for Socket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket")
-            .field("queued", &self.queue.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Socket {
-    fn new(stream: WebSocketStream<Box<dyn Connection>>) -> Self {
-        Self {
-            stream,
-            queue: VecDeque::new(),
-            unflushed: false,
-        }
-    }
-
-    /// Puts a text frame into the queue; [`next`](Self::next) writes it.
-    pub(crate) fn queue(&mut self, text: impl Into<Utf8Bytes>) {
-        self.queue.push_back(Message::text(text));
-    }
-
-    /// Puts a ping into the queue; its answer arrives as [`Inbound::Other`].
-    pub(crate) fn ping(&mut self) {
-        self.queue.push_back(Message::Ping(Bytes::new()));
-    }
-
-    /// Whether the queue has room: a gateway that stops reading must not fill our memory.
-    pub(crate) fn has_room(&self) -> bool {
-        self.queue.len() < MAX_QUEUED
-    }
-
-    /// Writes what is queued and waits for the next thing to arrive.
-    ///
-    /// Cancel safe: nothing read or queued is lost when the future is dropped.
-    pub(crate) async fn next(&mut self) -> Inbound {
-        std::future::poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Inbound> {
-        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
-            // The gateway's close frame, if there is one, says more than a failed write.
-            if let Poll::Ready(Some(Ok(Message::Close(frame)))) =
-                Pin::new(&mut self.stream).poll_next(cx)
-            {
-                return Poll::Ready(Inbound::Closed(close_info(frame)));
-            }
-            return Poll::Ready(Inbound::Closed(broken(&error)));
-        }
-        match Pin::new(&mut self.stream).poll_next(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(None) => Poll::Ready(Inbound::Closed(CloseInfo::broken())),
-            Poll::Ready(Some(Ok(Message::Text(text)))) => Poll::Ready(Inbound::Text(text)),
-            Poll::Ready(Some(Ok(Message::Close(frame)))) => {
-                Poll::Ready(Inbound::Closed(close_info(frame)))
-            }
-            Poll::Ready(Some(Ok(Message::Ping(_)))) => {
-                // The answer was put into the stream's buffer by the read.
-                self.unflushed = true;
-                cx.waker().wake_by_ref();
-                Poll::Ready(Inbound::Other)
-            }
-            Poll::Ready(Some(Ok(Message::Pong(_) | Message::Binary(_) | Message::Frame(_)))) => {
-                Poll::Ready(Inbound::Other)
-            }
-            Poll::Ready(Some(Err(error))) => Poll::Ready(Inbound::Closed(broken(&error))),
-        }
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WsError>> {
-        while !self.queue.is_empty() {
-            match Pin::new(&mut self.stream).poll_ready(cx) {
-                Poll::Ready(Ok(())) => {
-                    if let Some(message) = self.queue.pop_front() {
-                        Pin::new(&mut self.stream).start_send(message)?;
-                        self.unflushed = true;
-                    }
-                }
-                other => return other,
-            }
-        }
-        if self.unflushed {
-            match Pin::new(&mut self.stream).poll_flush(cx) {
-                Poll::Ready(Ok(())) => self.unflushed = false,
-                other => return other,
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Says goodbye and waits at most `patience` for the gateway to do the same.
-    pub(crate) async fn close(mut self, patience: Duration) {
-        self.queue.push_back(Message::Close(Some(CloseFrame {
-            code: CloseCode::Normal,
-            reason: Utf8Bytes::default(),
-        })));
-        // Whether the gateway answers or not, the socket is dropped here.
-        let _ = tokio::time::timeout(patience, async {
-            while !matches!(self.next().await, Inbound::Closed(_)) {}
-        })
-        .await;
-    }
-}
-
-fn close_info(frame: Option<CloseFrame>) -> CloseInfo {
-    frame.map_or_else(
-        || CloseInfo {
-            code: 1005,
-            reason: String::new(),
-        },
-        |frame| CloseInfo {
-            code: frame.code.into(),
-            reason: frame.reason.as_str().to_owned(),
-        },
-    )
-}
-
-/// A connection that ended without a close frame. The words say why, where there is more to say
-/// than that it ended.
-fn broken(error: &WsError) -> CloseInfo {
-    let reason = match error {
-        WsError::ConnectionClosed
-        | WsError::AlreadyClosed
-        | WsError::Protocol(
-            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing,
-        ) => String::new(),
-        other => other.to_string(),
-    };
-    CloseInfo { code: 1006, reason }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn words(body: &[u8]) -> String {
+        read_body(body, &Veil::default())
+    }
 
     #[test]
     fn retry_after_takes_seconds_and_dates_and_has_a_limit() {
@@ -452,19 +326,19 @@ mod tests {
     #[test]
     fn a_body_says_one_line_whatever_it_is() {
         assert_eq!(
-            read_body(br#"{"error":{"message":"Proxy client attribution is required."}}"#),
+            words(br#"{"error":{"message":"Proxy client attribution is required."}}"#),
             "Proxy client attribution is required."
         );
-        assert_eq!(read_body(br#"{"error":"no"}"#), "no");
+        assert_eq!(words(br#"{"error":"no"}"#), "no");
         assert_eq!(
-            read_body(b"<html><head><TITLE>502 Bad\nGateway</title>"),
+            words(b"<html><head><TITLE>502 Bad\nGateway</title>"),
             "502 Bad Gateway"
         );
-        assert_eq!(read_body(b"<!doctype html><p>x"), "an HTML page");
+        assert_eq!(words(b"<!doctype html><p>x"), "an HTML page");
         assert_eq!(
-            read_body(b"Too many unauthenticated sockets\n"),
+            words(b"Too many unauthenticated sockets\n"),
             "Too many unauthenticated sockets"
         );
-        assert!(!read_body(b"\x1b[2J\xff").contains('\u{1b}'));
+        assert!(!words(b"\x1b[2J\xff").contains('\u{1b}'));
     }
 }

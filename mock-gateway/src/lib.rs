@@ -25,6 +25,7 @@ mod scenario;
 mod schema;
 mod secret;
 mod server;
+mod sessions;
 mod settings;
 mod state;
 mod state_dir;

@@ -14,11 +14,11 @@ use tokio::time::{MissedTickBehavior, sleep, timeout};
 use crate::approvals;
 use crate::connection;
 use crate::cron;
-use crate::edition::health;
 use crate::fault::{Fault, What};
 use crate::listen::listen;
 use crate::peer::Locality;
-use crate::rpc::{Closed, Then};
+use crate::rpc::{Closed, Then, health};
+use crate::run;
 use crate::secret::Secret;
 use crate::settings::ReloadMode;
 use crate::state::{Inner, Phase, Session};
@@ -104,7 +104,7 @@ impl Server {
                 let inner = Arc::clone(&self.inner);
                 self.spawn(async move {
                     sleep(after).await;
-                    approvals::expire(&inner, &mut inner.lock(), &id);
+                    approvals::expire(&inner, &mut inner.lock(), &id, "timeout");
                 });
             }
         }
@@ -136,8 +136,9 @@ impl Server {
     /// Opens the gateway to clients.
     pub(crate) fn boot(self: &Arc<Self>) {
         let now = self.inner.clock.now_ms();
-        self.inner.lock().boot(&self.inner.settings, now);
+        let next = self.inner.lock().boot(&self.inner.settings, now);
         self.start_timers();
+        run::go_on(self, next);
         self.inner.touched();
     }
 
@@ -481,8 +482,7 @@ async fn keep_time(server: Arc<Server>) {
             _ = healths.tick() => {
                 let mut state = inner.lock();
                 state.health_version += 1;
-                let path = state.disk.shown_path();
-                let payload = health(inner.edition(), inner.clock.now_ms(), &path);
+                let payload = health(inner, &state);
                 inner.broadcast(&mut state, "health", &payload);
             }
             _ = watches.tick(), if follows => {

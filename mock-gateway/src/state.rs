@@ -19,8 +19,9 @@ use crate::peer::Client;
 use crate::presence::Presence;
 use crate::rate_limit::RateLimiter;
 use crate::record::Recorder;
-use crate::run::Runs;
+use crate::run::{Next, Runs, recover};
 use crate::secret::AuthMode;
+use crate::sessions::{Books, Subscriptions};
 use crate::settings::Settings;
 use crate::state_dir::Disk;
 use crate::wire;
@@ -102,7 +103,16 @@ impl Inner {
 
     /// Sends an event to every client that may see it.
     pub(crate) fn broadcast(&self, state: &mut State, name: &str, payload: &Value) {
-        self.broadcast_to(state, name, payload, |_, _| true);
+        // Measured on 2026.9.6: a client can ask for the runs of sessions that it follows only.
+        let of_session = payload["sessionKey"]
+            .as_str()
+            .filter(|_| self.facts().tells_about_sessions && matches!(name, "agent" | "chat"));
+        self.broadcast_to(state, name, payload, |session, live| {
+            let is_scoped = live.caps.iter().any(|cap| cap == SESSION_SCOPED_EVENTS);
+            of_session
+                .filter(|_| is_scoped)
+                .is_none_or(|key| session.subscriptions.follows(key))
+        });
     }
 
     /// Sends an event to those that are wanted of the clients that may see it; how many there are.
@@ -113,19 +123,34 @@ impl Inner {
         payload: &Value,
         wanted: impl Fn(&Session, &Live) -> bool,
     ) -> usize {
-        let mut sent = 0;
+        self.deliver(state, name, |session, live| {
+            wanted(session, live).then_some(payload)
+        })
+    }
+
+    /// Sends an event, as `what` gives it for each client, to those who may see events of this name; how many
+    /// there are.
+    pub(crate) fn deliver<'a>(
+        &self,
+        state: &mut State,
+        name: &str,
+        what: impl Fn(&Session, &Live) -> Option<&'a Value>,
+    ) -> usize {
         let facts = self.facts();
         state.global_seq += 1;
         let versions = matches!(name, "presence" | "health").then(|| state.versions());
-        let event = wire::Event::new(name, payload, versions.as_ref());
         let now = self.clock.now_ms();
-        let mut shared = Shared::default();
+        let mut made: Vec<Shared<'a>> = Vec::new();
+        let mut receivers = 0;
         for session in state.sessions.values_mut() {
             let Some(live) = &session.live else { continue };
-            if !may_see(facts, live, name) || !wanted(session, live) {
+            if !may_see(facts, live, name) {
                 continue;
             }
-            sent += 1;
+            let Some(payload) = what(session, live) else {
+                continue;
+            };
+            receivers += 1;
             let seq = if facts.seq_per_connection {
                 session.seq += 1;
                 session.seq
@@ -138,29 +163,52 @@ impl Inner {
                 }
                 continue;
             }
-            let (text, frame) = shared.of(&event, seq);
+            let known = made
+                .iter()
+                .position(|shared| std::ptr::eq(shared.payload, payload));
+            let at = known.unwrap_or_else(|| {
+                let event = wire::Event::new(name, payload, versions.as_ref());
+                made.push(Shared::new(payload, event));
+                made.len() - 1
+            });
+            let (text, frame) = made[at].of(seq);
             state.recorder.sent(session.id, text, now);
             session.outbox.send(Out::Shared(frame));
         }
-        sent
+        receivers
     }
 }
 
-/// The frame that went to the last receiver, for the next one if it has the same number.
-#[derive(Default)]
-struct Shared {
+/// A client with this capability sees the runs of sessions that it follows, and no others.
+const SESSION_SCOPED_EVENTS: &str = "session-scoped-events";
+
+/// A payload that goes to several, and the frame that went to the last of them, for the next one if it has
+/// the same number.
+struct Shared<'a> {
+    payload: &'a Value,
+    event: wire::Event,
     seq: u64,
     text: String,
     frame: Option<Arc<[u8]>>,
 }
 
-impl Shared {
-    fn of(&mut self, event: &wire::Event, seq: u64) -> (&str, Arc<[u8]>) {
+impl<'a> Shared<'a> {
+    fn new(payload: &'a Value, event: wire::Event) -> Self {
+        Self {
+            payload,
+            event,
+            seq: 0,
+            text: String::new(),
+            frame: None,
+        }
+    }
+
+    fn of(&mut self, seq: u64) -> (&str, Arc<[u8]>) {
         if let Some(frame) = self.frame.as_ref().filter(|_| self.seq == seq) {
             return (&self.text, Arc::clone(frame));
         }
         self.seq = seq;
-        self.text = event.text(Some(seq));
+        self.text = self.event.text(Some(seq));
         let frame = text_frame(&self.text);
         self.frame = Some(Arc::clone(&frame));
         (&self.text, frame)
@@ -215,6 +263,8 @@ pub(crate) struct Session {
     pub(crate) live: Option<Live>,
     pub(crate) seq: u64,
     pub(crate) unauthorized_calls: u32,
+    /// What it asked to be told about sessions.
+    pub(crate) subscriptions: Subscriptions,
 }
 
 /// A client that has had its hello-ok.
@@ -226,6 +276,7 @@ pub(crate) struct Live {
     pub(crate) by_device_token: bool,
     /// What the client is, of the ids that gateways know, and what it calls itself.
     pub(crate) client_id: String,
+    pub(crate) client_mode: String,
     pub(crate) display_name: Option<String>,
     /// What the client says it can do with, in `connect.caps`.
     pub(crate) caps: Vec<String>,
@@ -233,6 +284,19 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    pub(crate) fn is_admin(&self) -> bool {
+        self.scopes.iter().any(|scope| scope == "operator.admin")
+    }
+
+    /// How a message says which client it came from.
+    pub(crate) fn transport(&self) -> Value {
+        let mut client = json!({"id": self.client_id, "mode": self.client_mode});
+        if let Some(name) = &self.display_name {
+            client["displayName"] = name.as_str().into();
+        }
+        json!({"clients": [client]})
+    }
+
     /// The name under which others see what this client did.
     pub(crate) fn shown_name(&self) -> &str {
         self.display_name.as_deref().unwrap_or(&self.client_id)
@@ -264,8 +328,12 @@ pub(crate) struct State {
     pub(crate) mounts: Mounts,
     pub(crate) faults: Armed,
     pub(crate) runs: Runs,
+    /// The sessions of the agent; those of clients are `sessions`.
+    pub(crate) books: Books,
     pub(crate) approvals: Approvals,
     pub(crate) jobs: Jobs,
+    /// Texts that wait to be told to the agent.
+    pub(crate) queued: Vec<String>,
 }
 
 impl State {
@@ -293,22 +361,24 @@ impl State {
             mounts: Mounts::default(),
             faults: Armed::default(),
             runs: Runs::default(),
+            books: Books::default(),
             approvals: Approvals::default(),
             jobs: Jobs::default(),
+            queued: Vec::new(),
         }
     }
 
-    /// A new process: counters start again, the store stays.
-    pub(crate) fn boot(&mut self, settings: &Settings, now: u64) {
+    /// A new process: counters start again, the store and the sessions stay. Gives the runs to go on with.
+    pub(crate) fn boot(&mut self, settings: &Settings, now: u64) -> Vec<Next> {
         self.boot_id = uuid::Uuid::new_v4().to_string();
         self.started = Instant::now();
         self.presence = Presence::new(settings.edition, &self.boot_id, now);
         self.limiter = RateLimiter::default();
         self.global_seq = 0;
         self.health_version = 1;
-        self.runs.boot();
         self.approvals.boot();
         self.jobs.boot();
+        self.queued.clear();
         if let Some(secret) = self.disk.read_secret() {
             self.auth = self.auth.with(secret);
         }
@@ -317,6 +387,8 @@ impl State {
         } else {
             Phase::Starting(Instant::now() + settings.startup_delay)
         };
+        let interrupted = self.runs.boot();
+        recover(settings.edition, self, interrupted, now)
     }
 
     pub(crate) fn versions(&self) -> Value {

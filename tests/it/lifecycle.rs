@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use openclaw_adapter::{
-    Client, Config, ConfigBuilder, ConnectionState, Delivery, Error, MemoryStore, PairingPolicy,
-    Recovery, Token, TransportErrorKind, WhenDown,
-};
+use openclaw_adapter::{Client, ConnectionState, Error, PairingPolicy, Token, TransportErrorKind};
 use openclaw_tests::peer::{builder, ready, start};
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -7,7 +7,9 @@
 )]
 
 mod calls;
+mod closing;
 mod conformance;
+mod doctor;
 mod events;
 mod groups;
 mod identity;
@@ -16,7 +18,9 @@ mod observability;
 mod refusals;
 mod runs;
 mod scenarios;
+mod soak;
 mod state_machine;
+mod storms;
 mod subscriptions;
 mod tls;
 mod upgrade;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use openclaw_adapter::doctor::{self, Check, Issue, Status};
 use openclaw_adapter::{
     Client, Config, ConfigBuilder, ConnectionState, Error, MemoryStore, Token, TransportErrorKind,
 };
@@ -14,7 +15,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -229,7 +230,8 @@ async fn a_gateway_without_tls_gets_a_tls_greeting_and_never_plain_text() {
         assert_eq!(greeting.first(), Some(&22), "not a TLS handshake record");
         let text = String::from_utf8_lossy(&greeting[..length]);
         assert!(!text.contains("HTTP") && !text.contains(TOKEN));
-        tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             .await
             .unwrap();
     }
@@ -247,4 +249,58 @@ async fn an_ipv6_gateway_is_reached_by_its_address() {
     let bed = Bed::new(&authority.certificate("::1", 2090), local).await;
     let root = root_file(&authority);
     connects(bed.config().root_certificates(root.path())).await;
+}
+
+#[tokio::test]
+async fn the_doctor_names_what_is_wrong_with_a_certificate_and_shows_the_one_it_believes() {
+    let authority = Authority::new("private");
+    let certificate = authority.certificate("127.0.0.1", 2090);
+    let bed = Bed::new(&certificate, HERE).await;
+    let tls = async |config: &ConfigBuilder| {
+        let report = doctor::examine(config, &doctor::Options::new()).await;
+        report.finding(Check::Tls).unwrap().clone()
+    };
+    // The root is there so that a system without any has one.
+    let stranger = root_file(&Authority::new("stranger"));
+    let unknown = tls(&bed.config().root_certificates(stranger.path())).await;
+    assert_eq!(unknown.issue, Some(Issue::Tls));
+    assert!(
+        unknown
+            .fix
+            .unwrap()
+            .contains("Install the authority's certificate")
+    );
+    assert_eq!(bed.gateway.connects(), 0, "something was sent");
+
+    let pinned = tls(&bed.config().tls_fingerprint(certificate.fingerprint())).await;
+    assert_eq!(pinned.status, Status::Ok, "{pinned:?}");
+    assert_eq!(pinned.data["fingerprint"], certificate.fingerprint());
+    assert!(pinned.message.contains("pinned"), "{}", pinned.message);
+}
+
+#[tokio::test]
+async fn the_doctor_tells_a_port_without_tls_and_a_port_with_it() {
+    let listener = TcpListener::bind((HERE, 0)).await.unwrap();
+    let config = config(listener.local_addr().unwrap()).tls_fingerprint("ab".repeat(32));
+    let plain = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        // As the HTTP server of both generations answers it.
+        let answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+    });
+    let report = doctor::examine(&config, &doctor::Options::new()).await;
+    plain.await.unwrap();
+    assert_eq!(report.verdict.issue, Some(Issue::Tls));
+    assert!(report.verdict.action.contains("ws:// instead of wss://"));
+
+    let bed = Bed::new(
+        &Authority::new("private").certificate("127.0.0.1", 2090),
+        HERE,
+    )
+    .await;
+    let config = bed.config().url(format!("ws://{}", bed.address));
+    let report = doctor::examine(&config, &doctor::Options::new()).await;
+    assert_eq!(report.verdict.issue, Some(Issue::NoGateway));
+    assert!(report.verdict.action.contains("wss://"));
 }

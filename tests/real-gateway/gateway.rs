@@ -144,7 +144,8 @@ impl RealGateway {
         self.dir.path().join("gateway.out")
     }
 
-    fn log(&self) -> String {
+    /// All that it has printed so far.
+    pub(crate) fn log(&self) -> String {
         let bytes = std::fs::read(self.log_path()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
@@ -200,12 +201,22 @@ impl RealGateway {
         group.finish(signal, ENDING).await
     }
 
-    fn edit(&self, token: &str) -> anyhow::Result<()> {
-        let path = self.dir.path().join("openclaw.json");
+    /// Its configuration.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.dir.path().join("openclaw.json")
+    }
+
+    /// Changes its configuration on disk.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut Value)) -> anyhow::Result<()> {
+        let path = self.config_path();
         let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
-        config["gateway"]["auth"]["token"] = json!(token);
+        change(&mut config);
+        std::fs::write(&path, config.to_string()).context("edit openclaw.json")
+    }
+
+    fn edit(&self, token: &str) -> anyhow::Result<()> {
         self.secrets.add(token);
-        std::fs::write(&path, config.to_string()).context("edit openclaw.json")?;
+        self.reconfigure(|config| config["gateway"]["auth"]["token"] = json!(token))?;
         self.cli.configure(token)?;
         token.clone_into(&mut self.token.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(())
@@ -343,6 +354,14 @@ impl Gateway for RealGateway {
         Some(self.model.as_ref()?)
     }
 
+    fn hasty_agent(&self) -> &'static str {
+        if tells_hasty(&self.version) {
+            HASTY
+        } else {
+            "main"
+        }
+    }
+
     fn door(&self) -> anyhow::Result<Address> {
         match &self.bridge {
             Some(bridge) => Ok(bridge.gateway()),
@@ -403,8 +422,14 @@ fn config(version: &Version, ground: &Ground, port: u16, token: &str, dir: &Path
 /// take their time.
 const RUNS_AT_ONCE: usize = 24;
 
-/// How long the model of the agent `hasty` may be silent, where a gateway can be told so.
+/// An agent whose model may be silent for so many seconds.
+const HASTY: &str = "hasty";
 const HASTY_S: u64 = 3;
+
+/// Whether a version can be told how long a model may be silent.
+fn tells_hasty(version: &Version) -> bool {
+    !version.before(2026, 9, 0)
+}
 
 /// Gives it a model, and an agent that is less patient with it.
 fn add_model(config: &mut Value, version: &Version, port: u16, dir: &Path) -> anyhow::Result<()> {
@@ -418,13 +443,13 @@ fn add_model(config: &mut Value, version: &Version, port: u16, dir: &Path) -> an
         "workspace": workspace,
         "maxConcurrent": RUNS_AT_ONCE,
     });
-    if !version.before(2026, 9, 0) {
+    if tells_hasty(version) {
         let mut hasty = FakeModel::provider(port);
         hasty["timeoutSeconds"] = json!(HASTY_S);
-        config["models"]["providers"]["hasty"] = hasty;
+        config["models"]["providers"][HASTY] = hasty;
         config["agents"]["entries"] = json!({
-            "main": { "default": true },
-            "hasty": { "model": format!("hasty/{}", FakeModel::NAME) },
+            "main": {},
+            HASTY: { "model": format!("{HASTY}/{}", FakeModel::NAME) },
         });
     }
     Ok(())

@@ -5,6 +5,7 @@
 mod bridge;
 mod cases;
 mod cli;
+mod doctor;
 mod gateway;
 mod install;
 mod lane;
@@ -22,7 +23,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use openclaw_tests::scenarios::{ALL, RUNS, Scenario, Secrets, adapter_program};
 
 use crate::lane::{Candidate, Plan, run_version};
@@ -87,6 +88,8 @@ enum Check {
     Scenarios,
     /// The recorded cases on real gateways (needs network namespaces).
     Cases,
+    /// `openclaw-adapter doctor` on every row of the procedure's table (needs network namespaces).
+    Doctor,
     /// The CLI of each version and clients that others wrote, on the mock gateway.
     Mock,
 }
@@ -228,6 +231,16 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
                 .await
                 .with_context(|| format!("the recorded cases on {}", candidate.version))?;
         }
+        return Ok(true);
+    }
+
+    if arguments.check == Check::Doctor {
+        try_join_all(candidates.iter().map(async |candidate| {
+            doctor::check(candidate, &program, &secrets)
+                .await
+                .with_context(|| format!("the doctor on {}", candidate.version))
+        }))
+        .await?;
         return Ok(true);
     }
 

@@ -9,6 +9,8 @@ pub mod peer;
 pub mod road;
 pub mod scenarios;
 pub mod sim;
+pub mod soak;
+pub mod storm;
 
 /// The code of the pages that belong to no crate is compiled with the tests.
 #[cfg(doctest)]

@@ -106,6 +106,13 @@ impl Peer {
         }
     }
 
+    /// The next dial, upgraded; `None` if the client has given it up meanwhile.
+    pub async fn try_accept(&mut self) -> Option<Link> {
+        let stream = self.dialled().await;
+        let socket = tokio_tungstenite::accept_async(stream).await.ok()?;
+        Some(Link { socket })
+    }
+
     /// The next dial, up to its `connect` request: sends a challenge of the 2026.9 generation.
     pub async fn connect(&mut self) -> (Link, Value) {
         let mut link = self.accept().await;

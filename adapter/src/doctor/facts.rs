@@ -13,7 +13,7 @@ use crate::endpoint::AddressClass;
 use crate::identity::DeviceId;
 use crate::pairing::PairingRequired;
 use crate::protocol::Hello;
-use crate::refusal::{Refusal, UpgradeRefusal};
+use crate::refusal::{Refusal, RefusalKind, UpgradeRefusal};
 
 /// Whose connection is looked at.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -126,6 +126,10 @@ pub(super) struct Tls {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "only a TLS handshake fails in these ways")
+)]
 pub(super) enum TlsFault {
     /// The certificate, and what to do.
     Certificate {
@@ -234,6 +238,7 @@ pub(super) enum LoginEnd {
     UpgradeRefused(Arc<UpgradeRefusal>),
     /// Starting, draining, or limiting this address.
     NotNow {
+        kind: RefusalKind,
         what: String,
         fix: String,
     },

@@ -123,7 +123,8 @@ impl Candidate<'_> {
                 }
                 Then::Later(_, what) => {
                     let fix = RefusalKind::Unavailable.fix(&FixHints { token_origin: "" });
-                    tried.login = self.ended(LoginEnd::NotNow { what, fix });
+                    let kind = RefusalKind::Unavailable;
+                    tried.login = self.ended(LoginEnd::NotNow { kind, what, fix });
                     return tried;
                 }
                 Then::End(end) => {
@@ -228,6 +229,7 @@ fn follow(next: Next, used: Used) -> Then {
                 return Then::Later(delay, error.to_string());
             }
             Error::Refused(refusal) => LoginEnd::NotNow {
+                kind: refusal.kind,
                 what: refusal.to_string(),
                 fix: refusal.fix.clone(),
             },
@@ -254,6 +256,7 @@ fn without_device(outcome: Outcome, origin: &str) -> Then {
                     return Then::Later(delay, error.to_string());
                 }
                 RefusalKind::RateLimited => LoginEnd::NotNow {
+                    kind,
                     what: error.to_string(),
                     fix,
                 },
@@ -294,6 +297,7 @@ async fn shake(
     seen: &mut Step<Challenge, String>,
 ) -> Option<Outcome> {
     let mut handshake = Handshake::new();
+    socket.veil().add_auth(offer.auth);
     loop {
         let text = match socket.next().await {
             Inbound::Text(text) => text,
@@ -313,9 +317,17 @@ async fn shake(
         match step {
             Ok(HandshakeStep::Wait) => {}
             Ok(HandshakeStep::Send(_)) if matches!(offer.auth, Auth::Nothing) => return None,
-            Ok(HandshakeStep::Send(text)) => socket.queue(String::clone(&text)),
+            Ok(HandshakeStep::Send(text)) => {
+                if socket.queue_secret(&text).is_err() {
+                    return Some(Outcome::Failed(TransportError::new(
+                        TransportErrorKind::Handshake,
+                        "the system gave no random numbers",
+                    )));
+                }
+            }
             Ok(HandshakeStep::Accepted(hello)) => return Some(Outcome::Accepted(hello)),
-            Ok(HandshakeStep::Refused(error)) => {
+            Ok(HandshakeStep::Refused(mut error)) => {
+                socket.veil().error(&mut error);
                 return Some(Outcome::Refused {
                     error,
                     new_generation: handshake.is_new_generation(),

@@ -62,7 +62,8 @@ const SYMPTOMS: &[(&[&str], Symptom)] = &[
         },
     ),
     (
-        &["pairing required"],
+        // What 2026.9.6 leaves of a CLI that is not paired and comes over the network.
+        &["pairing required", "missing scope: operator.pairing"],
         Symptom {
             issue: Issue::PairingRequiredCli,
             words: "pairing required",
@@ -133,6 +134,7 @@ mod tests {
                 "gateway closed (1008): pairing required",
                 Issue::PairingRequiredCli,
             ),
+            ("missing scope: operator.pairing", Issue::PairingRequiredCli),
             (
                 "unauthorized: gateway token mismatch (provide gateway auth token)",
                 Issue::TokenMismatch,

@@ -7,6 +7,8 @@
 //! The private key never passes through a buffer that is not wiped: serde would unescape it into
 //! one of its own, so that string is taken raw and unescaped here.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _};
@@ -42,6 +44,7 @@ struct Body<'a> {
     created_at_ms: Option<u64>,
 }
 
+#[inline(never)]
 pub(super) fn read(text: &str) -> Result<DeviceIdentity, IdentityError> {
     // A byte order mark is what some editors leave; Node's reader does not take it either, but the
     // position it would give (line 1, column 1) is of no help.
@@ -79,12 +82,13 @@ pub(super) fn read(text: &str) -> Result<DeviceIdentity, IdentityError> {
         });
     }
     Ok(DeviceIdentity {
-        key,
+        key: Arc::new(key),
         id,
         created_at_ms: body.created_at_ms.unwrap_or(0),
     })
 }
 
+#[inline(never)]
 pub(super) fn write(identity: &DeviceIdentity) -> Zeroizing<String> {
     let public =
         STANDARD.encode([&SPKI_PREFIX[..], identity.key.verifying_key().as_bytes()].concat());

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use super::error::GatewayError;
 
@@ -76,10 +77,7 @@ pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
             id: envelope.id.and_then(|raw| number(raw.get())),
             ok,
             payload: envelope.payload,
-            // Any JSON makes an error, so this fails on none that parsed as part of the frame.
-            error: envelope
-                .error
-                .and_then(|raw| serde_json::from_str(raw.get()).ok()),
+            error: envelope.error.map(read_error),
         })),
         ("res" | "event", "", _) => Err(FrameFault::NotAFrame),
         ("event", _, _) => Ok(Incoming::Event(Event {
@@ -90,6 +88,20 @@ pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
         ("res", _, _) => Err(FrameFault::NotAFrame),
         _ => Ok(Incoming::Other),
     }
+}
+
+/// The longest error that is read, in bytes: as values it takes many times its text, and it is kept.
+const MAX_ERROR: usize = 256 * 1024;
+
+fn read_error(raw: &RawValue) -> GatewayError {
+    let text = raw.get();
+    if text.len() > MAX_ERROR {
+        let words = format!("an error of {} bytes, which was not read", text.len());
+        return GatewayError::from_words(words);
+    }
+    // Any JSON makes an error, unless it is nested too deep.
+    serde_json::from_str(text)
+        .unwrap_or_else(|_| GatewayError::from_words("an error that cannot be read"))
 }
 
 /// The number in `"17"`, as [`request`] writes it.
@@ -128,6 +140,30 @@ pub(crate) fn request(
         method,
         params,
     })
+}
+
+/// As [`request`], for parameters that hold a secret: no copy of the text is left behind.
+pub(crate) fn secret_request(
+    id: u64,
+    method: &str,
+    params: impl Serialize,
+) -> Result<Zeroizing<String>, serde_json::Error> {
+    // Large enough from the start: growing would leave copies. Gateways read as much before the hello.
+    let mut text = Zeroizing::new(Vec::with_capacity(64 * 1024));
+    let kind = "req";
+    serde_json::to_writer(
+        &mut *text,
+        &Request {
+            kind,
+            id: Id(id),
+            method,
+            params: Some(params),
+        },
+    )?;
+    // JSON is UTF-8, so the text is taken over as it is.
+    Ok(Zeroizing::new(
+        String::from_utf8(std::mem::take(&mut *text)).unwrap_or_default(),
+    ))
 }
 
 #[cfg(test)]
@@ -209,6 +245,21 @@ mod tests {
             parse(r#"{"type":"res","id":"1","ok":false,"error":"boom"}"#),
             Ok(Incoming::Response(Response { error: Some(_), .. }))
         ));
+    }
+
+    #[test]
+    fn an_error_that_is_too_long_or_too_deep_is_an_error_without_its_words() {
+        for odd in [
+            format!(r#"{{"details":[{}0]}}"#, "0,".repeat(MAX_ERROR / 2)),
+            format!("{}{}", "[".repeat(500), "]".repeat(500)),
+        ] {
+            let text = format!(r#"{{"type":"res","id":"1","ok":false,"error":{odd}}}"#);
+            let Ok(Incoming::Response(response)) = parse(&text) else {
+                panic!("not a response");
+            };
+            let error = response.error.unwrap();
+            assert!(error.message.starts_with("an error ") && error.details.is_none());
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{SyncReason, Update};
 use crate::error::Error;
 use crate::event::{Event, EventItem, ResyncReason};
+use crate::protocol::GatewayError;
 
 /// The shortest pause before a gateway that said "later" is asked again.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
@@ -121,7 +122,7 @@ impl<T: Topic> Order<T> {
             Err(Error::Timeout { .. }) => Phase::Due,
             Err(Error::Closed | Error::Draining { .. }) => Phase::Over,
             Err(error) if error.is_retryable() => {
-                let after = error.gateway_error().and_then(|error| error.retry_after());
+                let after = error.gateway_error().and_then(GatewayError::retry_after);
                 Phase::Resting(after.unwrap_or_default().max(LEAST_PAUSE))
             }
             Err(error) => {
@@ -174,7 +175,6 @@ mod tests {
 
     use super::*;
     use crate::error::Delivery;
-    use crate::protocol::GatewayError;
 
     /// A number that grows: the snapshot tells it, an event says that it is one more.
     #[derive(Debug, Default)]
@@ -202,12 +202,10 @@ mod tests {
         }
     }
 
-    fn event(name: &str) -> Option<EventItem> {
-        Some(EventItem::Event(Arc::new(Event::new(name, None, None))))
-    }
+    const RESYNC: EventItem = EventItem::Resync(ResyncReason::Reconnected);
 
-    fn resync() -> Option<EventItem> {
-        Some(EventItem::Resync(ResyncReason::Reconnected))
+    fn event(name: &str) -> EventItem {
+        EventItem::Event(Arc::new(Event::new(name, None, None)))
     }
 
     fn lost() -> Error {
@@ -261,31 +259,31 @@ mod tests {
         assert_eq!(run(&mut order), ["started", "ask", "answer?"]);
         order.answered(Ok(7));
         assert_eq!(run(&mut order), ["snapshot 7", "event?"]);
-        order.heard(event("a"));
-        order.heard(event("other"));
+        order.heard(Some(event("a")));
+        order.heard(Some(event("other")));
         assert_eq!(run(&mut order), ["a", "event?"]);
     }
 
     #[test]
     fn what_is_missing_is_asked_for_again() {
         for (item, said) in [
-            (resync(), "reconnected"),
+            (RESYNC, "reconnected"),
             (
-                Some(EventItem::Resync(ResyncReason::GatewayRestarted)),
+                EventItem::Resync(ResyncReason::GatewayRestarted),
                 "gateway-restarted",
             ),
-            (Some(EventItem::Lagged(3)), "lagged"),
+            (EventItem::Lagged(3), "lagged"),
             (
-                Some(EventItem::Gap {
+                EventItem::Gap {
                     expected: 2,
                     got: 4,
-                }),
+                },
                 "gap",
             ),
             (event("stale"), "list-changed"),
         ] {
             let mut order = live();
-            order.heard(item);
+            order.heard(Some(item));
             assert_eq!(run(&mut order), [said, "ask", "answer?"]);
             order.answered(Ok(8));
             assert_eq!(run(&mut order), ["snapshot 8", "event?"]);
@@ -299,9 +297,9 @@ mod tests {
         run(&mut order);
         order.answered(Err(lost()));
         assert_eq!(run(&mut order), ["event?"]);
-        order.heard(event("before the loss"));
+        order.heard(Some(event("before the loss")));
         assert_eq!(run(&mut order), ["event?"]);
-        order.heard(resync());
+        order.heard(Some(RESYNC));
         assert_eq!(run(&mut order), ["reconnected", "ask", "answer?"]);
     }
 
@@ -375,13 +373,13 @@ mod tests {
                             delivery: Delivery::Unknown,
                         }),
                     }),
-                    Need::Event => order.heard(match step {
+                    Need::Event => order.heard(Some(match step {
                         0..=3 => event("a"),
-                        4 => resync(),
-                        5 => Some(EventItem::Lagged(1)),
-                        6 => Some(EventItem::Gap { expected: 1, got: 3 }),
+                        4 => RESYNC,
+                        5 => EventItem::Lagged(1),
+                        6 => EventItem::Gap { expected: 1, got: 3 },
                         _ => event("stale"),
-                    }),
+                    })),
                     Need::Rest(_) => order.rested(),
                     Need::Nothing => prop_assert!(false, "it ended"),
                 }

@@ -27,6 +27,7 @@ pub(super) async fn run(
     let mut socket = None;
     let steps = async {
         let socket = socket.insert(dialer.dial().await?);
+        socket.veil().add_auth(&auth);
         let offer = Offer {
             identity: Some(&identity),
             profile: &profile,
@@ -63,10 +64,17 @@ async fn shake_hands(socket: &mut Socket, handshake: &mut Handshake, offer: &Off
         };
         match handshake.on_text(&text, offer) {
             Ok(Step::Wait) => {}
-            // The socket owns the text from here; the copy in the handshake is wiped.
-            Ok(Step::Send(text)) => socket.queue(String::clone(&text)),
+            Ok(Step::Send(text)) => {
+                if socket.queue_secret(&text).is_err() {
+                    return Outcome::Failed(TransportError::new(
+                        TransportErrorKind::Handshake,
+                        "the system gave no random numbers",
+                    ));
+                }
+            }
             Ok(Step::Accepted(hello)) => return Outcome::Accepted(hello),
-            Ok(Step::Refused(error)) => {
+            Ok(Step::Refused(mut error)) => {
+                socket.veil().error(&mut error);
                 return Outcome::Refused {
                     error,
                     new_generation: handshake.is_new_generation(),

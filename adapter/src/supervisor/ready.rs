@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tokio::time::sleep_until;
 use tracing::{debug, info};
 
-use super::{Control, Phase, Supervisor, now};
+use super::{Control, GOODBYE, Phase, Supervisor, now};
 use crate::call::Call;
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::lifecycle::Loss;
@@ -20,12 +20,10 @@ use crate::session::{Gap, Output, Session};
 use crate::shared::Shared;
 use crate::text::printable;
 use crate::transport::{Inbound, Socket};
+use crate::veil::Veil;
 
 /// How many frames are taken before calls and controls have their turn.
 const BATCH: usize = 64;
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
-
 impl Supervisor {
     /// Serves one connection. `None` when the client is to be closed.
     pub(super) async fn serve(&mut self, mut socket: Socket, hello: Arc<Hello>) -> Option<Phase> {
@@ -102,7 +100,7 @@ impl Supervisor {
             "the connection ended: {}",
             loss.error()
         );
-        let next = self.life.connection_lost(now(), lived, loss);
+        let next = self.life.connection_lost(lived, loss);
         self.follow(next, None).await
     }
 
@@ -117,7 +115,7 @@ impl Supervisor {
         let now = now();
         for left in (0..BATCH).rev() {
             match inbound {
-                Inbound::Text(text) => self.hear(session, now, &text),
+                Inbound::Text(text) => self.hear(session, now, &text, socket.veil()),
                 Inbound::Other => session.alive(now),
                 Inbound::Closed(close) => {
                     return Some(Loss::of_close(&close, session.is_shutdown_announced()));
@@ -131,10 +129,15 @@ impl Supervisor {
         None
     }
 
-    fn hear(&self, session: &mut Session<Call>, now: Instant, text: &str) {
+    fn hear(&self, session: &mut Session<Call>, now: Instant, text: &str, veil: &Veil) {
         let Shared { hub, counters, .. } = &*self.ends.shared;
         match session.on_text(now, text) {
-            Output::Answered { caller, answer } => caller.answer(answer),
+            Output::Answered { caller, mut answer } => {
+                if let Some(error) = &mut answer.error {
+                    veil.error(Arc::make_mut(error));
+                }
+                caller.answer(answer);
+            }
             Output::Accepted { caller, payload } => caller.accept(payload),
             Output::Event { event, gap } => {
                 metrics::event();

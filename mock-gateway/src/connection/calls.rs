@@ -171,7 +171,7 @@ impl Connection {
                         drop(guard);
                         return self.take_turn(request, turn);
                     }
-                    let script = state.runs.script().filter(|_| run::is_run(method));
+                    let script = state.runs.script().filter(|_| run::is_run(request));
                     if let Some(script) = script {
                         drop(guard);
                         return self.begin(request, script(&run::request(request)));

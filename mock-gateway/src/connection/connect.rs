@@ -4,7 +4,7 @@ use super::{Connection, Step, release_slot};
 
 use serde_json::Value;
 
-use crate::edition::{HelloContext, Refusal, connect_params, health, hello_ok, request_frame};
+use crate::edition::{HelloContext, Refusal, connect_params, hello_ok, request_frame};
 use crate::fault::{Point, What};
 use crate::handshake::{self, Admitted};
 use crate::peer::Client;
@@ -102,6 +102,7 @@ impl Connection {
             device_id: admitted.device_id,
             by_device_token: admitted.by_device_token,
             client_id: admitted.client_id,
+            client_mode: admitted.client_mode,
             display_name: admitted.display_name,
             caps: admitted.caps,
             presence_key: admitted.presence.map(|(key, _)| key),
@@ -145,7 +146,8 @@ impl Connection {
         }
         if inner.facts().health_after_hello {
             state.health_version += 1;
-            inner.broadcast(state, "health", &health(inner.edition(), now, &state_dir));
+            let payload = rpc::health(inner, state);
+            inner.broadcast(state, "health", &payload);
         }
         inner.touched();
     }

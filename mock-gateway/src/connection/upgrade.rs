@@ -141,6 +141,7 @@ pub(super) fn admit_upgrade(
         live: None,
         seq: 0,
         unauthorized_calls: 0,
+        subscriptions: crate::sessions::Subscriptions::default(),
     };
     if let Some(what) = in_place {
         strike(&mut session, &what);

@@ -78,7 +78,7 @@ pub(crate) async fn keep(server: Arc<Server>) {
         };
         tokio::select! {
             () = due => {}
-            changed = changes.changed() => if changed.is_err() { return },
+            seen = changes.changed() => if seen.is_err() { return },
         }
     }
 }

@@ -117,12 +117,12 @@ fn read_iso(text: &str) -> Option<u64> {
 /// The next minute that five fields name, in UTC.
 fn cron(expr: &str, now: u64) -> Option<u64> {
     let fields: Vec<&str> = expr.split_whitespace().collect();
-    let [minutes, hours, days, months, weekdays] = fields[..] else {
+    let [minutes, hours, in_month, months, in_week] = fields[..] else {
         return None;
     };
     let (minutes, hours) = (field(minutes, 0, 59)?, field(hours, 0, 23)?);
-    let (months, month_days) = (field(months, 1, 12)?, field(days, 1, 31)?);
-    let week_days = field(weekdays, 0, 7)?;
+    let (months, month_days) = (field(months, 1, 12)?, field(in_month, 1, 31)?);
+    let week_days = field(in_week, 0, 7)?;
     let first = now / MINUTE_MS + 1;
     let mut minute = first;
     while minute < first + MAX_MINUTES {
@@ -134,12 +134,12 @@ fn cron(expr: &str, now: u64) -> Option<u64> {
         let on_week_day =
             week_days.contains(&week_day) || (week_day == 0 && week_days.contains(&7));
         let on_month_day = month_days.contains(&month_day);
-        let on_day = match (days, weekdays) {
+        let is_meant = match (in_month, in_week) {
             ("*", _) => on_week_day,
             (_, "*") => on_month_day,
             _ => on_week_day || on_month_day,
         };
-        if !months.contains(&month) || !on_day {
+        if !months.contains(&month) || !is_meant {
             minute = (day + 1) * 24 * 60;
         } else if hours.contains(&(of_day / 60)) && minutes.contains(&(of_day % 60)) {
             return Some(minute * MINUTE_MS);

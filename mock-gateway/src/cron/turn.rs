@@ -144,8 +144,8 @@ impl Stage<'_> {
         }
         text.clone_from(&script.text);
         let error = match &script.ending {
-            Ending::Fails(message) => Some(message.clone()),
-            Ending::Answers | Ending::Hangs => None,
+            Ending::Fails(failure) => Some(failure.message.clone()),
+            Ending::Answers | Ending::Hangs | Ending::TurnedAway | Ending::Local => None,
         };
         let usage = script.usage;
         self.act(|stage, state, now| match &error {

@@ -1,4 +1,4 @@
-//! hello-ok, and the answers that describe the gateway itself.
+//! hello-ok.
 
 use std::sync::LazyLock;
 
@@ -160,8 +160,8 @@ fn session_defaults(edition: Edition) -> Value {
     Value::Object(defaults)
 }
 
-/// The health snapshot: hello-ok, the `health` method and the `health` event all show it.
-pub(crate) fn health(edition: Edition, now_ms: u64, state_dir: &str) -> Value {
+/// The health snapshot that hello-ok shows; the method and the event add what is there now.
+pub(super) fn health(edition: Edition, now_ms: u64, state_dir: &str) -> Value {
     let mut health = data(edition)["health"].clone();
     health["ts"] = now_ms.into();
     let path = sessions_path(edition, state_dir);
@@ -178,40 +178,6 @@ fn sessions_path(edition: Edition, state_dir: &str) -> String {
         Edition::V2026_2_9 => format!("{state_dir}/agents/main/sessions/sessions.json"),
         Edition::V2026_9_6 => format!("{state_dir}/agents/main/agent/openclaw-agent.sqlite"),
     }
-}
-
-/// The answer of `status`.
-pub(crate) fn status(edition: Edition, now_ms: u64, state_dir: &str) -> Value {
-    let path = sessions_path(edition, state_dir);
-    let new = matches!(edition, Edition::V2026_9_6);
-    let mut agent = json!({
-        "agentId": "main", "enabled": true, "every": "30m", "everyMs": 1_800_000,
-    });
-    if new {
-        agent["waitingForRoute"] = true.into();
-    }
-    let mut status = json!({
-        "heartbeat": {"defaultAgentId": "main", "agents": [agent]},
-        "channelSummary": [],
-        "queuedSystemEvents": [],
-        "sessions": {
-            "paths": [path],
-            "count": 0,
-            "defaults": {"model": "claude-opus-4-6", "contextTokens": 200_000},
-            "recent": [],
-            "byAgent": [{"agentId": "main", "path": path, "count": 0, "recent": []}],
-        },
-    });
-    if new {
-        status["runtimeVersion"] = edition.version().into();
-        status["hostDesktop"] = json!({"enabled": false, "state": "disabled", "port": 5900});
-        status["tasks"] = json!({
-            "total": 0, "active": 0, "terminal": 0, "failures": 0, "byStatus": {}, "byRuntime": {},
-        });
-        status["eventLoop"] = health(edition, now_ms, state_dir)["eventLoop"].clone();
-        status["pid"] = std::process::id().into();
-    }
-    status
 }
 
 /// The gateway's own row in presence.

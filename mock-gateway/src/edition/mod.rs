@@ -2,18 +2,21 @@
 //!
 //! The rest of the crate asks here; it does not know version numbers.
 
+mod answers;
 mod approvals;
 mod cron;
 mod hello;
 mod methods;
 mod refusal;
 mod schemas;
+mod session_schemas;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub(crate) use hello::{HelloContext, health, hello_ok, presence_self, status};
+pub(crate) use answers::{SessionSummary, View, answer, health, model_runtime, status};
+pub(crate) use hello::{HelloContext, hello_ok, presence_self};
 pub(crate) use methods::{Required, required_scope};
 pub(crate) use refusal::{
     AuthFailure, AuthReason, DeviceFault, PairingReason, PairingRefusal, Provided, Refusal,
@@ -181,6 +184,8 @@ pub(crate) struct Facts {
     pub(crate) forbidden_has_details: bool,
     /// health is answered to anybody who is connected.
     pub(crate) open_health: bool,
+    /// Clients can follow sessions.
+    pub(crate) tells_about_sessions: bool,
     /// Events and answers show a job whole, and the gateway has one of its own.
     pub(crate) shows_cron_jobs: bool,
     /// A turn in the main session follows the end of a job.
@@ -247,6 +252,7 @@ const OLD: Facts = Facts {
     ping_interval: None,
     forbidden_has_details: false,
     open_health: false,
+    tells_about_sessions: false,
     shows_cron_jobs: false,
     wakes_after_jobs: true,
     routes_approvals: false,
@@ -301,6 +307,7 @@ const NEW: Facts = Facts {
     ping_interval: Some(Duration::from_secs(25)),
     forbidden_has_details: true,
     open_health: true,
+    tells_about_sessions: true,
     shows_cron_jobs: true,
     wakes_after_jobs: false,
     routes_approvals: true,

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::session_schemas::session_params;
 use super::{Edition, approvals, cron};
-use crate::schema::{Field, NON_EMPTY, Rule, TEXT, TEXTS, complaints, int, opt, req};
+use crate::schema::{NON_EMPTY, Rule, TEXT, TEXTS, complaints, int, opt, req};
 use crate::wire::ErrorShape;
 
 const CLIENT_IDS_OLD: &[&str] = &[
@@ -299,10 +300,14 @@ const CHAT_ABORT_NEW: Rule = Rule::Object(&[
     opt("preserveSideRuns", Rule::Bool),
 ]);
 
-const MODELS_LIST_NEW: Rule =
-    Rule::OpenObject(&[opt("view", NON_EMPTY), opt("agentId", NON_EMPTY)] as &[Field]);
+const MODELS_LIST_NEW: Rule = Rule::Object(&[
+    opt("view", NON_EMPTY),
+    opt("agentId", NON_EMPTY),
+    opt("includeProviderCapabilities", Rule::Bool),
+    opt("preparedOnly", Rule::Bool),
+    opt("refresh", Rule::Bool),
+]);
 
-const SESSION_OF_KEY: Rule = Rule::OpenObject(&[req("key", NON_EMPTY)]);
 const WAKE: Rule = Rule::OpenObject(&[req("mode", NON_EMPTY), req("text", NON_EMPTY)]);
 const SEND_OLD: Rule = Rule::OpenObject(&[
     req("to", NON_EMPTY),
@@ -329,9 +334,15 @@ pub(crate) const fn request_frame(edition: Edition) -> &'static Rule {
 }
 
 /// What is wrong with a call's parameters, in the gateway's words.
-pub(crate) fn params_error(edition: Edition, method: &str, params: &Value) -> Option<ErrorShape> {
-    // Measured on 2026.9.6: methods that change a session look for it before anything else.
-    let targets_session = method == "chat.send";
+pub(crate) fn params_error(
+    edition: Edition,
+    method: &str,
+    params: &Value,
+    is_admin: bool,
+) -> Option<ErrorShape> {
+    // Measured on 2026.9.6: methods that change a session look for it before anything else; an abort by an
+    // administrator does not.
+    let targets_session = method == "chat.send" || (method == "chat.abort" && !is_admin);
     if matches!(edition, Edition::V2026_9_6)
         && targets_session
         && params.get("sessionKey").is_none()
@@ -370,12 +381,12 @@ fn method_params(edition: Edition, method: &str) -> Option<&'static Rule> {
         "chat.abort" if old => &CHAT_ABORT_OLD,
         "chat.abort" => &CHAT_ABORT_NEW,
         "models.list" if old => &EMPTY,
-        "sessions.patch" | "sessions.delete" => &SESSION_OF_KEY,
         "wake" => &WAKE,
         "send" if old => &SEND_OLD,
         "send" => &SEND_NEW,
         "config.set" => &CONFIG_SET,
         "models.list" => &MODELS_LIST_NEW,
+        method if method.starts_with("sessions.") => return session_params(edition, method),
         method if method.starts_with("cron.") => return cron::params(edition, method),
         _ => return approvals::params(edition, method),
     })

@@ -27,6 +27,7 @@ pub(crate) struct Admitted {
     pub(crate) device_id: Option<String>,
     pub(crate) by_device_token: bool,
     pub(crate) client_id: String,
+    pub(crate) client_mode: String,
     pub(crate) display_name: Option<String>,
     pub(crate) caps: Vec<String>,
     /// hello-ok's `auth`.
@@ -249,6 +250,7 @@ impl<'a> Handshake<'a> {
             device_id,
             by_device_token: method == Method::DeviceToken,
             client_id: self.connect.client.id,
+            client_mode: self.connect.client.mode,
             display_name: self.connect.client.display_name,
             caps: self.connect.caps,
             auth,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub(crate) use devices::{Closed, OPERATOR, approve, reject, remove, rename, revoke, rotate};
+pub(crate) use info::health;
 
 use crate::approvals;
 use crate::cron;
@@ -93,7 +94,7 @@ pub(crate) fn authorize(inner: &Inner, live: &Live, request: &Request) -> Result
     } else {
         &request.params
     };
-    match params_error(inner.edition(), &request.method, params) {
+    match params_error(inner.edition(), &request.method, params, live.is_admin()) {
         Some(error) => Err(Box::new(Err(error).into())),
         None => Ok(()),
     }
@@ -175,6 +176,7 @@ pub(crate) fn answer(
             text("deviceId").trim(),
             text("role").trim(),
         ),
-        method => info::answer(inner, state, method).map_or(Outcome::Unscripted, Outcome::from),
+        method => info::answer(inner, state, live, method, params)
+            .map_or(Outcome::Unscripted, Outcome::from),
     }
 }

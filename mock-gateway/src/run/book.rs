@@ -16,15 +16,20 @@ const KEY_TTL_MS: u64 = 5 * 60 * 1000;
 const WAIT_TTL_MS: u64 = 10 * 60 * 1000;
 /// More finished runs than this are not remembered.
 const MAX_RUNS: usize = 5000;
-/// Nor are more idle sessions, and more messages of one.
-const MAX_SESSIONS: usize = 5000;
-const MAX_MESSAGES: usize = 2000;
 
 /// How a run was started. Each kind has idempotency keys of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Agent,
     Chat,
+}
+
+/// How a run fails that is accepted, but cannot begin.
+#[derive(Clone, Debug)]
+pub(crate) struct AtOnce {
+    pub(crate) message: String,
+    /// Whether events tell.
+    pub(crate) is_told: bool,
 }
 
 /// What `agent.wait` says of a run that is over.
@@ -37,14 +42,23 @@ pub(crate) struct Waited {
 }
 
 /// One run.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that happened to it"
+)]
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) id: u64,
     pub(crate) kind: Kind,
-    /// What the client calls it.
+    /// The method that started it.
+    pub(crate) method: String,
+    /// What the client calls it, and how it wrote that.
     pub(crate) run_id: String,
+    pub(crate) given_id: String,
     pub(crate) message: String,
     pub(crate) session_key: String,
+    /// Whether the session was not there before.
+    pub(crate) opens_session: bool,
     /// The session key as `agent` events show it.
     pub(crate) shown_key: Option<String>,
     /// Whether `chat` events come, too.
@@ -52,7 +66,7 @@ pub(crate) struct Record {
     /// Whether the accepted answer names the session.
     pub(crate) names_session: bool,
     /// What it fails with before it begins.
-    pub(crate) fails_at_once: Option<String>,
+    pub(crate) fails_at_once: Option<AtOnce>,
     pub(crate) session_id: String,
     pub(crate) agent_id: String,
     /// The connection that started it, its device and its request.
@@ -67,6 +81,20 @@ pub(crate) struct Record {
     /// When the latest attempt began.
     pub(crate) started_at: u64,
     pub(crate) seq: u64,
+    /// When its latest event was.
+    pub(crate) last_event_at: u64,
+    /// Whether its work began, and whether a model works on it.
+    pub(crate) has_begun: bool,
+    pub(crate) has_model: bool,
+    /// Whether the session has it in hand; it is not shown among the runs that wait any more.
+    pub(crate) is_admitted: bool,
+    /// Whether its end was told to those who follow the session.
+    pub(crate) is_told: bool,
+    /// The message as an input that waits.
+    pub(crate) input_id: String,
+    /// How the message came, and whether an administrator sent it.
+    pub(crate) transport: Value,
+    pub(crate) from_admin: bool,
     /// Turns of the model so far, from 1.
     pub(crate) turn: u32,
     pub(crate) item_id: String,
@@ -87,8 +115,20 @@ pub(crate) struct Record {
     pub(crate) aborted: Option<&'static str>,
     /// Whether it waits in another run.
     pub(crate) is_queued: bool,
+    /// How many messages there were before its own.
+    pub(crate) messages_before: usize,
+    /// Whether it had to wait for its turn.
+    pub(crate) has_waited: bool,
+    /// The run in which its message was answered.
+    pub(crate) steered_into: Option<String>,
+    /// Whether it takes up what another process left.
+    pub(crate) is_recovery: bool,
+    /// Whether it is to be answered together with others.
+    pub(crate) collects: bool,
     /// The run whose message is answered here instead.
     pub(crate) stands_for: Option<u64>,
+    /// The key under which the message is written.
+    pub(crate) input_key: String,
     pub(crate) waited: Option<Waited>,
     /// When it was over, and what a repetition of its key is answered.
     pub(crate) over: Option<(u64, Reply)>,
@@ -104,39 +144,20 @@ impl Record {
         self.over.is_none() && self.aborted.is_none()
     }
 
+    /// Whether its message waits to be written.
+    pub(crate) fn waits_as_input(&self) -> bool {
+        let unanswered = self.over.is_none() || self.is_queued;
+        self.kind == Kind::Chat
+            && self.stands_for.is_none()
+            && self.aborted.is_none()
+            && !self.has_begun
+            && unanswered
+    }
+
     /// Tokens so far.
     pub(crate) fn tokens(&self) -> (u64, u64) {
         let (input, output) = self.script.usage;
         (input * u64::from(self.turn), output * u64::from(self.turn))
-    }
-}
-
-/// What is kept of a session.
-#[derive(Debug)]
-pub(crate) struct SessionBook {
-    pub(crate) session_id: String,
-    pub(crate) created_at: u64,
-    messages: VecDeque<Value>,
-    /// All messages so far.
-    pub(crate) total: usize,
-    /// Runs that work or wait for their turn.
-    pub(crate) queue: VecDeque<u64>,
-    pub(crate) verbose: Option<String>,
-}
-
-impl SessionBook {
-    /// The latest messages, oldest first.
-    pub(crate) fn latest(&self, limit: usize) -> Vec<Value> {
-        let skipped = self.messages.len().saturating_sub(limit);
-        self.messages.iter().skip(skipped).cloned().collect()
-    }
-
-    pub(crate) fn add(&mut self, message: Value) {
-        if self.messages.len() == MAX_MESSAGES {
-            self.messages.pop_front();
-        }
-        self.total += 1;
-        self.messages.push_back(message);
     }
 }
 
@@ -154,17 +175,20 @@ pub(crate) struct Waiter {
 pub(crate) struct Runs {
     script: Option<ScriptOf>,
     records: BTreeMap<u64, Record>,
-    sessions: HashMap<String, SessionBook>,
+    /// Runs that work or wait for their turn, by session.
+    queues: HashMap<String, VecDeque<u64>>,
     pub(crate) waiters: Vec<Waiter>,
     next: u64,
 }
 
 impl Runs {
-    /// A new process knows nothing of the runs of the last one.
-    pub(crate) fn boot(&mut self) {
-        self.records.clear();
-        self.sessions.clear();
+    /// A new process knows nothing of the runs of the last one; gives those that were not done.
+    pub(crate) fn boot(&mut self) -> Vec<Record> {
+        let records = std::mem::take(&mut self.records);
+        self.queues.clear();
         self.waiters.clear();
+        let interrupted = |record: &Record| record.has_begun && record.is_live();
+        records.into_values().filter(interrupted).collect()
     }
 
     pub(crate) fn set_script(&mut self, script: ScriptOf) {
@@ -193,7 +217,7 @@ impl Runs {
         self.records.get(&id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Record> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Record> {
         self.records.values()
     }
 
@@ -216,56 +240,49 @@ impl Runs {
         self.records.values().rev().find(is)
     }
 
-    pub(crate) fn session(&self, key: &str) -> Option<&SessionBook> {
-        self.sessions.get(key)
+    /// Lets a run work in its session as soon as those before it are done.
+    pub(crate) fn enter(&mut self, session_key: &str, id: u64) {
+        let queue = self.queues.entry(session_key.to_owned()).or_default();
+        queue.push_back(id);
     }
 
-    pub(crate) fn session_mut(&mut self, key: &str, now: u64) -> &mut SessionBook {
-        if self.sessions.len() >= MAX_SESSIONS && !self.sessions.contains_key(key) {
-            let idle = |(_, session): &(&String, &SessionBook)| session.queue.is_empty();
-            let oldest = self.sessions.iter().filter(idle);
-            let oldest = oldest.min_by_key(|(_, session)| session.created_at);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                self.sessions.remove(&oldest);
-            }
-        }
-        self.sessions
-            .entry(key.to_owned())
-            .or_insert_with(|| SessionBook {
-                session_id: uuid::Uuid::new_v4().to_string(),
-                created_at: now,
-                messages: VecDeque::new(),
-                total: 0,
-                queue: VecDeque::new(),
-                verbose: None,
-            })
+    /// All runs that are remembered, and those of them that go on.
+    pub(crate) fn count(&self) -> (u64, u64) {
+        let live = self.iter().filter(|record| record.is_live()).count();
+        (self.records.len() as u64, live as u64)
     }
 
     /// The run that works in a session.
     pub(crate) fn working(&self, session_key: &str) -> Option<&Record> {
-        let session = self.sessions.get(session_key)?;
-        session
-            .queue
+        self.queues
+            .get(session_key)?
             .iter()
             .filter_map(|id| self.get(*id))
             .find(|record| record.is_live())
     }
 
+    /// The run that a session shows: one that takes up what another process left is not seen before it begins.
+    pub(crate) fn shown(&self, session_key: &str) -> Option<&Record> {
+        let working = self.working(session_key);
+        working.filter(|run| run.has_begun || !run.is_recovery)
+    }
+
     /// Whether it is this run's turn in its session.
     pub(crate) fn is_first(&self, record: &Record) -> bool {
-        let session = self.sessions.get(&record.session_key);
-        session.is_none_or(|session| {
-            session
-                .queue
-                .front()
-                .is_none_or(|first| *first == record.id)
-        })
+        let first = self
+            .queues
+            .get(&record.session_key)
+            .and_then(VecDeque::front);
+        first.is_none_or(|first| *first == record.id)
     }
 
     /// Lets the next run of the session begin.
     pub(crate) fn leave(&mut self, session_key: &str, id: u64) {
-        if let Some(session) = self.sessions.get_mut(session_key) {
-            session.queue.retain(|queued| *queued != id);
+        if let Some(queue) = self.queues.get_mut(session_key) {
+            queue.retain(|queued| *queued != id);
+            if queue.is_empty() {
+                self.queues.remove(session_key);
+            }
         }
     }
 

@@ -1,17 +1,22 @@
 //! Agent runs that follow a script: `agent`, `chat.send` and what goes with them.
 
 mod abort;
+mod approval;
 mod book;
 mod calls;
+mod checks;
 mod frames;
-mod history;
+mod local;
 mod play;
+mod recovery;
 mod script;
+mod telling;
 mod wait;
 
-pub(crate) use book::Runs;
-pub(crate) use calls::{RUNS, Turn, answer, begin, go_on, is_run, request};
+pub(crate) use book::{Kind, Record, Runs};
+pub(crate) use calls::{Next, RUNS, Turn, answer, begin, canonical, go_on, is_run, request};
 pub(crate) use frames::{MODEL, PROVIDER};
 pub(crate) use play::answer_later;
+pub(crate) use recovery::recover;
 pub(crate) use script::{Ending, Tool};
 pub use script::{Run, RunRequest};

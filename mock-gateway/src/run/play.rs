@@ -9,18 +9,26 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::approval;
 use super::book::{Kind, Record};
-use super::frames::{Call, Closing, Dialect, Said, dialect};
+use super::calls::as_asked;
+use super::frames::{Call, Closing, Dialect, Said, dialect, tool_text};
+use super::recovery;
 use super::script::{Ending, Run, Tool};
+use super::telling;
 use crate::server::Server;
 use crate::state::{Inner, State};
 use crate::wire::{self, ErrorShape, Reply};
 use crate::ws::Out;
 
+/// Measured on 2026.9.6: how often a message that was answered is tried, and how fast.
+const TIMES_TURNED_AWAY: u32 = 4;
+const TURNED_AWAY_PAUSE: Duration = Duration::from_millis(100);
+
 const TOOL_EVENTS: &str = "tool-events";
 
 /// Why a run does not go on as its script says.
-enum Stop {
+pub(super) enum Stop {
     /// The process that ran it is gone.
     Gone,
     Aborted,
@@ -30,14 +38,14 @@ enum Stop {
 /// One run may bring about the next.
 type Playing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-struct Player {
-    server: Arc<Server>,
-    dialect: &'static dyn Dialect,
+pub(super) struct Player {
+    pub(super) server: Arc<Server>,
+    pub(super) dialect: &'static dyn Dialect,
     id: u64,
     script: Arc<Run>,
-    stop: Arc<Notify>,
+    pub(super) stop: Arc<Notify>,
     timeout: Option<Duration>,
-    deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
 }
 
 /// Plays a run to its end.
@@ -71,7 +79,8 @@ async fn play_one(server: Arc<Server>, id: u64) {
 pub(super) fn say(inner: &Inner, state: &mut State, record: &Record, said: &Said) {
     match said {
         Said::All(name, payload) => inner.broadcast(state, name, payload),
-        Said::Starter(name, payload) => {
+        Said::Tool(payload) => {
+            let payload = telling::tool_event(inner, state, record, payload);
             if dialect(inner.edition()).tools_need_verbose() && verbose(state, record) == "off" {
                 return;
             }
@@ -90,7 +99,7 @@ pub(super) fn say(inner: &Inner, state: &mut State, record: &Record, said: &Said
                 session.seq += 1;
                 session.seq
             });
-            let frame = wire::event(name, payload, seq);
+            let frame = wire::event("agent", &payload, seq);
             state
                 .recorder
                 .sent(session.id, &frame, inner.clock.now_ms());
@@ -100,9 +109,9 @@ pub(super) fn say(inner: &Inner, state: &mut State, record: &Record, said: &Said
 }
 
 fn verbose(state: &State, record: &Record) -> String {
-    let session = state.runs.session(&record.session_key);
-    let level = session.and_then(|session| session.verbose.clone());
-    level.unwrap_or_else(|| "off".to_owned())
+    let book = state.books.get(&record.session_key);
+    let level = book.and_then(|book| book.settings.get("verboseLevel")?.as_str());
+    level.unwrap_or("off").to_owned()
 }
 
 /// Sends an answer that comes later, if whoever asked is still there.
@@ -130,6 +139,9 @@ pub(super) fn close(
     answers: bool,
 ) {
     let now = inner.clock.now_ms();
+    let dialect = dialect(inner.edition());
+    record.rows.extend(closing.rows);
+    telling::written(inner, state, record);
     for said in &closing.events {
         say(inner, state, record, said);
     }
@@ -140,14 +152,13 @@ pub(super) fn close(
     for said in &closing.last_events {
         say(inner, state, record, said);
     }
-    record.rows.extend(closing.rows);
     if let Some(reply) = closing.reply {
+        let reply = as_asked(record, reply);
         if answers && record.kind == Kind::Agent {
             answer_later(inner, state, record.connection, &record.request_id, &reply);
         }
         record.over = Some((now, reply));
     }
-    let dialect = dialect(inner.edition());
     let original = record.stands_for.filter(|_| record.over.is_some());
     if let Some(mut original) = original.and_then(|id| state.runs.take(id)) {
         original.is_queued = false;
@@ -157,28 +168,14 @@ pub(super) fn close(
         }
         state.runs.put(original);
     }
-    if record.aborted.is_some() && dialect.writes_history_at_the_end() {
-        record.rows.clear();
-    }
-    if record.over.is_some() || !dialect.writes_history_at_the_end() {
-        write_history(state, record, now);
-    }
-}
-
-fn write_history(state: &mut State, record: &mut Record, now: u64) {
-    let rows = std::mem::take(&mut record.rows);
-    let session = state.runs.session_mut(&record.session_key, now);
-    for mut row in rows {
-        if row["__openclaw"].is_object() {
-            row["__openclaw"]["seq"] = (session.total + 1).into();
-        }
-        session.add(row);
+    if record.over.is_some() {
+        telling::over(inner, state, record);
     }
 }
 
 impl Player {
     /// Changes the record of a run that goes on, and says what comes of it.
-    fn act<T>(
+    pub(super) fn act<T>(
         &self,
         act: impl FnOnce(&Inner, &mut State, &mut Record, u64) -> T,
     ) -> Result<T, Stop> {
@@ -250,7 +247,7 @@ impl Player {
     }
 
     /// Keeps the notice for whoever settles the run.
-    fn aborted(&self) -> Stop {
+    pub(super) fn aborted(&self) -> Stop {
         self.stop.notify_one();
         Stop::Aborted
     }
@@ -280,17 +277,13 @@ impl Player {
         if ended.is_err() {
             return VecDeque::new();
         }
-        let stray = self.change(true, |_, state, record, now| {
+        let stray = self.change(true, |_, state, record, _| {
             state.runs.leave(&record.session_key, record.id);
             let stray = std::mem::take(&mut record.steered);
             for id in &stray {
                 if let Some(mut other) = state.runs.take(*id) {
                     other.is_queued = false;
-                    state
-                        .runs
-                        .session_mut(&record.session_key, now)
-                        .queue
-                        .push_back(*id);
+                    state.runs.enter(&record.session_key, *id);
                     state.runs.put(other);
                 }
             }
@@ -312,35 +305,62 @@ impl Player {
 
     async fn follow(&mut self) -> Result<(), Stop> {
         if let Some(error) = self.act(|_, _, record, _| record.fails_at_once.clone())? {
-            return self.end(move |_, record, _| refused(record, error));
+            return self.end(move |dialect, record, now| {
+                let events = if error.is_told {
+                    dialect.cannot_begin(record, &error.message, now)
+                } else {
+                    Vec::new()
+                };
+                Closing {
+                    events,
+                    ..refused(record, error.message)
+                }
+            });
+        }
+        if self.script.is_local() {
+            return self.end(|dialect, record, now| {
+                record.text.clone_from(&record.script.text);
+                dialect.local(record, now)
+            });
         }
         if self.act(|_, _, record, _| record.is_queued)? {
             self.id = self.elsewhere()?;
         }
         self.its_turn().await?;
+        if self.act(|_, state, record, _| self.was_answered(state, record))? {
+            self.script = Arc::new(Run::clone(&self.script).turned_away());
+        }
+        if self.act(|_, _, record, _| record.is_recovery)? {
+            let start = self.server.inner.settings.startup_delay;
+            self.pause(Some(start + recovery::PAUSE)).await?;
+        }
         self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         self.act(|inner, state, record, now| {
+            telling::accepted(inner, state, record);
             let (events, rows) = self.dialect.opening(record, now);
             record.rows.extend(rows);
-            if !self.dialect.writes_history_at_the_end() {
-                write_history(state, record, now);
-            }
             for said in &events {
                 say(inner, state, record, said);
             }
+            telling::begun(inner, state, record);
         })?;
         self.pause(Some(self.script.delay_first)).await?;
-        let Ending::Fails(message) = self.script.ending.clone() else {
-            self.work().await?;
-            if self.script.ending == Ending::Hangs {
-                return self.pause(None).await;
+        let message = match &self.script.ending {
+            Ending::Fails(failure) => failure.message.clone(),
+            Ending::TurnedAway => return self.turned_away().await,
+            Ending::Answers | Ending::Hangs | Ending::Local => {
+                self.work().await?;
+                if self.script.ending == Ending::Hangs {
+                    return self.pause(None).await;
+                }
+                self.pause(Some(self.script.delay_last)).await?;
+                return self.answered().await;
             }
-            return self.answered().await;
         };
         let attempts = self
             .script
             .attempts
-            .unwrap_or_else(|| self.dialect.attempts());
+            .unwrap_or_else(|| self.dialect.attempts(self.script.is_limited()));
         for attempt in 1..attempts {
             self.work().await?;
             self.end(|dialect, record, now| {
@@ -348,9 +368,21 @@ impl Player {
             })?;
             self.pause(Some(self.script.delay_per_delta)).await?;
             self.say_all(|dialect, record, now| dialect.attempt_begins(record, now))?;
+            self.act(|_, state, record, _| telling::attempt_begun(state, record))?;
         }
         self.work().await?;
         self.end(|dialect, record, now| dialect.failed(record, attempts, &message, now))
+    }
+
+    /// The transcript has the message and its answer, and takes it no second time.
+    async fn turned_away(&self) -> Result<(), Stop> {
+        for _ in 1..TIMES_TURNED_AWAY {
+            self.say_all(|dialect, record, now| dialect.turned_away_once(record, now))?;
+            self.pause(Some(TURNED_AWAY_PAUSE)).await?;
+            self.say_all(|dialect, record, now| dialect.attempt_begins(record, now))?;
+            self.act(|_, state, record, _| telling::attempt_begun(state, record))?;
+        }
+        self.end(|dialect, record, now| dialect.turned_away(record, now))
     }
 
     /// Ends the run without an answer, and begins one that nobody asked for.
@@ -361,9 +393,14 @@ impl Player {
             other.run_id = uuid::Uuid::new_v4().to_string();
             other.is_queued = false;
             other.stands_for = Some(record.id);
+            other.seq = 0;
+            if record.collects {
+                other.message = collected(record);
+                let id = uuid::Uuid::new_v4().simple();
+                other.input_key = format!("followup-collect:{}:{id}", record.session_id);
+            }
             let id = other.id;
-            let session = state.runs.session_mut(&other.session_key, now);
-            session.queue.push_back(id);
+            state.runs.enter(&other.session_key, id);
             state.runs.put(other);
             let closing = self.dialect.queued_elsewhere(record, now);
             close(inner, state, record, closing, false);
@@ -371,8 +408,27 @@ impl Player {
         })
     }
 
+    /// Whether the message of a run that waited is there already, with an answer.
+    fn was_answered(&self, state: &State, record: &mut Record) -> bool {
+        let book = state.books.get(&record.session_key);
+        let answered = record.stands_for.is_some()
+            && self.dialect.remembers_turns()
+            && book.is_some_and(|book| book.has_answered(&record.input_key));
+        if answered {
+            record.script = Arc::new(Run::clone(&record.script).turned_away());
+        }
+        answered
+    }
+
     async fn its_turn(&self) -> Result<(), Stop> {
         let mut changes = self.server.inner.changes();
+        self.act(|inner, state, record, now| {
+            if !state.runs.is_first(record) {
+                for said in self.dialect.waits(record, now) {
+                    say(inner, state, record, &said);
+                }
+            }
+        })?;
         loop {
             changes.borrow_and_update();
             if self.act(|_, state, record, _| state.runs.is_first(record))? {
@@ -388,31 +444,52 @@ impl Player {
 
     /// The tools, and the text piece by piece.
     async fn work(&self) -> Result<(), Stop> {
+        let mut given = String::new();
         for tool in &self.script.tools {
-            self.call(tool).await?;
+            given = self.call(tool).await?;
         }
-        self.speak(&self.script).await
+        let Some(characters) = self.script.quotes else {
+            return self.speak(&self.script).await;
+        };
+        let mut script = Run::clone(&self.script);
+        let quoted: String = given.chars().take(characters).collect();
+        script.text.push_str(quoted.trim_end());
+        self.speak(&script).await
     }
 
-    async fn call(&self, tool: &Tool) -> Result<(), Stop> {
+    /// Writes rows of history down.
+    fn write(inner: &Inner, state: &mut State, record: &mut Record, rows: Vec<Value>) {
+        record.rows.extend(rows);
+        telling::written(inner, state, record);
+    }
+
+    /// Lets a tool work; the text that it gives.
+    async fn call(&self, tool: &Tool) -> Result<String, Stop> {
         let call = Call {
             id: format!("call_{}", uuid::Uuid::new_v4().simple()),
             tool: tool.clone(),
             started_at: self.server.inner.clock.now_ms(),
+            verdict: None,
         };
-        self.say_all(|dialect, record, now| dialect.tool_begins(record, &call, now))?;
+        self.act(|inner, state, record, now| {
+            let (events, rows) = self.dialect.tool_begins(record, &call, now);
+            Self::write(inner, state, record, rows);
+            for said in &events {
+                say(inner, state, record, said);
+            }
+        })?;
         self.pause(Some(self.script.delay_per_delta)).await?;
+        let call = approval::judged(self, call).await?;
         self.act(|inner, state, record, now| {
             let verbose = verbose(state, record);
             let (events, rows) = self.dialect.tool_ends(record, &call, &verbose, now);
             for said in &events {
                 say(inner, state, record, said);
             }
-            record.rows.extend(rows);
-            if !self.dialect.writes_history_at_the_end() {
-                write_history(state, record, now);
-            }
-        })
+            Self::write(inner, state, record, rows);
+            telling::resumed(inner, state, record);
+        })?;
+        Ok(tool_text(&call))
     }
 
     async fn speak(&self, script: &Run) -> Result<(), Stop> {
@@ -451,7 +528,10 @@ impl Player {
                     say(inner, state, record, said);
                 }
                 record.rows.extend(rows);
-                write_history(state, record, now);
+                telling::written(inner, state, record);
+                if let Some(book) = state.books.get_mut(&record.session_key) {
+                    book.rewrite();
+                }
                 if let Some(waited) = &queued.waited {
                     super::wait::told(inner, state, &queued.run_id, &waited.at_end);
                 }
@@ -464,6 +544,17 @@ impl Player {
             self.speak(&script).await?;
         }
     }
+}
+
+/// Messages that waited, put together for the model.
+fn collected(record: &Record) -> String {
+    let from = &record.transport["clients"][0];
+    let from = from["displayName"].as_str().or_else(|| from["id"].as_str());
+    format!(
+        "[Queued messages while agent was busy]\n\n---\nQueued #1 (from {})\n{}",
+        from.unwrap_or_default(),
+        record.message
+    )
 }
 
 /// The final answer of a run that could not begin.

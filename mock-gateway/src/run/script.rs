@@ -43,9 +43,12 @@ pub struct Run {
     pub(crate) text: String,
     pub(crate) cut: Cut,
     pub(crate) tools: Vec<Tool>,
+    /// How much of the last tool's result follows the text.
+    pub(crate) quotes: Option<usize>,
     pub(crate) reasoning: Option<String>,
     pub(crate) delay_first: Duration,
     pub(crate) delay_per_delta: Duration,
+    pub(crate) delay_last: Duration,
     pub(crate) ending: Ending,
     pub(crate) attempts: Option<u32>,
     pub(crate) usage: (u64, u64),
@@ -58,8 +61,27 @@ pub(crate) struct Tool {
     pub(crate) args: Value,
     pub(crate) result: String,
     pub(crate) is_error: bool,
-    /// The exit code, of a tool that ran a command.
-    pub(crate) exit_code: Option<i32>,
+    /// Whether it waits for an approval before it works.
+    pub(crate) wants_approval: bool,
+}
+
+impl Tool {
+    /// Whether it runs a command, whose output is shown as it comes.
+    pub(crate) fn is_command(&self) -> bool {
+        self.name == "exec"
+    }
+
+    pub(crate) fn command(&self) -> &str {
+        self.args["command"].as_str().unwrap_or_default()
+    }
+}
+
+/// How a model fails.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    /// The provider was asked too often.
+    pub(crate) is_limit: bool,
 }
 
 /// How the text is cut.
@@ -72,8 +94,12 @@ pub(crate) enum Cut {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Ending {
     Answers,
-    Fails(String),
+    Fails(Failure),
     Hangs,
+    /// The transcript does not take the message: it has it already, with an answer.
+    TurnedAway,
+    /// The gateway says the text by itself.
+    Local,
 }
 
 impl Run {
@@ -86,7 +112,9 @@ impl Run {
             reasoning: None,
             delay_first: Duration::ZERO,
             delay_per_delta: Duration::ZERO,
+            delay_last: Duration::ZERO,
             ending: Ending::Answers,
+            quotes: None,
             attempts: None,
             usage: (11, 7),
         }
@@ -120,7 +148,7 @@ impl Run {
             args,
             result: result.into(),
             is_error: false,
-            exit_code: None,
+            wants_approval: false,
         });
         self
     }
@@ -134,11 +162,27 @@ impl Run {
     ///
     /// Measured on 2026.9.6: everybody who sees the run sees the output, too, as stream `command_output`.
     pub fn command(self, command: impl Into<String>, output: impl Into<String>) -> Self {
-        let mut run = self.tool("exec", json!({"command": command.into()}), output);
+        self.tool("exec", json!({"command": command.into()}), output)
+    }
+
+    /// A command that has to be approved before it runs.
+    ///
+    /// Everything else is up to the edition. In 2026.9.6 the run waits, if its caller has the scope
+    /// `operator.approvals` and somebody is connected who can decide: with `operator.admin`, and the capability
+    /// `approvals` or `exec-approvals`. Otherwise the command is refused. In 2026.2.9 the run goes on at once,
+    /// and a turn in the main session follows the decision; scripts see it as method `heartbeat`.
+    pub fn approved_command(self, command: impl Into<String>, output: impl Into<String>) -> Self {
+        let mut run = self.command(command, output);
         if let Some(tool) = run.tools.last_mut() {
-            tool.exit_code = Some(0);
+            tool.wants_approval = true;
         }
         run
+    }
+
+    /// After its text the model repeats so many characters of what its last tool gave.
+    pub fn quoting(mut self, characters: usize) -> Self {
+        self.quotes = Some(characters);
+        self
     }
 
     /// A tool whose result is an error.
@@ -173,12 +217,31 @@ impl Run {
         self
     }
 
+    /// How long the model goes on, saying nothing, after its last word.
+    pub fn delay_last(mut self, pause: Duration) -> Self {
+        self.delay_last = pause;
+        self
+    }
+
     /// After its text the model fails with this, as often as the gateway tries again.
     ///
     /// What a caller sees is up to the edition. 2026.9.6 fails the run; 2026.2.9 says that all went well, and
     /// gives this message as the text of the answer.
     pub fn fails(mut self, message: impl Into<String>) -> Self {
-        self.ending = Ending::Fails(message.into());
+        self.ending = Ending::Fails(Failure {
+            message: message.into(),
+            is_limit: false,
+        });
+        self
+    }
+
+    /// After its text the model fails with this because it was asked too often: as [`fails`](Self::fails),
+    /// but 2026.9.6 says so, and tries 10 times.
+    pub fn rate_limited(mut self, message: impl Into<String>) -> Self {
+        self.ending = Ending::Fails(Failure {
+            message: message.into(),
+            is_limit: true,
+        });
         self
     }
 
@@ -201,6 +264,48 @@ impl Run {
     /// The tokens of each turn of the model; 11 and 7 by default.
     pub fn usage(mut self, input: u64, output: u64) -> Self {
         self.usage = (input, output);
+        self
+    }
+
+    /// Whether the model fails because it was asked too often.
+    pub(crate) fn is_limited(&self) -> bool {
+        matches!(&self.ending, Ending::Fails(failure) if failure.is_limit)
+    }
+
+    /// A text that needs no model.
+    pub(crate) fn local(mut self) -> Self {
+        self.ending = Ending::Local;
+        self
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.ending == Ending::Local
+    }
+
+    /// Without a text, if the model says that it has none: what it says then is not shown.
+    pub(crate) fn silenced(mut self) -> Self {
+        if self.text.trim() == "NO_REPLY" {
+            self.text.clear();
+        }
+        self
+    }
+
+    /// Whether the transcript does not take the message.
+    pub(crate) fn is_turned_away(&self) -> bool {
+        self.ending == Ending::TurnedAway
+    }
+
+    /// What the model fails with.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match &self.ending {
+            Ending::Fails(failure) => Some(&failure.message),
+            _ => None,
+        }
+    }
+
+    /// The same message once more, which the transcript does not take.
+    pub(crate) fn turned_away(mut self) -> Self {
+        self.ending = Ending::TurnedAway;
         self
     }
 

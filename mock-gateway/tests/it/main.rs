@@ -5,7 +5,9 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod approvals;
 mod client;
+mod cron;
 mod faults;
 mod handshake;
 mod limits;

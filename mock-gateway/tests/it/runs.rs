@@ -101,6 +101,14 @@ async fn only_the_starter_with_the_capability_sees_tools() {
         gateway.script_runs(|_| reading());
         let mut starter = client(&gateway, &device, &["tool-events"]).await;
         let mut other = client(&gateway, &device, &["tool-events"]).await;
+        if edition == NEW {
+            // As in the recording: somebody follows the session.
+            let mut follower = client(&gateway, &device, &[]).await;
+            follower
+                .call("sessions.messages.subscribe", json!({"key": KEY}))
+                .await;
+            tokio::spawn(async move { follower.end().await });
+        }
         starter.request("agent", params("t1")).await;
         let frames = seen(&mut starter, &Lines::until("agent res ok ok")).await;
         agree(edition, "tool", &frames.lines);

@@ -48,13 +48,13 @@ struct Book {
 
 /// The referee of one client.
 #[derive(Debug)]
-pub struct Referee(Mutex<Book>);
+pub(super) struct Referee(Mutex<Book>);
 
 impl Referee {
     /// For a client that starts now with this shared token. `falls_back`: its device token may serve
     /// when the shared one is refused.
     #[must_use]
-    pub fn new(secret: &str, pairing_limit: Option<Duration>, falls_back: bool) -> Self {
+    pub(super) fn new(secret: &str, pairing_limit: Option<Duration>, falls_back: bool) -> Self {
         let now = Instant::now();
         Self(Mutex::new(Book {
             began: now,
@@ -77,17 +77,17 @@ impl Referee {
     }
 
     /// Writes a line of the story.
-    pub fn note(&self, line: impl Into<String>) {
+    pub(super) fn note(&self, line: impl Into<String>) {
         self.book().note(line.into());
     }
 
     /// Calls a foul.
-    pub fn foul(&self, what: impl Into<String>) {
+    pub(super) fn foul(&self, what: impl Into<String>) {
         self.book().foul(what.into());
     }
 
     /// The client's state has changed.
-    pub fn state(&self, state: &ConnectionState) {
+    pub(super) fn state(&self, state: &ConnectionState) {
         let word = match state {
             ConnectionState::Connecting { .. } => "connecting".to_owned(),
             ConnectionState::AwaitingApproval { .. } => "awaiting approval".to_owned(),
@@ -102,7 +102,7 @@ impl Referee {
     }
 
     /// The backend says a word to the client.
-    pub fn word(&self, word: Word, secret: Option<&str>) {
+    pub(super) fn word(&self, word: Word, secret: Option<&str>) {
         let mut book = self.book();
         let book = &mut *book;
         book.secrets.extend(secret.map(str::to_owned));
@@ -123,39 +123,30 @@ impl Referee {
     }
 
     /// The clock of both sides is about to jump.
-    pub fn leaps(&self, by: Duration) {
+    pub(super) fn leaps(&self, by: Duration) {
         self.book().rules.leapt(Instant::now() + by);
     }
 
     /// The client was told to close.
-    pub fn closed(&self) {
+    pub(super) fn closed(&self) {
         self.book().closed = true;
-    }
-
-    /// Whether a connection is good, as the client has read it.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        let book = self.book();
-        book.attempt
-            .as_ref()
-            .is_some_and(|attempt| attempt.hello_at.is_some())
     }
 
     /// How many dials there were, and how many were let in.
     #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
+    pub(super) fn counts(&self) -> (u64, u64) {
         let book = self.book();
         (book.dials, book.hellos)
     }
 
     /// How many sockets and dials the client holds.
     #[must_use]
-    pub fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.book().held
     }
 
     /// The store was asked to forget a token.
-    pub fn forgets(&self, token: &Token) {
+    pub(super) fn forgets(&self, token: &Token) {
         let mut book = self.book();
         if !book.rules.may_forget() {
             book.foul("a device token was dropped without a device token mismatch".to_owned());
@@ -166,7 +157,7 @@ impl Referee {
     }
 
     /// The store was asked to keep a token.
-    pub fn keeps(&self, token: &Token) {
+    pub(super) fn keeps(&self, token: &Token) {
         let mut book = self.book();
         if book.token.as_deref() != Some(token.expose_secret()) {
             book.foul("a device token was stored that no hello had brought".to_owned());
@@ -174,7 +165,7 @@ impl Referee {
     }
 
     /// What has to be true whenever nothing is going on.
-    pub fn check(&self, stored: Option<&str>) {
+    pub(super) fn check(&self, stored: Option<&str>) {
         let now = Instant::now();
         let mut book = self.book();
         if book.held > 1 {
@@ -200,13 +191,13 @@ impl Referee {
 
     /// The fouls so far.
     #[must_use]
-    pub fn fouls(&self) -> Vec<String> {
+    pub(super) fn fouls(&self) -> Vec<String> {
         self.book().fouls.clone()
     }
 
     /// The story so far.
     #[must_use]
-    pub fn log(&self) -> Vec<String> {
+    pub(super) fn log(&self) -> Vec<String> {
         self.book().log.clone()
     }
 }
@@ -358,7 +349,9 @@ impl Watch for Referee {
             return;
         };
         let seen = attempt.out.feed(bytes);
-        let is_early = (attempt.out.is_past_head() || seen.len() > 1) && !attempt.is_challenged;
+        let is_more =
+            attempt.out.is_past_head() || seen.iter().any(|seen| !matches!(seen, Seen::Head(_)));
+        let is_early = is_more && !attempt.is_challenged;
         if is_early {
             book.foul("something was sent before the challenge".to_owned());
         }

@@ -267,7 +267,7 @@ impl World {
             .iter()
             .filter(|reader| !reader.has_ended())
             .count();
-        let mut foul = |is_foul: bool, what: &str| {
+        let foul = |is_foul: bool, what: &str| {
             if is_foul {
                 self.referee.foul(format!(
                     "{what}: {stats:?}, {open} calls, {streams} streams"

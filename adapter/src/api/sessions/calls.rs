@@ -199,6 +199,7 @@ answer! {
 
 params! {
     /// Deletes a session; the main one cannot be. Needs `operator.admin`.
+    #[expect(clippy::struct_field_names, reason = "the name on the wire")]
     Delete: "sessions.delete", Idempotent => Deleted {
         needs {
             /// The key of the session.

@@ -51,6 +51,9 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "LIST", value_parser = parse_scopes)]
     pub(crate) scopes: Option<Scopes>,
     /// An extra header for a proxy in front of the gateway; may be given more than once
+    ///
+    /// Everybody on the host can see arguments: for a secret, write NAME:@FILE, and the value is
+    /// read from the file.
     #[arg(long, global = true, value_name = "NAME:VALUE", value_parser = parse_header)]
     pub(crate) header: Vec<(String, String)>,
     /// One JSON object per line on stdout
@@ -218,10 +221,21 @@ fn parse_scopes(text: &str) -> Result<Scopes, String> {
 fn parse_header(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
         Some((name, value)) if !name.trim().is_empty() => {
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
+            let value = match value.trim().strip_prefix('@') {
+                Some(file) => read_header(file)?,
+                None => value.trim().to_owned(),
+            };
+            Ok((name.trim().to_owned(), value))
         }
         _ => Err("a header is NAME:VALUE".to_owned()),
     }
+}
+
+/// The value of a header, from a file; its end of line is not part of it.
+fn read_header(path: &str) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .map_err(|error| format!("{path} cannot be read: {error}"))
 }
 
 /// `1500ms`, `90s`, `5m`, `2h`, or seconds without a unit.
@@ -283,6 +297,19 @@ mod tests {
             ("X-Time".to_owned(), "10:30".to_owned())
         );
         assert!(parse_header("no-colon").is_err());
+    }
+
+    #[test]
+    fn a_header_may_come_from_a_file_which_no_process_table_shows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        let argument = format!("X-Key: @{}", path.display());
+        assert_eq!(
+            parse_header(&argument).unwrap(),
+            ("X-Key".to_owned(), "s3cret".to_owned())
+        );
+        assert!(parse_header("X-Key:@/no/such/file").is_err());
     }
 
     #[test]

@@ -10,6 +10,10 @@ use crate::credentials::Used;
 use crate::endpoint::AddressClass;
 use crate::refusal::{Refusal, RefusalKind};
 
+/// What loads an edit.
+const RESTART: &str =
+    "Restart the gateway, so that it reads its openclaw.json: docker restart CONTAINER.";
+
 pub(super) fn all(facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![token(facts)];
     findings.extend(openclaw_json(facts));
@@ -50,17 +54,7 @@ fn token(facts: &Facts) -> Finding {
     let finding = match end(facts) {
         Some(LoginEnd::Accepted {
             used: Used::Device, ..
-        }) => Finding::warning(
-            Check::Token,
-            Issue::StaleToken,
-            format!(
-                "{about}: stale, the gateway refused it; this device's own token served instead"
-            ),
-            format!(
-                "Set {} to gateway.auth.token of the gateway's openclaw.json before the next approval or change of scopes.",
-                credential.origin
-            ),
-        ),
+        }) => bridged(facts, credential, &about),
         Some(LoginEnd::Accepted { .. } | LoginEnd::Pairing(_)) => {
             Finding::ok(Check::Token, format!("{about}: the gateway takes it"))
         }
@@ -73,6 +67,31 @@ fn token(facts: &Facts) -> Finding {
         .with("origin", credential.origin.clone())
         .with("length", credential.shape.length)
         .with("sha256", credential.shape.hash.clone())
+}
+
+/// The gateway refused it, and this device's own token served instead.
+fn bridged(facts: &Facts, credential: &Credential, about: &str) -> Finding {
+    if let Some((path, Compared::Same)) = compared(facts) {
+        return Finding::warning(
+            Check::Token,
+            Issue::TokenMismatchAfterEdit,
+            format!(
+                "{about}: the gateway refused it, though {path} holds this very token, and this device's own token served instead"
+            ),
+            RESTART,
+        );
+    }
+    Finding::warning(
+        Check::Token,
+        Issue::StaleToken,
+        format!(
+            "{about}: stale, the gateway refused it, and this device's own token served instead"
+        ),
+        format!(
+            "Set {} to gateway.auth.token of the gateway's openclaw.json before the next approval or change of scopes.",
+            credential.origin
+        ),
+    )
 }
 
 fn no_token(facts: &Facts, error: &ConfigError) -> Finding {

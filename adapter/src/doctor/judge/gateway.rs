@@ -170,9 +170,9 @@ fn answer(facts: &Facts) -> Finding {
             refusal.fix.clone(),
         ),
         LoginEnd::UpgradeRefused(refusal) => super::network::refused(Check::Login, refusal),
-        LoginEnd::NotNow { what, fix } => Finding::problem(
+        LoginEnd::NotNow { kind, what, fix } => Finding::problem(
             Check::Login,
-            Issue::Away,
+            Issue::Refused(*kind),
             format!("not now: {what}"),
             fix.clone(),
         ),
@@ -380,8 +380,13 @@ fn asked(facts: &Facts, pairing: &PairingRequired) -> Finding {
         }
         PairingReason::Other(_) => "the gateway wants an approval",
     };
+    // Measured: a further connect gives the request new time on 2026.9.6, but not on 2026.2.9.
+    let since = match protocol_number(facts) {
+        Some(3) => "made",
+        _ => "last asked for",
+    };
     let message = format!(
-        "pairing required ({}): {what}; request {id}{age_text} waits for at most {} after it was last asked for",
+        "pairing required ({}): {what}; request {id}{age_text} is kept for {} after it was {since}",
         pairing.reason,
         span(REQUEST_MS)
     );

@@ -274,7 +274,7 @@ fn tls(facts: &Facts) -> Finding {
             Check::Tls,
             Issue::Tls,
             format!("the TLS handshake failed: {what}"),
-            "Check that the port of OPENCLAW_GATEWAY_URL is the one for wss://.",
+            "Check that the port of OPENCLAW_GATEWAY_URL is the one for wss://; a gateway without TLS wants ws://.",
         ),
         Step::Done(tls) => {
             let trust = if tls.is_pinned {

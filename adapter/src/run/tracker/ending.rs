@@ -420,6 +420,7 @@ impl Tracker {
 
     pub(super) fn end(&mut self, outcome: RunOutcome) {
         if !self.is_ended() {
+            self.tell_outline();
             self.stage = Stage::Ended;
             self.asked = None;
             self.items.push_back(RunItem::Ended(outcome));

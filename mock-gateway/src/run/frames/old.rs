@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::super::book::{Kind, Record, Waited};
+use super::super::local;
 use super::super::script::RunRequest;
 use super::{
-    Call, Closing, Dialect, Place, Said, View, answer_parts, assistant_row, call_parts,
-    chat_message, place, result, tool_meta, tool_row,
+    Call, Closing, Dialect, Place, Said, answer_parts, assistant_row, call_parts, chat_message,
+    place, result, tool_meta, tool_row,
 };
 use crate::wire::{ErrorShape, Reply};
 
@@ -120,7 +121,7 @@ fn looks_over(run: &mut Record, now: u64) -> Closing {
 }
 
 impl Dialect for Old {
-    fn attempts(&self) -> u32 {
+    fn attempts(&self, _: bool) -> u32 {
         4
     }
 
@@ -144,7 +145,15 @@ impl Dialect for Old {
         true
     }
 
-    fn writes_history_at_the_end(&self) -> bool {
+    fn waits_for_an_answer(&self) -> bool {
+        true
+    }
+
+    fn remembers_turns(&self) -> bool {
+        false
+    }
+
+    fn counts_on(&self) -> bool {
         true
     }
 
@@ -177,6 +186,10 @@ impl Dialect for Old {
         (events, vec![user_row(run)])
     }
 
+    fn waits(&self, _: &mut Record, _: u64) -> Vec<Said> {
+        Vec::new()
+    }
+
     fn delta(&self, run: &mut Record, piece: &str, now: u64) -> Vec<Said> {
         run.text.push_str(piece);
         run.turn_text.push_str(piece);
@@ -193,11 +206,11 @@ impl Dialect for Old {
         events
     }
 
-    fn tool_begins(&self, run: &mut Record, call: &Call, now: u64) -> Vec<Said> {
+    fn tool_begins(&self, run: &mut Record, call: &Call, now: u64) -> (Vec<Said>, Vec<Value>) {
         let data = json!({
             "phase": "start", "name": call.tool.name, "toolCallId": call.id, "args": call.tool.args,
         });
-        vec![Said::Starter("agent", agent(run, "tool", &data, now))]
+        (vec![Said::Tool(agent(run, "tool", &data, now))], Vec::new())
     }
 
     fn tool_ends(
@@ -215,19 +228,24 @@ impl Dialect for Old {
             data["meta"] = meta.into();
         }
         if verbose == "full" {
-            data["result"] = result::tool_result(call);
+            let works = call.tool.is_command() && !call.tool.is_error && call.verdict.is_none();
+            data["result"] = if works {
+                result::command_result(call, false, now)
+            } else {
+                result::tool_result(call)
+            };
         }
         let mut events = Vec::new();
-        if call.tool.name == "exec" {
+        if call.tool.is_command() && call.verdict.is_none() {
             let mut update = json!({
                 "phase": "update", "name": call.tool.name, "toolCallId": call.id,
             });
             if verbose == "full" {
-                update["partialResult"] = result::tool_result(call);
+                update["partialResult"] = result::command_so_far(call);
             }
-            events.push(Said::Starter("agent", agent(run, "tool", &update, now)));
+            events.push(Said::Tool(agent(run, "tool", &update, now)));
         }
-        events.push(Said::Starter("agent", agent(run, "tool", &data, now)));
+        events.push(Said::Tool(agent(run, "tool", &data, now)));
         run.tools.push(call.tool.name.clone());
         run.turn += 1;
         let rows = vec![
@@ -295,6 +313,36 @@ impl Dialect for Old {
         )]
     }
 
+    fn local(&self, run: &mut Record, now: u64) -> Closing {
+        let message = local::message(&run.text, now);
+        let more = json!({"state": "final", "message": message});
+        Closing {
+            events: chat(run, 1, more).into_iter().collect(),
+            waited: Some(waited(run, now)),
+            last_events: Vec::new(),
+            reply: Some(Ok(json!({"runId": run.run_id, "status": "ok"}))),
+            rows: Vec::new(),
+        }
+    }
+
+    fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said> {
+        let data = json!({
+            "phase": "error", "startedAt": run.started_at, "endedAt": now, "error": error,
+        });
+        let mut events = vec![said(run, "lifecycle", &data, now)];
+        let more = json!({"state": "error", "errorMessage": error});
+        events.extend(chat(run, run.seq, more));
+        events
+    }
+
+    fn turned_away_once(&self, _: &mut Record, _: u64) -> Vec<Said> {
+        Vec::new()
+    }
+
+    fn turned_away(&self, run: &mut Record, now: u64) -> Closing {
+        self.done(run, now)
+    }
+
     fn failed(&self, run: &mut Record, _: u32, message: &str, now: u64) -> Closing {
         let mut closing = looks_over(run, now);
         closing.rows = vec![error_row(message, now)];
@@ -345,18 +393,5 @@ impl Dialect for Old {
 
     fn answered_elsewhere(&self, _: &Record) -> Option<Waited> {
         None
-    }
-
-    fn history(&self, view: &View<'_>) -> Value {
-        let mut payload = json!({
-            "sessionKey": view.session_key, "messages": view.messages, "thinkingLevel": "off",
-        });
-        if let Some(session) = view.session {
-            payload["sessionId"] = session.session_id.as_str().into();
-            if let Some(verbose) = &session.verbose {
-                payload["verboseLevel"] = verbose.as_str().into();
-            }
-        }
-        payload
     }
 }

@@ -6,16 +6,67 @@
 use serde_json::{Value, json};
 
 use super::super::book::{Kind, Record};
+use super::super::script::Tool;
 use super::{Call, MODEL, PROVIDER};
+
+/// Where tools work.
+pub(crate) const WORKSPACE: &str = "/home/node/.openclaw/workspace";
+
+/// The text of what a tool gave: of a failure, the account that the gateway makes of it.
+pub(crate) fn tool_text(call: &Call) -> String {
+    if !call.tool.is_error || call.verdict.is_some() {
+        return call.tool.result.clone();
+    }
+    // Measured on both editions: pretty, in this order.
+    let quoted = |text: &str| Value::from(text).to_string();
+    format!(
+        "{{\n  \"status\": \"error\",\n  \"tool\": {},\n  \"error\": {}\n}}",
+        quoted(&call.tool.name),
+        quoted(&call.tool.result),
+    )
+}
 
 /// What a tool gave.
 pub(super) fn tool_result(call: &Call) -> Value {
-    let details = if call.tool.name == "read" && !call.tool.is_error {
-        json!({"kind": "text", "content": call.tool.result})
-    } else {
-        json!({})
+    let tool = &call.tool;
+    let details = match tool.name.as_str() {
+        _ if call.verdict.is_some() => {
+            let details = call.verdict.as_ref().map(|verdict| verdict.details(call));
+            details.unwrap_or_default()
+        }
+        _ if tool.is_error => {
+            json!({"status": "error", "tool": tool.name, "error": tool.result})
+        }
+        "read" => json!({"kind": "text", "content": tool.result}),
+        _ => json!({}),
     };
-    json!({"content": [{"type": "text", "text": call.tool.result}], "details": details})
+    json!({"content": [{"type": "text", "text": tool_text(call)}], "details": details})
+}
+
+/// What a command printed so far.
+pub(super) fn command_so_far(call: &Call) -> Value {
+    json!({
+        "content": [{"type": "text", "text": call.tool.result}],
+        "details": {
+            "status": "running", "sessionId": "calm-mock", "pid": 1, "startedAt": call.started_at,
+            "cwd": WORKSPACE, "tail": call.tool.result,
+        },
+    })
+}
+
+/// How a command ended.
+pub(super) fn command_result(call: &Call, is_new: bool, now: u64) -> Value {
+    let output = call.tool.result.trim_end();
+    let mut details = json!({
+        "status": "completed", "exitCode": 0, "aggregated": output, "cwd": WORKSPACE,
+        "durationMs": now.saturating_sub(call.started_at),
+    });
+    if is_new {
+        details["exitSignal"] = Value::Null;
+        details["exitReason"] = "exit".into();
+        details["noOutputTimedOut"] = false.into();
+    }
+    json!({"content": [{"type": "text", "text": output}], "details": details})
 }
 
 /// What 2026.9.6 says about how a run went.
@@ -41,7 +92,7 @@ fn prompt_report(run: &Record, now: u64) -> Value {
     json!({
         "source": "run", "generatedAt": now, "sessionId": run.session_id,
         "sessionKey": run.session_key, "provider": PROVIDER, "model": MODEL,
-        "workspaceDir": "/home/node/.openclaw/workspace", "bootstrapMaxChars": 20000,
+        "workspaceDir": WORKSPACE, "bootstrapMaxChars": 20000,
         "sandbox": {"mode": "off", "sandboxed": false},
         "systemPrompt": {"chars": 0, "projectContextChars": 0, "nonProjectContextChars": 0},
         "injectedWorkspaceFiles": [],
@@ -56,9 +107,13 @@ pub(super) fn old_meta(run: &Record, aborted: bool, usage: Option<(u64, u64)>, n
     if let Some((input, output)) = usage {
         agent["usage"] = json!({"input": input, "output": output, "total": input + output});
     }
+    let mut report = prompt_report(run, now);
+    if let (false, Some(report)) = (run.has_chat, report.as_object_mut()) {
+        report.remove("sessionKey");
+    }
     json!({
         "durationMs": now.saturating_sub(run.accepted_at), "agentMeta": agent, "aborted": aborted,
-        "systemPromptReport": prompt_report(run, now),
+        "systemPromptReport": report,
     })
 }
 
@@ -125,7 +180,8 @@ fn with(mut meta: Value, more: Value) -> Value {
 
 fn new_meta(run: &Record, now: u64) -> Value {
     let mut more = json!({
-        "replayInvalid": false, "livenessState": "working", "stopReason": "stop",
+        "replayInvalid": run.script.tools.iter().any(Tool::is_command),
+        "livenessState": "working", "stopReason": "stop",
         "executionTrace": {
             "winnerProvider": PROVIDER, "winnerModel": MODEL,
             "attempts": [{
@@ -145,6 +201,11 @@ fn new_meta(run: &Record, now: u64) -> Value {
             .map(|tool| tool.name.as_str())
             .collect();
         more["toolSummary"] = json!({"calls": calls, "tools": names, "failures": run.failed_tools});
+        // Measured with a command that was not approved.
+        let last = run.script.tools.last().filter(|tool| tool.wants_approval);
+        if let Some(last) = last.filter(|_| run.failed_tools > 0) {
+            more["toolSummary"]["unresolvedError"] = json!({"toolName": last.name});
+        }
     }
     with(common_meta(run, now), more)
 }
@@ -164,8 +225,20 @@ pub(super) fn new_result(run: &Record, now: u64) -> Value {
     })
 }
 
+/// What it says about one that the model did not answer.
+fn unanswered_meta(run: &Record, now: u64) -> Value {
+    let mut meta = common_meta(run, now);
+    if let Some(agent) = meta["agentMeta"].as_object_mut() {
+        for name in ["costUsd", "lastCallUsage", "promptTokens", "usage"] {
+            agent.remove(name);
+        }
+    }
+    meta
+}
+
 /// The final answer of 2026.9.6 to a run that took too long.
 pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
+    let meta = unanswered_meta(run, now);
     let mut payload = json!({
         "runId": run.run_id, "status": "timeout", "summary": "aborted", "timeoutPhase": "provider",
         "providerStarted": true,
@@ -179,7 +252,29 @@ pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
         });
         payload["result"] = json!({
             "payloads": [{"text": message, "isError": true, "mediaUrl": null}],
-            "meta": with(common_meta(run, now), more), "sourceReplyDeliveryState": "missing",
+            "meta": with(meta, more), "sourceReplyDeliveryState": "missing",
+        });
+    }
+    payload
+}
+
+/// The final answer of 2026.9.6 under a key that was answered before.
+pub(super) fn new_turned_away(run: &Record, message: &str, now: u64) -> Value {
+    let mut payload = json!({"runId": run.run_id, "status": "error", "summary": "failed"});
+    if run.kind == Kind::Agent {
+        let more = json!({
+            "replayInvalid": true, "livenessState": "abandoned",
+            "error": {"kind": "incomplete_turn", "message": message, "fallbackSafe": false},
+            "executionTrace": {"fallbackUsed": false},
+        });
+        let mut meta = with(unanswered_meta(run, now), more);
+        if let Some(meta) = meta.as_object_mut() {
+            meta.remove("finalAssistantVisibleText");
+            meta.remove("finalAssistantRawText");
+        }
+        payload["result"] = json!({
+            "payloads": [{"text": message, "isError": true, "mediaUrl": null}], "meta": meta,
+            "sourceReplyDeliveryState": "missing",
         });
     }
     payload

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use openclaw_mock_gateway::{Run, RunRequest};
+use openclaw_mock_gateway::{Edition, Run, RunRequest};
 use serde_json::Value;
 
 /// What the model says when it is not told.
 const USUAL: &str = "Hello from the fake model, in several deltas.";
+
+/// So long the model keeps silent when it is told to hang.
+const HANGS: Duration = Duration::from_secs(45);
 
 /// The orders in a message: `[[name:value]]` or `[[name]]`; a value may end in a bracket of its own.
 fn orders(message: &str) -> Vec<(&str, &str)> {
@@ -22,7 +25,11 @@ fn orders(message: &str) -> Vec<(&str, &str)> {
 }
 
 /// The script that does what the recorded model did.
-pub(super) fn script(request: &RunRequest) -> Run {
+pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
+    // A turn about a command that somebody decided on.
+    if request.method == "heartbeat" && request.message.contains("approved-output") {
+        return Run::text("ok");
+    }
     let orders = orders(&request.message);
     let order = |name: &str| {
         orders
@@ -47,18 +54,38 @@ pub(super) fn script(request: &RunRequest) -> Run {
     };
     // The model cut its text by length.
     let pieces = usize::try_from(number("n", 4)).expect("a number");
+    run = if text.is_empty() {
+        run.deltas(pieces)
+    } else {
+        run.chunks(text.chars().count().div_ceil(pieces).max(1))
+    };
     run = run
-        .chunks(text.chars().count().div_ceil(pieces).max(1))
         .delay_first(Duration::from_millis(number("first", 0)))
         .delay_per_delta(Duration::from_millis(number("delay", 60)));
     if let Some(reason) = order("reason") {
         run = run.reasoning(reason);
     }
+    if order("drop").is_some() {
+        // The stream ends after the second piece.
+        let size = text.chars().count().div_ceil(pieces).max(1);
+        let said: String = text.chars().take(2 * size).collect();
+        run = Run::text(said).chunks(size);
+    }
     if let Some(code) = order("status") {
-        run = Run::silent().fails(format!("{code} fake upstream says {code}"));
+        let said = format!("{code} fake upstream says {code}");
+        run = match (edition, code) {
+            (Edition::V2026_9_6, "429") => Run::silent()
+                .rate_limited("⚠️ API rate limit reached. Please try again later."),
+            (Edition::V2026_9_6, _) => Run::silent().fails(format!(
+                "⚠️ mock/mock-1 request failed (provider internal error, HTTP {code}). This is usually \
+                 temporary — try again shortly.",
+            )),
+            (_, "429") => Run::silent().rate_limited(said),
+            _ => Run::silent().fails(said),
+        };
     }
     if order("hang").is_some() {
-        run = run.hangs();
+        run = run.delay_last(HANGS);
     }
     run
 }
@@ -75,9 +102,22 @@ fn called(name: &str, args: Value, say: Option<&str>) -> (String, Run) {
         "exec" => (command.rsplit(' ').next().unwrap_or_default(), false),
         _ => ("Tool no_such_tool not found", true),
     };
+    if command.ends_with("approved-output-7") {
+        // What it says is up to who decides.
+        let run = Run::text("The tool said: ").approved_command(command.clone(), result);
+        return (String::new(), run.quoting(80));
+    }
+    let given = if is_error {
+        format!(
+            "{{\n  \"status\": \"error\",\n  \"tool\": \"{name}\",\n  \"error\": {}\n}}",
+            Value::from(result),
+        )
+    } else {
+        result.to_owned()
+    };
     let said = || {
-        let result: String = result.chars().take(80).collect();
-        format!("The tool said: {result}")
+        let given: String = given.chars().take(80).collect();
+        format!("The tool said: {given}")
     };
     let text = say.map_or_else(said, str::to_owned);
     let run = Run::text(text.clone());

@@ -29,6 +29,8 @@ pub(super) enum What {
 pub(super) struct Step {
     /// The connection by number: a label that dials again is another connection.
     pub(super) connection: usize,
+    /// Milliseconds since the recording began.
+    pub(super) at: u64,
     pub(super) what: What,
 }
 
@@ -95,7 +97,12 @@ impl Recording {
             if matches!(what, What::Ends(..)) {
                 open.remove(&label);
             }
-            recording.steps.push(Step { connection, what });
+            let at = line["t"].as_u64().expect("a time");
+            recording.steps.push(Step {
+                connection,
+                at,
+                what,
+            });
         }
         recording
     }

@@ -54,8 +54,9 @@ async fn abort(
         let abort = run.run().abort().await;
         (abort, run.to_its_end(ABORTED).await)
     };
-    told.context("the abort")?;
+    let aborted = told.context("the abort")?;
     let story = story?;
+    ensure!(aborted, "the gateway says that there is nothing to abort");
     ensure!(
         matches!(story.outcome, RunOutcome::Aborted { .. }),
         "the run ended as {:?}",
@@ -66,7 +67,10 @@ async fn abort(
         "the text until then is {:?}",
         story.outcome.text()
     );
-    Ok(format!("aborted after {:.1} s", asked.elapsed().as_secs_f64()))
+    Ok(format!(
+        "aborted after {:.1} s",
+        asked.elapsed().as_secs_f64()
+    ))
 }
 
 pub(super) async fn aborts(stage: &Stage) -> anyhow::Result<String> {

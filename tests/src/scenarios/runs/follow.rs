@@ -97,7 +97,10 @@ impl Following {
         let ended = self
             .until(within, |item| matches!(item, RunItem::Text(_)))
             .await?;
-        ensure!(ended.is_none(), "it ended before it said anything: {ended:?}");
+        ensure!(
+            ended.is_none(),
+            "it ended before it said anything: {ended:?}"
+        );
         Ok(())
     }
 

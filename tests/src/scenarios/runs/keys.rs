@@ -16,7 +16,7 @@ const PIECES: usize = 12;
 const PIECE: Duration = Duration::from_millis(150);
 
 /// The longest it may take.
-const RUN: Duration = Duration::from_secs(60);
+const RUN: Duration = Duration::from_secs(120);
 
 pub(super) async fn shared(stage: &Stage) -> anyhow::Result<String> {
     let road = stage.road().await?;
@@ -35,7 +35,7 @@ pub(super) async fn shared(stage: &Stage) -> anyhow::Result<String> {
             question.message.clone(),
         );
         async move {
-            let run = client.agent().run(&session, &message).id(&key).await?;
+            let run = client.agent().run(&session, &message).with_id(&key).await?;
             ensure!(run.id() == key, "the run has another id: {}", run.id());
             anyhow::Ok(Following::new(run))
         }
@@ -44,7 +44,9 @@ pub(super) async fn shared(stage: &Stage) -> anyhow::Result<String> {
     wait_asked(stage.model()?, &question.marker, 1, SOON).await?;
     let mut two = start(&second).await?;
     let joined = two
-        .until(SOON, |item| matches!(item, RunItem::Accepted { .. } | RunItem::Text(_)))
+        .until(SOON, |item| {
+            matches!(item, RunItem::Accepted { .. } | RunItem::Text(_))
+        })
         .await?;
     ensure!(joined.is_none(), "the second run ended at once: {joined:?}");
     let (one, two) = tokio::try_join!(one.to_its_end(RUN), two.to_its_end(RUN))?;
@@ -53,7 +55,8 @@ pub(super) async fn shared(stage: &Stage) -> anyhow::Result<String> {
 
     // And once more, when it has long been over.
     let late = start(&second).await?.to_its_end(RUN).await?;
-    late.is_done_with(&question.answer).context("the late one")?;
+    late.is_done_with(&question.answer)
+        .context("the late one")?;
     let asked = stage.asked(&question)?;
     ensure!(asked == 1, "the model was asked {asked} times");
     first.close().await;

@@ -17,6 +17,10 @@ use crate::scenarios::{BACK_AGAIN, SOON};
 const PIECES: usize = 24;
 const PIECE: Duration = Duration::from_millis(250);
 
+/// 2026.2.9 does not name its process. A client tells one from the next by how long it has been up,
+/// which has to be longer than what a handshake may take.
+const A_LIFE: Duration = Duration::from_secs(3);
+
 /// How long after everything has come back the model might still be asked again, wrongly.
 const STILL: Duration = Duration::from_secs(5);
 
@@ -51,7 +55,10 @@ async fn speaking(
 /// How often the session's history has the whole answer.
 async fn answers(client: &Client, session: &str, question: &Question) -> anyhow::Result<usize> {
     let history = client
-        .call_raw("chat.history", json!({ "sessionKey": session, "limit": 100 }))
+        .call_raw(
+            "chat.history",
+            json!({ "sessionKey": session, "limit": 100 }),
+        )
         .await?;
     let rows = history["messages"].as_array().context("no messages")?;
     let says_it = |row: &&Value| {
@@ -67,6 +74,7 @@ async fn answers(client: &Client, session: &str, question: &Question) -> anyhow:
 
 pub(super) async fn stopped(stage: &Stage) -> anyhow::Result<String> {
     let gateway = stage.gateway();
+    tokio::time::sleep(A_LIFE).await;
     let road = stage.road().await?;
     let client = stage.client("backend", &road).await?;
     let session = stage.session("stop");
@@ -120,6 +128,7 @@ pub(super) async fn stopped(stage: &Stage) -> anyhow::Result<String> {
 /// Kills the gateway under a run; what came of it, and how long that took.
 async fn kill_under(stage: &Stage, by: By) -> anyhow::Result<String> {
     let gateway = stage.gateway();
+    tokio::time::sleep(A_LIFE).await;
     let road = stage.road().await?;
     let client = stage.client("backend", &road).await?;
     let session = stage.session("kill");
@@ -163,7 +172,7 @@ async fn kill_under(stage: &Stage, by: By) -> anyhow::Result<String> {
 }
 
 pub(super) async fn killed(stage: &Stage) -> anyhow::Result<String> {
-    let agent = kill_under(stage, By::Agent).await?;
-    let chat = kill_under(stage, By::Chat).await?;
+    let agent = kill_under(stage, By::Agent).await.context("agent")?;
+    let chat = kill_under(stage, By::Chat).await.context("chat")?;
     Ok(format!("{agent}; {chat}"))
 }

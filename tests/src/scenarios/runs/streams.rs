@@ -21,7 +21,7 @@ const AT_A_TIME: usize = 10;
 const PER_SESSION: usize = 10;
 
 /// The longest that one may take, on a machine that has other things to do.
-const RUN: Duration = Duration::from_secs(60);
+const RUN: Duration = Duration::from_secs(180);
 
 /// Asks one question after the other in one session.
 async fn conversation(
@@ -60,7 +60,9 @@ pub(super) async fn streams(stage: &Stage) -> anyhow::Result<String> {
             })
             .collect()
     };
-    let one_by_one: Vec<_> = (0..RUNS / PER_SESSION).map(|_| scripts(PER_SESSION)).collect();
+    let one_by_one: Vec<_> = (0..RUNS / PER_SESSION)
+        .map(|_| scripts(PER_SESSION))
+        .collect();
     let together: Vec<_> = (0..AT_A_TIME).map(|_| scripts(RUNS / AT_A_TIME)).collect();
     let seed = dice.to_string();
 

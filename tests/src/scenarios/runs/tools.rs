@@ -15,7 +15,7 @@ use crate::scenarios::stage::Stage;
 const COMMAND: &str = "echo one; sleep 1; echo two";
 const OUTPUT: [&str; 2] = ["one", "two"];
 
-const RUN: Duration = Duration::from_secs(60);
+const RUN: Duration = Duration::from_secs(120);
 
 pub(super) async fn tool_events(stage: &Stage) -> anyhow::Result<String> {
     let road = stage.road().await?;
@@ -56,7 +56,10 @@ pub(super) async fn tool_events(stage: &Stage) -> anyhow::Result<String> {
     );
     let id = &story.tools[started].call_id;
     ensure!(
-        story.tools.iter().all(|tool| tool.call_id == *id && tool.name == "exec"),
+        story
+            .tools
+            .iter()
+            .all(|tool| tool.call_id == *id && tool.name == "exec"),
         "there is more than one call: {:?}",
         story.tools
     );
@@ -71,5 +74,7 @@ pub(super) async fn tool_events(stage: &Stage) -> anyhow::Result<String> {
         );
     }
     let updates = ended - started - 1;
-    Ok(format!("start with its arguments, {updates} updates, result with its output"))
+    Ok(format!(
+        "start with its arguments, {updates} updates, result with its output"
+    ))
 }

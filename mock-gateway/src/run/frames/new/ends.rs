@@ -3,23 +3,31 @@
 use serde_json::{Value, json};
 
 use super::super::super::book::{Kind, Record, Waited};
+use super::super::super::local;
+use super::super::super::script::Tool;
 use super::super::{Closing, MODEL, PROVIDER, Said, assistant_row, chat_message, result};
 use super::events::{
     chat, failed_task, finished, finishing_badly, local_chat, model, observation, release, running,
-    said, task,
+    said, task, without_agent,
 };
-use super::rows::{answer_row, keyed, openclaw};
+use super::rows::{answer_row, keyed, openclaw, user_row};
 use crate::wire::{ErrorShape, Reply};
 
+/// Why a run ends that makes way for another message.
+const INTERRUPTED: &str = "aborted";
+const BY_USER: &str = "Reply operation aborted by user";
 const ABORTED: &str = "This operation was aborted";
+const RATE_LIMITED: &str =
+    "⚠️ The model request was rate-limited. Please try again in a few minutes.";
 const TIMED_OUT: &str = "Request timed out before a response was generated. Please try again, or increase \
                          `agents.defaults.timeoutSeconds` in your config.";
 
+/// What the model said last, however much it said before.
 fn terminal_reply(run: &Record) -> Value {
-    if run.text.is_empty() {
+    if run.turn_text.is_empty() {
         json!({"disposition": "empty"})
     } else {
-        json!({"disposition": "visible", "text": run.text})
+        json!({"disposition": "visible", "text": run.turn_text})
     }
 }
 
@@ -42,13 +50,15 @@ pub(super) fn waited(
         }
         payload
     };
-    Waited {
-        at_end: with(more, true),
-        later: match run.kind {
-            Kind::Agent => with(more, status == "error"),
-            Kind::Chat => with(chat_more, false),
-        },
-    }
+    let at_end = match run.kind {
+        Kind::Agent => with(more, true),
+        Kind::Chat => with(chat_more, run.aborted.is_some()),
+    };
+    let later = match run.kind {
+        Kind::Agent => with(more, status == "error"),
+        Kind::Chat => with(chat_more, run.aborted == Some(INTERRUPTED)),
+    };
+    Waited { at_end, later }
 }
 
 fn ok_waited(run: &Record, now: u64) -> Waited {
@@ -65,11 +75,32 @@ fn failure(run: &Record, message: &str) -> Reply {
     Err(ErrorShape::new("UNAVAILABLE", message).with_payload(payload))
 }
 
+/// The last event of a run that answers for another one: made by whoever brings the answer.
+fn dispatched(run: &mut Record, now: u64) -> Said {
+    let mut more = json!({"state": "final"});
+    if !run.text.is_empty() {
+        let mut message = chat_message(&run.text, now);
+        message["text"] = run.text.as_str().into();
+        message["stopReason"] = "stop".into();
+        let (input, output) = run.script.usage;
+        message["usage"] = json!({"input": input, "output": output, "totalTokens": input + output});
+        more["message"] = message;
+        more["stopReason"] = "stop".into();
+    }
+    let seq = run.next_seq();
+    without_agent(chat(run, seq, more))
+}
+
 pub(super) fn done(run: &mut Record, now: u64) -> Closing {
-    let data = json!({
+    let mut data = json!({
         "phase": "finishing", "stopReason": "stop", "aborted": false, "livenessState": "working",
         "endedAt": now,
     });
+    // What a command did cannot be done again.
+    let has_command = run.script.tools.iter().any(Tool::is_command);
+    if has_command {
+        data["replayInvalid"] = true.into();
+    }
     let mut events = vec![said(run, "lifecycle", data, now)];
     events.extend(running(run, now));
     events.push(release(run, now));
@@ -83,12 +114,19 @@ pub(super) fn done(run: &mut Record, now: u64) -> Closing {
         data["startedAt"] = run.started_at.into();
         data["replayInvalid"] = false.into();
     }
+    if has_command {
+        data["replayInvalid"] = true.into();
+    }
     events.push(said(run, "lifecycle", data, now));
     let mut more = json!({"state": "final", "stopReason": "stop"});
     if !run.text.is_empty() {
         more["message"] = chat_message(&run.text, now);
     }
-    events.push(chat(run, run.seq, more));
+    events.push(if run.stands_for.is_some() {
+        dispatched(run, now)
+    } else {
+        chat(run, run.seq, more)
+    });
     let completed = json!({"terminalSummary": "completed"});
     Closing {
         events,
@@ -108,7 +146,7 @@ pub(super) fn failed(run: &mut Record, message: &str, now: u64) -> Closing {
     let mut events = vec![finishing_badly(run, message, now), release(run, now)];
     let mut data = json!({
         "phase": "error", "startedAt": run.began_at, "endedAt": now, "error": message,
-        "errorObservation": observation(), "executionSettled": true,
+        "errorObservation": observation(run), "executionSettled": true,
     });
     let mut last_events = Vec::new();
     let mut summary = message.to_owned();
@@ -116,7 +154,7 @@ pub(super) fn failed(run: &mut Record, message: &str, now: u64) -> Closing {
         let step = json!({
             "phase": "fallback_step", "fallbackStepType": "fallback_step",
             "fallbackStepFromModel": format!("{PROVIDER}/{MODEL}"),
-            "fallbackStepFromFailureReason": "server_error",
+            "fallbackStepFromFailureReason": observation(run)["failoverReason"],
             "fallbackStepFromFailureDetail": message, "fallbackStepChainPosition": 1,
             "fallbackStepFinalOutcome": "chain_exhausted",
         });
@@ -124,10 +162,14 @@ pub(super) fn failed(run: &mut Record, message: &str, now: u64) -> Closing {
         data["startedAt"] = run.started_at.into();
         data["aborted"] = false.into();
         data["livenessState"] = "blocked".into();
-        summary = format!(
-            "⚠️ Agent failed before reply: {message}\nTo view logs, run `openclaw logs --follow` in a \
-             terminal."
-        );
+        summary = if run.script.is_limited() {
+            RATE_LIMITED.to_owned()
+        } else {
+            format!(
+                "⚠️ Agent failed before reply: {message}\nTo view logs, run `openclaw logs --follow` in \
+                 a terminal."
+            )
+        };
         last_events.push(local_chat(
             run,
             json!({"state": "error", "errorMessage": summary}),
@@ -135,7 +177,12 @@ pub(super) fn failed(run: &mut Record, message: &str, now: u64) -> Closing {
     }
     events.extend(finished(run, now));
     events.push(said(run, "lifecycle", data, now));
-    let more = json!({"state": "error", "errorMessage": message, "errorDetail": observation()});
+    let mut more = json!({
+        "state": "error", "errorMessage": message, "errorDetail": observation(run),
+    });
+    if run.script.is_limited() {
+        more["errorKind"] = "rate_limit".into();
+    }
     events.push(chat(run, run.seq, more));
     last_events.extend(finished(run, now));
     last_events.extend(failed_task(run, "failed", message, now));
@@ -223,15 +270,27 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
     if !run.text.is_empty() {
         more["message"] = chat_message(&run.text, now);
     }
-    events.push(chat(run, run.seq + 1, more));
-    events.extend(task(run, "running", "unknown", json!({}), now));
-    let data = json!({
-        "phase": "end", "status": "cancelled", "aborted": true, "stopReason": reason,
-        "startedAt": run.began_at, "endedAt": now,
-    });
-    events.push(said(run, "lifecycle", data, now));
+    if reason == INTERRUPTED {
+        events.push(model(run, now));
+        events.push(release(run, now));
+        events.push(said(run, "lifecycle", settled_data(run, now), now));
+        events.push(chat(run, run.seq, more));
+    } else {
+        events.push(chat(run, run.seq + 1, more));
+        events.extend(task(run, "running", "unknown", json!({}), now));
+        let data = json!({
+            "phase": "end", "status": "cancelled", "aborted": true, "stopReason": reason,
+            "startedAt": run.began_at, "endedAt": now,
+        });
+        events.push(said(run, "lifecycle", data, now));
+    }
     let more = json!({"stopReason": reason});
-    let chat_more = json!({"error": "aborted", "stopReason": reason});
+    let error = if reason == INTERRUPTED {
+        BY_USER
+    } else {
+        "aborted"
+    };
+    let chat_more = json!({"error": error, "stopReason": reason});
     let waits = waited(run, now, "error", &more, &chat_more);
     let mut reply = json!({
         "runId": run.run_id, "status": "timeout", "summary": "aborted", "stopReason": reason,
@@ -241,12 +300,15 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
         // Its late error counts from 1 again.
         Kind::Agent => run.seq = 0,
         Kind::Chat => {
-            last_events.push(model(run, now));
+            if reason != INTERRUPTED {
+                last_events.push(model(run, now));
+            }
             reply["endedAt"] = now.into();
         }
     }
     let mut rows = Vec::new();
-    if !run.text.is_empty() {
+    // What was said before another message interrupted is not kept.
+    if !run.text.is_empty() && reason != INTERRUPTED {
         let parts = json!([{"type": "text", "text": run.text}]);
         let mut row = assistant_row(&parts, (0, 0), "stop", now);
         row["api"] = "openai-responses".into();
@@ -265,21 +327,114 @@ pub(super) fn aborted(run: &mut Record, reason: &'static str, now: u64) -> Closi
     }
 }
 
+fn settled_data(run: &Record, now: u64) -> Value {
+    let error = if run.aborted == Some(INTERRUPTED) {
+        BY_USER
+    } else {
+        ABORTED
+    };
+    json!({
+        "phase": "error", "startedAt": run.began_at, "endedAt": now, "error": error,
+        "aborted": true, "stopReason": "aborted", "executionSettled": true,
+    })
+}
+
 pub(super) fn settled(run: &mut Record, now: u64) -> Closing {
     let mut events = Vec::new();
-    if run.kind == Kind::Chat {
-        events.push(release(run, now));
+    // An interrupted run said all when it was interrupted.
+    if run.aborted != Some(INTERRUPTED) {
+        if run.kind == Kind::Chat {
+            events.push(release(run, now));
+        }
+        events.extend(finished(run, now));
+        events.push(said(run, "lifecycle", settled_data(run, now), now));
+        let error = format!("{ABORTED} | 20");
+        events.extend(failed_task(run, "cancelled", &error, now));
     }
-    events.extend(finished(run, now));
-    let data = json!({
-        "phase": "error", "startedAt": run.began_at, "endedAt": now, "error": ABORTED,
-        "aborted": true, "stopReason": "aborted", "executionSettled": true,
-    });
-    events.push(said(run, "lifecycle", data, now));
-    let error = format!("{ABORTED} | 20");
-    events.extend(failed_task(run, "cancelled", &error, now));
     Closing {
         events,
         ..Closing::default()
+    }
+}
+
+/// The gateway answers by itself: one event, and a row with the key of the run.
+pub(super) fn local(run: &mut Record, now: u64) -> Closing {
+    let mut message = local::message(&run.text, now);
+    message["idempotencyKey"] = run.run_id.as_str().into();
+    let mut row = openclaw(run, local::message(&run.text, now), now);
+    if let Some(more) = row["__openclaw"].as_object_mut() {
+        more.remove("runId");
+    }
+    let more = json!({"state": "final", "message": message});
+    let none = json!({});
+    Closing {
+        events: vec![local_chat(run, more)],
+        waited: Some(waited(run, now, "ok", &none, &none)),
+        last_events: Vec::new(),
+        reply: Some(Ok(json!({"runId": run.run_id, "status": "ok"}))),
+        rows: vec![user_row(run, now), keyed(row, run.run_id.clone())],
+    }
+}
+
+const TURNED_AWAY: &str = "⚠️ Agent run failed (model: mock/mock-1).";
+const SOMETHING_WRONG: &str = "⚠️ Something went wrong while processing your request. Please try again, \
+                               or use /new to start a fresh session.";
+const NO_REPLY: &str = "The agent run failed before producing a reply.";
+
+fn unclassified() -> Value {
+    json!({"provider": PROVIDER, "model": MODEL, "providerRuntimeFailureKind": "unclassified"})
+}
+
+/// One of the attempts to write a message that is there already.
+pub(super) fn turned_away_once(run: &mut Record, now: u64) -> Said {
+    let data = json!({
+        "phase": "finishing", "error": TURNED_AWAY, "errorObservation": unclassified(),
+        "aborted": false, "livenessState": "blocked", "endedAt": now,
+    });
+    said(run, "lifecycle", data, now)
+}
+
+/// The run under a key that was answered before a restart ends without another answer.
+pub(super) fn turned_away(run: &mut Record, now: u64) -> Closing {
+    let mut events = vec![turned_away_once(run, now), release(run, now)];
+    events.extend(finished(run, now));
+    let mut data = json!({
+        "phase": "error", "startedAt": run.began_at, "endedAt": now, "aborted": false,
+        "livenessState": "abandoned", "error": TURNED_AWAY, "errorObservation": unclassified(),
+        "executionSettled": true,
+    });
+    if run.kind == Kind::Agent || run.stands_for.is_some() {
+        data["replayInvalid"] = true.into();
+        data["terminalReceipt"] = result::receipt(run, true);
+        data["terminalReceipt"]["terminalDisposition"] = "not-visible".into();
+        data["terminalReply"] = terminal_reply(run);
+    }
+    events.push(said(run, "lifecycle", data, now));
+    events.push(if run.stands_for.is_some() {
+        let more = json!({"state": "error", "errorMessage": SOMETHING_WRONG});
+        let seq = run.next_seq();
+        without_agent(chat(run, seq, more))
+    } else {
+        let more = json!({
+            "state": "error", "errorMessage": TURNED_AWAY, "errorDetail": unclassified(),
+        });
+        chat(run, run.seq, more)
+    });
+    let mut last_events: Vec<Said> = finished(run, now).into_iter().collect();
+    last_events.extend(failed_task(run, "failed", TURNED_AWAY, now));
+    let error = json!({"error": TURNED_AWAY});
+    let row = assistant_row(
+        &json!([{"type": "text", "text": NO_REPLY}]),
+        (0, 0),
+        "error",
+        now,
+    );
+    let key = format!("{}:terminal-error", run.run_id);
+    Closing {
+        events,
+        waited: Some(waited(run, now, "error", &error, &error)),
+        last_events,
+        reply: Some(Ok(result::new_turned_away(run, TURNED_AWAY, now))),
+        rows: vec![keyed(openclaw(run, row, now), key)],
     }
 }

@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::super::super::book::{Kind, Record};
-use super::super::{Call, MODEL, PROVIDER, Said, session_row, tool_meta};
+use super::super::{MODEL, PROVIDER, Said};
 
 /// An `agent` event.
 pub(super) fn agent(run: &mut Record, stream: &str, data: Value, now: u64) -> Map<String, Value> {
+    run.last_event_at = now;
     let mut payload = Map::new();
     let fields = [
         ("runId", run.run_id.as_str().into()),
@@ -21,6 +22,9 @@ pub(super) fn agent(run: &mut Record, stream: &str, data: Value, now: u64) -> Ma
         payload.insert("sessionKey".into(), key.as_str().into());
     }
     if stream == "lifecycle" {
+        if run.stands_for.is_some() {
+            payload["data"]["completionSource"] = "reply-dispatch".into();
+        }
         payload.insert("sessionId".into(), run.session_id.as_str().into());
     }
     if run.kind == Kind::Chat {
@@ -47,7 +51,11 @@ pub(super) fn chat(run: &Record, seq: u64, more: Value) -> Said {
 
 /// A `chat` event that the gateway makes up itself.
 pub(super) fn local_chat(run: &Record, more: Value) -> Said {
-    match chat(run, 1, more) {
+    without_agent(chat(run, 1, more))
+}
+
+pub(super) fn without_agent(said: Said) -> Said {
+    match said {
         Said::All(name, Value::Object(mut payload)) => {
             payload.remove("agentId");
             Said::All(name, payload.into())
@@ -62,6 +70,9 @@ pub(super) fn status(run: &mut Record, phase: &str, now: u64) -> Vec<Said> {
         return Vec::new();
     }
     let event = said(run, "run_status", json!({"phase": phase}), now);
+    if run.stands_for.is_some() {
+        return vec![event];
+    }
     let state = json!({"state": "status", "phase": phase});
     vec![chat(run, run.seq, state), event]
 }
@@ -83,7 +94,8 @@ pub(super) fn release(run: &mut Record, now: u64) -> Said {
 
 /// The `task` event that shows an `agent` run as background work.
 pub(super) fn task(run: &Record, status: &str, state: &str, more: Value, now: u64) -> Option<Said> {
-    if run.kind == Kind::Chat {
+    // Nor is a run in a session of its own shown.
+    if run.kind == Kind::Chat || !run.names_session {
         return None;
     }
     let over = status != "running";
@@ -131,10 +143,15 @@ pub(super) fn failed_task(run: &Record, status: &str, error: &str, now: u64) -> 
     task(run, status, "finished", more, now)
 }
 
-pub(super) fn observation() -> Value {
+pub(super) fn observation(run: &Record) -> Value {
+    let (reason, kind) = if run.script.is_limited() {
+        ("rate_limit", "rate_limit")
+    } else {
+        ("server_error", "timeout")
+    };
     json!({
-        "provider": PROVIDER, "model": MODEL, "failoverReason": "server_error",
-        "providerRuntimeFailureKind": "timeout",
+        "provider": PROVIDER, "model": MODEL, "failoverReason": reason,
+        "providerRuntimeFailureKind": kind,
     })
 }
 
@@ -142,46 +159,17 @@ pub(super) fn start(run: &mut Record, now: u64) -> Vec<Said> {
     let data = json!({"phase": "start", "startedAt": now});
     let mut events = vec![said(run, "lifecycle", data, now)];
     events.extend(running(run, now));
-    events.extend(status(run, "starting_model", now));
+    if !run.script.is_turned_away() {
+        events.extend(status(run, "starting_model", now));
+    }
     events.push(model(run, now));
     events
 }
 
 pub(super) fn finishing_badly(run: &mut Record, message: &str, now: u64) -> Said {
     let data = json!({
-        "phase": "finishing", "error": message, "errorObservation": observation(), "aborted": false,
+        "phase": "finishing", "error": message, "errorObservation": observation(run), "aborted": false,
         "livenessState": "blocked", "endedAt": now,
     });
     said(run, "lifecycle", data, now)
-}
-
-pub(super) fn item(call: &Call, phase: &str, status: &str) -> Value {
-    let mut title: String = call
-        .tool
-        .name
-        .split('_')
-        .map(|word| {
-            let mut chars = word.chars();
-            let first = chars.next().into_iter().flat_map(char::to_uppercase);
-            first.chain(chars).collect::<String>()
-        })
-        .collect::<Vec<_>>()
-        .join(" ");
-    let mut data = json!({
-        "itemId": format!("tool:{}", call.id), "toolCallId": call.id, "name": call.tool.name,
-        "kind": "tool", "phase": phase, "status": status, "commandBearing": false,
-        "startedAt": call.started_at,
-    });
-    if let Some(meta) = tool_meta(&call.tool) {
-        title = format!("{title} {meta}");
-        data["meta"] = meta.into();
-    }
-    data["title"] = title.into();
-    data
-}
-
-pub(super) fn tool_event(run: &mut Record, data: Value, now: u64) -> Said {
-    let mut payload = agent(run, "tool", data, now);
-    payload.extend(session_row::flattened(run, now));
-    Said::Starter("agent", payload.into())
 }

@@ -3,26 +3,26 @@
 mod ends;
 mod events;
 mod rows;
+mod tools;
 
 use serde_json::{Value, json};
 
 use self::events::{
-    chat, finishing_badly, item, local_chat, model, running, said, start, status, task, tool_event,
+    chat, failed_task, finishing_badly, local_chat, model, running, said, start, status, task,
 };
 use self::rows::{answer_row, openclaw, responded, user_row};
 use super::super::book::{Kind, Record, Waited};
 use super::super::script::RunRequest;
 use super::{
-    Call, Closing, Dialect, Place, Said, View, assistant_row, call_parts, chat_message, place,
-    result, session_row, tool_meta, tool_row,
+    Call, Closing, Dialect, Place, Said, assistant_row, call_parts, chat_message, place, tool_row,
 };
 use crate::wire::{ErrorShape, Reply};
 
 pub(super) struct New;
 
 impl Dialect for New {
-    fn attempts(&self) -> u32 {
-        8
+    fn attempts(&self, is_limited: bool) -> u32 {
+        if is_limited { 10 } else { 8 }
     }
 
     fn aborts_agent_runs(&self) -> bool {
@@ -45,7 +45,15 @@ impl Dialect for New {
         false
     }
 
-    fn writes_history_at_the_end(&self) -> bool {
+    fn waits_for_an_answer(&self) -> bool {
+        false
+    }
+
+    fn remembers_turns(&self) -> bool {
+        true
+    }
+
+    fn counts_on(&self) -> bool {
         false
     }
 
@@ -71,6 +79,10 @@ impl Dialect for New {
         payload
     }
 
+    fn lifecycle(&self, run: &mut Record, data: Value, now: u64) -> Vec<Said> {
+        vec![said(run, "lifecycle", data, now)]
+    }
+
     fn again(&self, run: &Record) -> Value {
         json!({
             "runId": run.run_id, "status": "in_flight", "sessionKey": run.session_key,
@@ -87,12 +99,22 @@ impl Dialect for New {
         run.began_at = now;
         run.started_at = now;
         let mut events = Vec::new();
-        events.extend(task(run, "running", "unknown", json!({}), now));
+        if !run.has_waited {
+            events.extend(task(run, "running", "unknown", json!({}), now));
+        }
         events.extend(running(run, now));
         events.extend(status(run, "preparing_workspace", now));
         events.extend(status(run, "preparing_context", now));
         events.extend(start(run, now));
         (events, vec![user_row(run, now)])
+    }
+
+    fn waits(&self, run: &mut Record, now: u64) -> Vec<Said> {
+        run.has_waited = true;
+        ["unknown", "queued"]
+            .into_iter()
+            .filter_map(|state| task(run, "running", state, json!({}), now))
+            .collect()
     }
 
     fn delta(&self, run: &mut Record, piece: &str, now: u64) -> Vec<Said> {
@@ -115,14 +137,11 @@ impl Dialect for New {
         events
     }
 
-    fn tool_begins(&self, run: &mut Record, call: &Call, now: u64) -> Vec<Said> {
+    fn tool_begins(&self, run: &mut Record, call: &Call, now: u64) -> (Vec<Said>, Vec<Value>) {
         let mut events = self.turn_ends(run, now);
-        events.push(said(run, "item", item(call, "start", "running"), now));
-        let data = json!({
-            "phase": "start", "name": call.tool.name, "toolCallId": call.id, "args": call.tool.args,
-        });
-        events.push(tool_event(run, data, now));
-        events
+        events.extend(tools::begun(run, call, now));
+        let called = assistant_row(&call_parts(call), run.script.usage, "toolUse", now);
+        (events, vec![openclaw(run, responded(called), now)])
     }
 
     fn tool_ends(
@@ -132,37 +151,9 @@ impl Dialect for New {
         _: &str,
         now: u64,
     ) -> (Vec<Said>, Vec<Value>) {
-        let mut data = json!({
-            "phase": "result", "name": call.tool.name, "toolCallId": call.id,
-            "isError": call.tool.is_error, "commandBearing": false,
-            "result": result::tool_result(call),
-        });
-        if let Some(meta) = tool_meta(&call.tool) {
-            data["meta"] = meta.into();
-        }
-        let mut events = vec![tool_event(run, data, now)];
-        let ending = if call.tool.is_error {
-            "failed"
-        } else {
-            "completed"
-        };
-        let mut data = item(call, "end", ending);
-        data["endedAt"] = now.into();
-        if call.tool.is_error {
-            data["error"] = call.tool.result.as_str().into();
-        }
-        events.push(said(run, "item", data, now));
+        let mut events = tools::ended(run, call, now);
         events.extend(running(run, now));
-        let called = assistant_row(
-            &call_parts(call),
-            run.script.usage,
-            "toolUse",
-            call.started_at,
-        );
-        let rows = vec![
-            openclaw(run, responded(called), now),
-            openclaw(run, tool_row(call, now), now),
-        ];
+        let rows = vec![openclaw(run, tool_row(call, now), now)];
         if call.tool.is_error {
             run.failed_tools += 1;
         } else {
@@ -179,6 +170,8 @@ impl Dialect for New {
     }
 
     fn steers(&self, run: &mut Record, queued: &mut Record, now: u64) -> (Vec<Said>, Vec<Value>) {
+        queued.has_begun = true;
+        queued.steered_into = Some(run.run_id.clone());
         let rows = vec![answer_row(run, now), user_row(queued, now)];
         let events = vec![local_chat(queued, json!({"state": "final"})), {
             run.turn += 1;
@@ -201,22 +194,32 @@ impl Dialect for New {
         message: &str,
         now: u64,
     ) -> Closing {
-        // One more is announced than comes.
-        let (attempt, of) = attempt;
+        let (attempt, attempts) = attempt;
         let delay = crate::clock::millis(run.script.delay_per_delta);
         let mut events = vec![finishing_badly(run, message, now)];
+        let is_limited = run.script.is_limited();
+        // After an internal error one more attempt is announced than comes.
+        let retries = if is_limited { attempts - 1 } else { attempts };
+        let (next, of) = (attempt + 1, retries + 1);
+        let (reason, text) = if is_limited {
+            ("rate_limit", format!("Retrying… {next}/{of}"))
+        } else {
+            let seconds = delay.div_ceil(1000);
+            let text = format!(
+                "Provider temporarily unavailable. Retrying in {seconds}s ({attempt}/{retries}).",
+            );
+            ("server_error", text)
+        };
         let data = json!({
-            "phase": "retrying", "retryAttempt": attempt, "maxRetries": of, "delayMs": delay,
-            "attempt": attempt + 1, "maxAttempts": of + 1, "reason": "server_error",
-            "message": format!(
-                "Provider temporarily unavailable. Retrying in {}s ({attempt}/{}).",
-                delay.div_ceil(1000),
-                of,
-            ),
+            "phase": "retrying", "retryAttempt": attempt, "maxRetries": retries, "delayMs": delay,
+            "attempt": next, "maxAttempts": of, "reason": reason, "message": text,
         });
         let event = said(run, "run_status", data, now);
         if run.kind == Kind::Chat {
-            let state = json!({"state": "status", "phase": "starting_model"});
+            let mut state = json!({"state": "status", "phase": "starting_model"});
+            if is_limited {
+                state["retry"] = json!({"attempt": next, "maxAttempts": of, "reason": reason});
+            }
             events.push(chat(run, run.seq, state));
         }
         events.push(event);
@@ -241,9 +244,29 @@ impl Dialect for New {
                 json!({"state": "delta", "deltaText": "", "replace": true, "message": message});
             events.push(chat(run, run.seq, more));
         }
-        events.extend(status(run, "preparing_context", now));
+        if !run.script.is_turned_away() {
+            events.extend(status(run, "preparing_context", now));
+        }
         events.extend(start(run, now));
         events
+    }
+
+    fn local(&self, run: &mut Record, now: u64) -> Closing {
+        ends::local(run, now)
+    }
+
+    fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said> {
+        let begun = task(run, "running", "unknown", json!({}), now);
+        let failed = failed_task(run, "failed", error, now);
+        begun.into_iter().chain(failed).collect()
+    }
+
+    fn turned_away_once(&self, run: &mut Record, now: u64) -> Vec<Said> {
+        vec![ends::turned_away_once(run, now)]
+    }
+
+    fn turned_away(&self, run: &mut Record, now: u64) -> Closing {
+        ends::turned_away(run, now)
     }
 
     fn failed(&self, run: &mut Record, _: u32, message: &str, now: u64) -> Closing {
@@ -273,9 +296,5 @@ impl Dialect for New {
     fn answered_elsewhere(&self, run: &Record) -> Option<Waited> {
         let (at, _) = run.over.as_ref()?;
         Some(ends::waited(run, *at, "ok", &json!({}), &json!({})))
-    }
-
-    fn history(&self, view: &View<'_>) -> Value {
-        session_row::history(view)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::super::book::Record;
+use super::super::super::book::{Kind, Record};
 use super::super::{answer_parts, assistant_row};
 
 /// What the gateway adds to a row of history.
@@ -21,9 +21,26 @@ pub(super) fn keyed(mut row: Value, key: String) -> Value {
 
 pub(super) fn user_row(run: &Record, now: u64) -> Value {
     let row = json!({"role": "user", "content": run.message, "timestamp": run.accepted_at});
-    let mut row = keyed(openclaw(run, row, now), format!("{}:user", run.run_id));
-    if let Some(more) = row["__openclaw"].as_object_mut() {
+    let mut row = keyed(openclaw(run, row, now), run.input_key.clone());
+    let more = &mut row["__openclaw"];
+    if let Some(more) = more.as_object_mut() {
         more.remove("runId");
+    }
+    if run.kind == Kind::Agent || run.from_admin || run.collects {
+        more["senderIsOwner"] = run.from_admin.into();
+    }
+    if run.is_recovery {
+        row["provenance"] = json!({
+            "kind": "internal_system", "sourceSessionKey": run.session_key,
+            "sourceTool": "main_session_restart_recovery",
+        });
+        return row;
+    }
+    if run.kind == Kind::Chat {
+        more["transport"] = run.transport.clone();
+    }
+    if let Some(target) = &run.steered_into {
+        more["steerTargetRunId"] = target.as_str().into();
     }
     row
 }
