@@ -24,6 +24,10 @@ const OLD_RETRY_GAP: Duration = Duration::from_secs(12);
 impl Tracker {
     /// Ends the run if what is known is enough.
     pub(super) fn decide(&mut self, now: Instant) {
+        let is_abandoned = self.trace.as_ref().is_some_and(|trace| trace.abandoned);
+        if is_abandoned && matches!(self.stage, Stage::Recovering { .. } | Stage::Queued { .. }) {
+            self.lose(LostReason::GatewayRestarted);
+        }
         match self.stage {
             Stage::Ended => return,
             Stage::Going => self.decide_going(now),
