@@ -1,6 +1,7 @@
 //! Agent runs that follow a script: `agent`, `chat.send` and what goes with them.
 
 mod abort;
+mod approval;
 mod book;
 mod calls;
 mod checks;

@@ -426,6 +426,7 @@ impl<'a> Stage<'a> {
         let about = payload["runId"]
             .as_str()
             .or_else(|| payload["task"]["runId"].as_str())
+            .or_else(|| payload["requestId"].as_str())
             .or_else(|| {
                 session
                     .as_str()
