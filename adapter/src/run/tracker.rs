@@ -98,6 +98,10 @@ struct Heard {
 }
 
 /// Follows one run.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that was heard or not, and they go together in any way"
+)]
 #[derive(Debug)]
 pub(crate) struct Tracker {
     start: Start,

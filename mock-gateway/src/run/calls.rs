@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::abort::{self, Caller};
-use super::attachments;
 use super::book::{Kind, Record, run_request};
 use super::frames::{Place, dialect};
 use super::script::{Run, RunRequest};
+use super::{checks, local};
 use super::{play, wait};
 use crate::rpc::Request;
 use crate::server::Server;
@@ -134,6 +134,7 @@ pub(crate) fn answer(
             let history = sessions::history(inner, state, &live, request);
             Some(Turn::reply(Ok(history)))
         }
+        "chat.inject" => Some(local::inject(inner, state, request)),
         "agent" | "chat.send" | "sessions.send" => replay(inner, state, connection, request),
         _ => sessions::answer(inner, state, connection, &live, request),
     }
@@ -168,10 +169,10 @@ pub(crate) fn replay(
         }
     }
     let known = state.runs.by_key(kind, wanted.run_id.trim(), now);
-    if known.is_none()
-        && let Err(error) = attachments::check(inner.edition(), &request.params)
-    {
-        return Some(Turn::reply(Err(error)));
+    if known.is_none() {
+        let live = state.sessions.get(&connection)?.live.as_ref()?;
+        let checked = checks::check(inner.edition(), live, &wanted);
+        return checked.err().map(|error| Turn::reply(Err(error)));
     }
     let known = known?;
     if kind == Kind::Chat && dialect.checks_message() && known.message != wanted.message {
@@ -259,6 +260,16 @@ fn start(
     let busy = busy.map(|record| (record.id, record.kind));
     let mut turn = Turn::default();
     let mut reply = json!({"runId": wanted.run_id, "status": "started"});
+    let script = if dialect.notices_cuts() {
+        script
+    } else {
+        script.answering()
+    };
+    let command = local::command(&wanted.message).filter(|_| kind == Kind::Chat);
+    let (script, message) = match command {
+        Some(command) => local::script(inner.edition(), command, script),
+        None => (script.silenced(dialect.insists_on_answers(kind)), None),
+    };
     let script = if dialect.remembers_turns() && was_answered(state, &key, &wanted.run_id) {
         script.turned_away()
     } else {
@@ -268,6 +279,12 @@ fn start(
     if !dialect.counts_on() {
         record.seq = 0;
     }
+    if let Some(message) = message {
+        message.clone_into(&mut record.message);
+    }
+    if command == Some(local::Command::StartsOver) {
+        sessions::start_over(inner, state, &key);
+    }
     record.kind = kind;
     record.connection = caller.connection;
     record.device_id.clone_from(&caller.live.device_id);
@@ -276,7 +293,7 @@ fn start(
     record.request_id = request.id.clone();
     record.timeout_ms = dialect.timeout_ms(kind, &request.params);
     record.collects = mode == "collect";
-    match busy.filter(|_| kind == Kind::Chat) {
+    match busy.filter(|_| kind == Kind::Chat && !record.script.is_local()) {
         None => turn.next.push(Next::Play(record.id)),
         Some((working, Kind::Chat)) if dialect.steers_messages() && mode == "steer" => {
             record.is_queued = true;
@@ -295,7 +312,7 @@ fn start(
             turn.next.push(Next::Play(record.id));
         }
     }
-    if !record.is_queued {
+    if !record.is_queued && !record.script.is_local() {
         state.runs.enter(&record.session_key, record.id);
     }
     turn.reply = Some(match kind {
@@ -332,9 +349,18 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
     };
     let before = state.runs.by_run_id(wanted.run_id.trim());
     let seq = before.map_or(0, |before| before.seq);
+    // A run that finds no session leaves none behind.
+    let finds_none = place
+        .fails_at_once
+        .as_ref()
+        .is_some_and(|fails| !fails.is_told);
     let (book, is_new) = state.books.open(&place.session_key, via, now);
     if let Some(id) = place.session_id.filter(|_| is_new) {
         book.id = id;
+    }
+    let session_id = book.id.clone();
+    if is_new && finds_none {
+        state.books.remove(&place.session_key);
     }
     Record {
         id: state.runs.next_id(),
@@ -349,13 +375,14 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
             .nth(1)
             .unwrap_or("main")
             .to_owned(),
-        session_id: book.id.clone(),
+        session_id,
         opens_session: is_new,
         session_key: place.session_key,
         shown_key: place.shown_key,
         has_chat: place.has_chat,
         names_session: place.names_session,
         fails_at_once: place.fails_at_once,
+        undelivered: place.undelivered,
         connection: 0,
         device_id: None,
         request_id: Value::Null,

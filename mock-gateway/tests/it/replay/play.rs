@@ -357,8 +357,12 @@ impl<'a> Stage<'a> {
     }
 
     /// What the recorder did to the gateway.
-    async fn obey(&mut self, note: &str) {
-        if note.starts_with("SIGTERM") {
+    async fn obey(&mut self, connection: usize, note: &str) {
+        if note.starts_with("binary frame") {
+            let frame = json!({"type": "req", "id": "bin1", "method": "health"});
+            let bytes = frame.to_string().into_bytes();
+            self.send(connection, Message::binary(bytes)).await;
+        } else if note.starts_with("SIGTERM") {
             let gateway = Arc::clone(&self.gateway);
             self.stopping = Some(tokio::spawn(async move { gateway.stop().await }));
             tokio::task::yield_now().await;
@@ -408,7 +412,7 @@ impl<'a> Stage<'a> {
                 }
                 What::Note(text) => {
                     note.clone_from(text);
-                    self.obey(text).await;
+                    self.obey(connection, text).await;
                 }
                 What::Comes(_) => {}
             }
@@ -422,6 +426,7 @@ impl<'a> Stage<'a> {
         let about = payload["runId"]
             .as_str()
             .or_else(|| payload["task"]["runId"].as_str())
+            .or_else(|| payload["requestId"].as_str())
             .or_else(|| {
                 session
                     .as_str()
