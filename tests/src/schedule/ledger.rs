@@ -18,7 +18,7 @@ struct Inner {
     began: Instant,
     lines: Mutex<Lines>,
     restarts: AtomicU32,
-    breaks: AtomicU32,
+    stops: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Ledger {
             began: Instant::now(),
             lines: Mutex::default(),
             restarts: AtomicU32::new(0),
-            breaks: AtomicU32::new(0),
+            stops: AtomicU32::new(0),
         }))
     }
 
@@ -67,9 +67,14 @@ impl Ledger {
         self.0.restarts.load(Ordering::Relaxed)
     }
 
-    /// A connection may end here.
-    pub(super) fn breaks(&self) {
-        self.0.breaks.fetch_add(1, Ordering::Relaxed);
+    /// The gateway's process ends when it is done, and forgets what it only had in memory.
+    pub(super) fn stops(&self) {
+        self.0.stops.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has ended, in whatever way.
+    pub(super) fn stopped(&self) -> u32 {
+        self.0.stops.load(Ordering::Relaxed) + self.restarted()
     }
 
     /// Takes everything.
