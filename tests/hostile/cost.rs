@@ -219,7 +219,10 @@ async fn play(case: &str, hostile: &Hostile, client: &Client) -> usize {
             pour(&mut stream, 40 * MIB, answers).await
         }
         "events that nobody reads" => {
-            let streams = (client.events(), client.events_where(EventFilter::named(["agent"])));
+            let streams = (
+                client.events(),
+                client.events_where(EventFilter::named(["agent"])),
+            );
             let mut socket = hostile.welcomed().await;
             let word = "x".repeat(200);
             let event = format!(r#"{{"type":"event","event":"agent","payload":"{word}","seq":1}}"#);
@@ -228,7 +231,10 @@ async fn play(case: &str, hostile: &Hostile, client: &Client) -> usize {
             sent
         }
         "events of 30 MiB that nobody reads" => {
-            let streams = (client.events(), client.events_where(EventFilter::named(["agent"])));
+            let streams = (
+                client.events(),
+                client.events_where(EventFilter::named(["agent"])),
+            );
             let mut socket = hostile.welcomed().await;
             let mut sent = 0;
             for _ in 0..6 {

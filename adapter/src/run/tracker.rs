@@ -98,6 +98,10 @@ struct Heard {
 }
 
 /// Follows one run.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that hold or do not, each on its own; together they are no state"
+)]
 #[derive(Debug)]
 pub(crate) struct Tracker {
     start: Start,
