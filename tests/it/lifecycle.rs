@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use openclaw_adapter::{Client, ConnectionState, Error, PairingPolicy, Token, TransportErrorKind};
+use openclaw_adapter::{
+    Client, ConnectionState, Error, PairingPolicy, Recovery, Token, TransportErrorKind,
+};
 use openclaw_tests::peer::{builder, ready, start};
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -67,6 +67,7 @@ pub(crate) struct Record {
     pub(crate) names_session: bool,
     /// What it fails with before it begins.
     pub(crate) fails_at_once: Option<AtOnce>,
+    pub(crate) undelivered: Option<&'static str>,
     pub(crate) session_id: String,
     pub(crate) agent_id: String,
     /// The connection that started it, its device and its request.

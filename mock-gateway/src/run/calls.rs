@@ -260,10 +260,15 @@ fn start(
     let busy = busy.map(|record| (record.id, record.kind));
     let mut turn = Turn::default();
     let mut reply = json!({"runId": wanted.run_id, "status": "started"});
+    let script = if dialect.notices_cuts() {
+        script
+    } else {
+        script.answering()
+    };
     let command = local::command(&wanted.message).filter(|_| kind == Kind::Chat);
     let (script, message) = match command {
         Some(command) => local::script(inner.edition(), command, script),
-        None => (script.silenced(), None),
+        None => (script.silenced(dialect.insists_on_answers(kind)), None),
     };
     let script = if dialect.remembers_turns() && was_answered(state, &key, &wanted.run_id) {
         script.turned_away()
@@ -377,6 +382,7 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
         has_chat: place.has_chat,
         names_session: place.names_session,
         fails_at_once: place.fails_at_once,
+        undelivered: place.undelivered,
         connection: 0,
         device_id: None,
         request_id: Value::Null,

@@ -10,7 +10,8 @@ use crate::state::Live;
 use crate::wire::ErrorShape;
 
 const NO_CHANNEL: &str = "Channel is required (no configured channels detected). Run openclaw channels add to \
-                          configure one, or pass --channel <channel> after enabling a channel.";
+    configure one, or pass --channel <channel> after enabling a channel. Use openclaw channels list --all to \
+    see available channel ids.";
 
 /// Refuses what a gateway refuses at once.
 pub(super) fn check(edition: Edition, live: &Live, wanted: &RunRequest) -> Result<(), ErrorShape> {

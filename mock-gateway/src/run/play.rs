@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::approval;
 use super::book::{Kind, Record};
 use super::calls::as_asked;
-use super::frames::{Call, Closing, Dialect, Said, dialect, tool_text};
+use super::frames::{Call, Closing, Dialect, Said, dialect, refused, tool_text};
 use super::recovery;
 use super::script::{Ending, Run, Tool};
 use super::telling;
 use crate::server::Server;
 use crate::state::{Inner, State};
-use crate::wire::{self, ErrorShape, Reply};
+use crate::wire::{self, Reply};
 use crate::ws::Out;
 
 /// Measured on 2026.9.6: how often a message that was answered is tried, and how fast.
@@ -313,7 +313,8 @@ impl Player {
                 };
                 Closing {
                     events,
-                    ..refused(record, error.message)
+                    reply: Some(refused(record, error.message)),
+                    ..Closing::default()
                 }
             });
         }
@@ -345,9 +346,10 @@ impl Player {
             telling::begun(inner, state, record);
         })?;
         self.pause(Some(self.script.delay_first)).await?;
-        let message = match &self.script.ending {
-            Ending::Fails(failure) => failure.message.clone(),
+        let failure = match &self.script.ending {
+            Ending::Fails(failure) => failure.clone(),
             Ending::TurnedAway => return self.turned_away().await,
+            Ending::Silent => return self.silent().await,
             Ending::Answers | Ending::Hangs | Ending::Local => {
                 self.work().await?;
                 if self.script.ending == Ending::Hangs {
@@ -360,18 +362,18 @@ impl Player {
         let attempts = self
             .script
             .attempts
-            .unwrap_or_else(|| self.dialect.attempts(self.script.is_limited()));
+            .unwrap_or_else(|| self.dialect.attempts(failure.cause));
         for attempt in 1..attempts {
             self.work().await?;
             self.end(|dialect, record, now| {
-                dialect.attempt_fails(record, (attempt, attempts), &message, now)
+                dialect.attempt_fails(record, (attempt, attempts), &failure.message, now)
             })?;
             self.pause(Some(self.script.delay_per_delta)).await?;
             self.say_all(|dialect, record, now| dialect.attempt_begins(record, now))?;
             self.act(|_, state, record, _| telling::attempt_begun(state, record))?;
         }
         self.work().await?;
-        self.end(|dialect, record, now| dialect.failed(record, attempts, &message, now))
+        self.end(|dialect, record, now| dialect.failed(record, attempts, &failure.message, now))
     }
 
     /// The transcript has the message and its answer, and takes it no second time.
@@ -383,6 +385,15 @@ impl Player {
             self.act(|_, state, record, _| telling::attempt_begun(state, record))?;
         }
         self.end(|dialect, record, now| dialect.turned_away(record, now))
+    }
+
+    /// The model has nothing to say, and is asked twice.
+    async fn silent(&self) -> Result<(), Stop> {
+        self.work().await?;
+        self.say_all(|dialect, record, now| dialect.silent_once(record, now))?;
+        self.act(|_, state, record, _| telling::attempt_begun(state, record))?;
+        self.pause(Some(self.script.delay_first)).await?;
+        self.end(|dialect, record, now| dialect.silent(record, now))
     }
 
     /// Ends the run without an answer, and begins one that nobody asked for.
@@ -555,16 +566,4 @@ fn collected(record: &Record) -> String {
         from.unwrap_or_default(),
         record.message
     )
-}
-
-/// The final answer of a run that could not begin.
-fn refused(record: &Record, error: String) -> Closing {
-    let payload = serde_json::json!({
-        "runId": record.run_id, "status": "error", "summary": error,
-    });
-    let error = ErrorShape::new("UNAVAILABLE", error).with_payload(payload);
-    Closing {
-        reply: Some(Err(error)),
-        ..Closing::default()
-    }
 }

@@ -66,6 +66,11 @@ pub(crate) struct Tool {
 }
 
 impl Tool {
+    /// Whether the gateway says that there is no such tool.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.is_error && self.result == format!("Tool {} not found", self.name)
+    }
+
     /// Whether it runs a command, whose output is shown as it comes.
     pub(crate) fn is_command(&self) -> bool {
         self.name == "exec"
@@ -80,8 +85,18 @@ impl Tool {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Failure {
     pub(crate) message: String,
+    pub(crate) cause: Cause,
+}
+
+/// Why a model fails.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cause {
+    /// Something broke at the provider.
+    Broken,
     /// The provider was asked too often.
-    pub(crate) is_limit: bool,
+    Limit,
+    /// What it says was cut off.
+    Cut,
 }
 
 /// How the text is cut.
@@ -96,6 +111,8 @@ pub(crate) enum Ending {
     Answers,
     Fails(Failure),
     Hangs,
+    /// The model says that it has no answer, where one is wanted.
+    Silent,
     /// The transcript does not take the message: it has it already, with an answer.
     TurnedAway,
     /// The gateway says the text by itself.
@@ -230,7 +247,7 @@ impl Run {
     pub fn fails(mut self, message: impl Into<String>) -> Self {
         self.ending = Ending::Fails(Failure {
             message: message.into(),
-            is_limit: false,
+            cause: Cause::Broken,
         });
         self
     }
@@ -240,7 +257,19 @@ impl Run {
     pub fn rate_limited(mut self, message: impl Into<String>) -> Self {
         self.ending = Ending::Fails(Failure {
             message: message.into(),
-            is_limit: true,
+            cause: Cause::Limit,
+        });
+        self
+    }
+
+    /// After its text the stream of the model ends, as if there was more to come.
+    ///
+    /// 2026.9.6 asks 8 times, and fails the run as one that took too long; 2026.2.9 takes the text for the
+    /// answer.
+    pub fn cut_off(mut self) -> Self {
+        self.ending = Ending::Fails(Failure {
+            message: "LLM request timed out.".to_owned(),
+            cause: Cause::Cut,
         });
         self
     }
@@ -267,9 +296,20 @@ impl Run {
         self
     }
 
-    /// Whether the model fails because it was asked too often.
-    pub(crate) fn is_limited(&self) -> bool {
-        matches!(&self.ending, Ending::Fails(failure) if failure.is_limit)
+    /// Why the model fails, if it does.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        match &self.ending {
+            Ending::Fails(failure) => Some(failure.cause),
+            _ => None,
+        }
+    }
+
+    /// The answer is what the model said before it was cut off.
+    pub(crate) fn answering(mut self) -> Self {
+        if self.cause() == Some(Cause::Cut) {
+            self.ending = Ending::Answers;
+        }
+        self
     }
 
     /// A text that needs no model.
@@ -283,9 +323,12 @@ impl Run {
     }
 
     /// Without a text, if the model says that it has none: what it says then is not shown.
-    pub(crate) fn silenced(mut self) -> Self {
+    pub(crate) fn silenced(mut self, insists: bool) -> Self {
         if self.text.trim() == "NO_REPLY" {
             self.text.clear();
+            if insists && self.ending == Ending::Answers {
+                self.ending = Ending::Silent;
+            }
         }
         self
     }

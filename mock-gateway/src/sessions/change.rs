@@ -190,7 +190,18 @@ pub(super) fn patch(call: &Call<'_>, state: &mut State) -> Turn {
 pub(crate) fn start_over(inner: &Inner, state: &mut State, key: &str) {
     let now = inner.clock.now_ms();
     let is_old = inner.edition() == Edition::V2026_2_9;
-    state.books.rewrite(key, |book| clear(book, is_old, now));
+    state.books.rewrite(key, |book| {
+        let placed_at = book.turns.placed_at;
+        clear(book, is_old, now);
+        if !is_old {
+            book.turns.was_reset = false;
+            book.turns.was_told_to_reset = true;
+            book.turns.is_chat = true;
+            book.turns.is_unread = true;
+            book.turns.asked_at = Some(now);
+            book.turns.placed_at = placed_at;
+        }
+    });
     if !is_old {
         let id: String = uuid::Uuid::new_v4().to_string().chars().take(8).collect();
         let row = json!({

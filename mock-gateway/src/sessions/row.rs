@@ -228,7 +228,8 @@ impl View<'_> {
         }
         if is_chat {
             set(row, "chatType", "direct");
-            set(row, "systemSent", turns.placed_at.is_some());
+            let was_begun = turns.placed_at.is_some() && !turns.was_told_to_reset;
+            set(row, "systemSent", was_begun);
         }
         if let Some(at) = turns.asked_at {
             set(row, "lastInteractionAt", at);
@@ -258,7 +259,8 @@ impl View<'_> {
             set(row, "lastRunError", error.as_str());
         }
         set(row, "totalTokensFresh", false);
-        if self.book.via == Via::Chat || turns.was_reset {
+        let is_empty = turns.was_reset || turns.was_told_to_reset;
+        if self.book.via == Via::Chat || is_empty {
             set(row, "totalTokens", 0);
             set(row, "totalTokensFresh", true);
         }

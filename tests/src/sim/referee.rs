@@ -77,8 +77,8 @@ impl Referee {
     }
 
     /// Writes a line of the story.
-    pub(super) fn note(&self, line: impl Into<String>) {
-        self.book().note(line.into());
+    pub(super) fn note(&self, line: impl AsRef<str>) {
+        self.book().note(line.as_ref());
     }
 
     /// Calls a foul.
@@ -98,7 +98,7 @@ impl Referee {
             ConnectionState::Stopped { reason } => format!("stopped: {}", reason.kind()),
             _ => "a state that the referee does not know".to_owned(),
         };
-        self.note(format!("  client: {word}"));
+        self.note(&format!("  client: {word}"));
     }
 
     /// The backend says a word to the client.
@@ -203,13 +203,13 @@ impl Referee {
 }
 
 impl Book {
-    fn note(&mut self, line: String) {
+    fn note(&mut self, line: &str) {
         let at = self.began.elapsed().as_secs_f64();
         self.log.push(format!("{at:10.3} {line}"));
     }
 
     fn foul(&mut self, what: String) {
-        self.note(format!("FOUL: {what}"));
+        self.note(&format!("FOUL: {what}"));
         let at = self.began.elapsed().as_secs_f64();
         self.fouls.push(format!("at {at:.3} s: {what}"));
     }
@@ -241,7 +241,7 @@ impl Book {
             End::Refused { error, .. } => format!("refused: {}", error["message"]),
             other => format!("{other:?}"),
         };
-        self.note(format!("  wire: {told}"));
+        self.note(&format!("  wire: {told}"));
     }
 
     fn connect_is_seen(&mut self, stream: u64, text: &str) {
@@ -294,7 +294,7 @@ impl Book {
             if let Some(token) = token {
                 self.token = Some(token.to_owned());
             }
-            self.note("  wire: let in".to_owned());
+            self.note("  wire: let in");
         } else {
             attempt.verdict = Some(End::Refused {
                 error: frame["error"].clone(),

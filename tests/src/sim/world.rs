@@ -281,9 +281,9 @@ impl World {
             stats.event_streams != streams,
             "event streams that nobody holds",
         );
-        let state = self.client.state();
+        let watch = self.client.state();
         foul(
-            state.borrow().is_stopped() && open > 0,
+            watch.borrow().is_stopped() && open > 0,
             "calls wait in a stopped client",
         );
         self.waiting.retain(|task| !task.is_finished());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::approval::Verdict;
 use super::book::{Kind, Record, Waited};
-use super::script::{RunRequest, Tool};
+use super::script::{Cause, RunRequest, Tool};
 use crate::edition::Edition;
 use crate::wire::{ErrorShape, Reply};
 
@@ -56,7 +56,7 @@ pub(crate) struct Call {
 /// Everything about runs that differs between editions.
 pub(crate) trait Dialect: Sync {
     /// How often a provider that has an internal error, or is asked too often, is tried.
-    fn attempts(&self, is_limited: bool) -> u32;
+    fn attempts(&self, cause: Cause) -> u32;
     /// Whether `agent` runs can be aborted.
     fn aborts_agent_runs(&self) -> bool;
     /// Whether only the starter, its device and administrators may abort.
@@ -73,6 +73,16 @@ pub(crate) trait Dialect: Sync {
     fn remembers_turns(&self) -> bool;
     /// Whether events of a key that was used before count on.
     fn counts_on(&self) -> bool;
+
+    /// Whether a run fails whose model was cut off.
+    fn notices_cuts(&self) -> bool {
+        false
+    }
+    /// Whether a run fails whose model says that it has no answer.
+    fn insists_on_answers(&self, kind: Kind) -> bool {
+        let _ = kind;
+        false
+    }
 
     /// Where a run happens.
     fn place(&self, kind: Kind, wanted: &RunRequest) -> Result<Place, ErrorShape>;
@@ -124,6 +134,14 @@ pub(crate) trait Dialect: Sync {
     /// A message is not taken because it was answered already; the last time, the run ends.
     fn turned_away_once(&self, run: &mut Record, now: u64) -> Vec<Said>;
     fn turned_away(&self, run: &mut Record, now: u64) -> Closing;
+    /// The model has no answer and is asked again; the second time, the run ends.
+    fn silent_once(&self, run: &mut Record, now: u64) -> Vec<Said> {
+        let _ = (run, now);
+        Vec::new()
+    }
+    fn silent(&self, run: &mut Record, now: u64) -> Closing {
+        self.done(run, now)
+    }
     fn failed(&self, run: &mut Record, attempts: u32, message: &str, now: u64) -> Closing;
     fn timed_out(&self, run: &mut Record, now: u64) -> Closing;
     /// What an abort says before it is answered.
@@ -212,4 +230,11 @@ fn tool_meta(tool: &Tool) -> Option<String> {
 /// The answer of `agent.wait` that says nothing.
 pub(crate) fn not_yet(run_id: &str) -> Value {
     json!({"runId": run_id, "status": "timeout"})
+}
+
+/// The answer to a run that came to nothing.
+pub(crate) fn refused(run: &Record, error: impl Into<String>) -> Reply {
+    let error = error.into();
+    let payload = json!({"runId": run.run_id, "status": "error", "summary": error});
+    Err(ErrorShape::new("UNAVAILABLE", error).with_payload(payload))
 }

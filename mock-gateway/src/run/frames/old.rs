@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::super::book::{Kind, Record, Waited};
 use super::super::local;
-use super::super::script::RunRequest;
+use super::super::script::{Cause, RunRequest};
 use super::{
     Call, Closing, Dialect, Place, Said, answer_parts, assistant_row, call_parts, chat_message,
-    place, result, tool_meta, tool_row,
+    place, refused, result, tool_meta, tool_row,
 };
 use crate::wire::{ErrorShape, Reply};
 
@@ -121,7 +121,7 @@ fn looks_over(run: &mut Record, now: u64) -> Closing {
 }
 
 impl Dialect for Old {
-    fn attempts(&self, _: bool) -> u32 {
+    fn attempts(&self, _: Cause) -> u32 {
         4
     }
 
@@ -282,11 +282,15 @@ impl Dialect for Old {
         } else {
             json!([{"text": run.text, "mediaUrl": null}])
         };
+        let reply = match run.undelivered {
+            Some(error) => refused(run, error),
+            None => Ok(reply(run, &payloads, false, Some(run.tokens()), now)),
+        };
         Closing {
             events,
             waited: Some(waited(run, now)),
             last_events: Vec::new(),
-            reply: Some(Ok(reply(run, &payloads, false, Some(run.tokens()), now))),
+            reply: Some(reply),
             rows: vec![assistant_row(
                 &answer_parts(run),
                 run.script.usage,

@@ -22,6 +22,8 @@ pub(crate) struct Place {
     pub(crate) session_id: Option<String>,
     /// The run is accepted, and fails with this.
     pub(crate) fails_at_once: Option<AtOnce>,
+    /// What its answer says, because there is nowhere to deliver what it gives.
+    pub(crate) undelivered: Option<&'static str>,
 }
 
 impl Place {
@@ -33,6 +35,7 @@ impl Place {
             names_session: true,
             session_id: None,
             fails_at_once: None,
+            undelivered: None,
         }
     }
 
@@ -123,14 +126,12 @@ pub(super) fn old(kind: Kind, wanted: &RunRequest) -> Result<Place, ErrorShape> 
         } else {
             place
         };
-        let place = if wanted.params["deliver"] == true && kind == Kind::Agent {
-            place.failing("Error: Unknown channel: whatsapp", false)
-        } else {
-            place
-        };
         return Ok(match kind {
             Kind::Chat => place,
             Kind::Agent => Place {
+                // Measured: there is no channel, not even the one it looks for.
+                undelivered: (wanted.params["deliver"] == true)
+                    .then_some("Error: Unknown channel: whatsapp"),
                 shown_key: Some(key.trim().to_owned()),
                 ..place
             },

@@ -14,7 +14,7 @@ pub(crate) const WORKSPACE: &str = "/home/node/.openclaw/workspace";
 
 /// The text of what a tool gave: of a failure, the account that the gateway makes of it.
 pub(crate) fn tool_text(call: &Call) -> String {
-    if !call.tool.is_error || call.verdict.is_some() {
+    if !call.tool.is_error || call.verdict.is_some() || call.tool.is_unknown() {
         return call.tool.result.clone();
     }
     // Measured on both editions: pretty, in this order.
@@ -34,6 +34,7 @@ pub(super) fn tool_result(call: &Call) -> Value {
             let details = call.verdict.as_ref().map(|verdict| verdict.details(call));
             details.unwrap_or_default()
         }
+        _ if tool.is_unknown() => json!({}),
         _ if tool.is_error => {
             json!({"status": "error", "tool": tool.name, "error": tool.result})
         }
@@ -201,8 +202,7 @@ fn new_meta(run: &Record, now: u64) -> Value {
             .map(|tool| tool.name.as_str())
             .collect();
         more["toolSummary"] = json!({"calls": calls, "tools": names, "failures": run.failed_tools});
-        // Measured with a command that was not approved.
-        let last = run.script.tools.last().filter(|tool| tool.wants_approval);
+        let last = run.script.tools.last();
         if let Some(last) = last.filter(|_| run.failed_tools > 0) {
             more["toolSummary"]["unresolvedError"] = json!({"toolName": last.name});
         }
@@ -221,6 +221,36 @@ pub(super) fn new_result(run: &Record, now: u64) -> Value {
         "runId": run.run_id, "status": "ok", "summary": "completed",
         "result": {
             "payloads": payloads, "meta": new_meta(run, now), "sourceReplyDeliveryState": "missing",
+        },
+    })
+}
+
+/// The final answer of 2026.9.6 to a run whose model had nothing to say.
+pub(super) fn new_silent(run: &Record, message: &str, now: u64) -> Value {
+    let more = json!({
+        "replayInvalid": true, "livenessState": "abandoned",
+        "finalAssistantVisibleText": "NO_REPLY", "finalAssistantRawText": "NO_REPLY",
+        "error": {
+            "kind": "incomplete_turn", "message": "Agent couldn't generate a response.",
+            "fallbackSafe": true, "terminalPresentation": false,
+        },
+        "executionTrace": {
+            "attempts": [{
+                "provider": PROVIDER, "model": MODEL, "result": "candidate_failed", "reason": "format",
+            }],
+            "fallbackUsed": true,
+        },
+    });
+    let mut meta = with(common_meta(run, now), more);
+    meta["agentMeta"]["fallbackAttempts"] = json!([{
+        "provider": PROVIDER, "model": MODEL, "error": message, "reason": "format",
+        "code": "incomplete_result",
+    }]);
+    json!({
+        "runId": run.run_id, "status": "error", "summary": "failed",
+        "result": {
+            "payloads": [{"text": message, "isError": true, "mediaUrl": null}], "meta": meta,
+            "sourceReplyDeliveryState": "missing",
         },
     })
 }

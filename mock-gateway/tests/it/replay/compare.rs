@@ -200,13 +200,12 @@ impl Comparison<'_> {
                 if let (Some(chat), Some(our_chat)) = (chat, our_chat) {
                     self.piece(path, chat, our_chat);
                 }
-                let path = format!("{path}.text");
-                let same = match (theirs.text(), ours.text()) {
-                    (Some(a), Some(b)) => self.texts("text", a, b),
-                    (a, b) => a == b,
-                };
-                if !same && !self.is_aside(&path) {
-                    self.complain(&path, &theirs.text().into(), &ours.text().into());
+                let [text, our_text] = [theirs.text(), ours.text()].map(Option::unwrap_or_default);
+                if !self.texts("text", text, our_text) {
+                    let path = format!("{path}.text");
+                    if !self.is_aside(&path) {
+                        self.complain(&path, &text.into(), &our_text.into());
+                    }
                 }
             }
             (

@@ -73,8 +73,8 @@ pub(super) async fn tool_events(stage: &Stage) -> anyhow::Result<String> {
             "the result is {result}"
         );
     }
-    let updates = ended - started - 1;
+    let between = ended - started - 1;
     Ok(format!(
-        "start with its arguments, {updates} updates, result with its output"
+        "start with its arguments, {between} updates, result with its output"
     ))
 }

@@ -207,19 +207,16 @@ impl World {
         let refusal = refusal.map(error);
         self.asked = None;
         self.may_have_arrived = true;
-        match answer::ack(payload, refusal.as_ref(), self.protocol) {
-            Some(ack) => {
-                let due = payload["status"] == "accepted";
-                self.tracker.on_ack(self.now, ack, due);
-            }
-            None => {
-                let error = Error::Call {
-                    method: "agent".into(),
-                    error: refusal.unwrap().into(),
-                    payload: None,
-                };
-                self.tracker.on_send_failed(self.now, error, true);
-            }
+        if let Some(ack) = answer::ack(payload, refusal.as_ref(), self.protocol) {
+            let due = payload["status"] == "accepted";
+            self.tracker.on_ack(self.now, ack, due);
+        } else {
+            let error = Error::Call {
+                method: "agent".into(),
+                error: refusal.unwrap().into(),
+                payload: None,
+            };
+            self.tracker.on_send_failed(self.now, error, true);
         }
     }
 
@@ -319,10 +316,9 @@ proptest! {
                 (Some(Ask::Send), _) => Step::SendFails(true),
                 (Some(Ask::Wait(_)), 0) => Step::Wait(0),
                 (Some(Ask::Wait(_)), 1) => Step::WaitFails,
-                (Some(Ask::Wait(_)), _) => Step::AskLost,
                 (Some(Ask::History), 0) => Step::History(0),
                 (Some(Ask::History), 1) => Step::HistoryFails,
-                (Some(Ask::History), _) => Step::AskLost,
+                (Some(Ask::Wait(_) | Ask::History), _) => Step::AskLost,
                 // A final answer that is due comes, or its connection ends.
                 (None, _) if world.tracker.final_due => Step::LastLost,
                 (None, _) => Step::Pass(0),

@@ -43,12 +43,12 @@ impl Play {
         self
     }
 
-    fn lifecycle(&mut self, data: Value) -> &mut Self {
+    fn lifecycle(&mut self, data: &Value) -> &mut Self {
         self.event("agent", &json!({"stream":"lifecycle","data":data}))
     }
 
     fn begun(&mut self) -> &mut Self {
-        self.lifecycle(json!({"phase":"start","startedAt":1_000}))
+        self.lifecycle(&json!({"phase":"start","startedAt":1_000}))
     }
 
     fn said(&mut self, text: &str) -> &mut Self {
@@ -193,11 +193,11 @@ fn the_words_of_an_abort_that_contradict_are_one_outcome() {
         "chat",
         &json!({"state":"aborted","stopReason":"rpc","message":{"content":[{"type":"text","text":"Part"}]}}),
     );
-    play.lifecycle(json!({"phase":"end","status":"cancelled","aborted":true,"stopReason":"rpc"}));
-    play.lifecycle(json!({"phase":"error","error":"This operation was aborted","aborted":true,"executionSettled":true}));
+    play.lifecycle(&json!({"phase":"end","status":"cancelled","aborted":true,"stopReason":"rpc"}));
+    play.lifecycle(&json!({"phase":"error","error":"This operation was aborted","aborted":true,"executionSettled":true}));
     play.last(&json!({"status":"timeout","summary":"aborted","stopReason":"rpc"}));
     play.ends("aborted", "Part");
-    play.lifecycle(json!({"phase":"error","error":"late","executionSettled":true}));
+    play.lifecycle(&json!({"phase":"error","error":"late","executionSettled":true}));
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn a_request_of_unknown_fate_is_sent_again_where_the_history_does_not_show_it() 
 fn on_the_old_generation_success_with_a_text_may_be_an_error() {
     let mut play = Play::new(Kind::Agent, 3);
     play.begun();
-    play.lifecycle(json!({"phase":"end"})).chat("final", None);
+    play.lifecycle(&json!({"phase":"end"})).chat("final", None);
     play.last(&json!({"status":"ok","result":{"payloads":[{"text":"500 no"}],"meta":{"aborted":false,"agentMeta":{}}}}));
     assert!(play.outcome.is_none());
     let mut failed = row("", "", "error");
@@ -317,7 +317,7 @@ fn on_the_old_generation_success_with_a_text_may_be_an_error() {
 fn on_the_old_generation_a_partial_answer_may_be_an_error() {
     let mut play = Play::new(Kind::Chat, 3);
     play.begun().said("Half an ans");
-    play.lifecycle(json!({"phase":"end"}))
+    play.lifecycle(&json!({"phase":"end"}))
         .chat("final", Some("Half an ans"));
     play.waited(&json!({"status":"ok","startedAt":1_000,"endedAt":2_000}));
     let mut failed = row("", "Half an ans", "error");
@@ -330,15 +330,15 @@ fn on_the_old_generation_a_partial_answer_may_be_an_error() {
 fn on_the_old_generation_a_failed_attempt_is_not_the_end() {
     let mut play = Play::new(Kind::Chat, 3);
     play.begun();
-    play.lifecycle(json!({"phase":"end"})).chat("final", None);
+    play.lifecycle(&json!({"phase":"end"})).chat("final", None);
     play.waited(&json!({"status":"ok","startedAt":1_000,"endedAt":2_000}));
     let mut failed = row("", "", "error");
     failed["errorMessage"] = json!("429");
     play.history(&json!({"messages":[user("x"), failed]}));
     assert!(play.outcome.is_none(), "three more attempts may follow");
     play.pass(Duration::from_secs(2));
-    play.lifecycle(json!({"phase":"start","startedAt":4_000}));
-    play.said("Better now.").lifecycle(json!({"phase":"end"}));
+    play.lifecycle(&json!({"phase":"start","startedAt":4_000}));
+    play.said("Better now.").lifecycle(&json!({"phase":"end"}));
     play.waited(&json!({"status":"ok","startedAt":1_000,"endedAt":2_000}));
     play.history(&json!({"messages":[user("x"), failed, row("", "Better now.", "stop")]}));
     play.ends("done", "Better now.");

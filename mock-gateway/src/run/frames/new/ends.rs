@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::super::super::book::{Kind, Record, Waited};
 use super::super::super::local;
-use super::super::super::script::Tool;
+use super::super::super::script::{Cause, Tool};
 use super::super::{Closing, MODEL, PROVIDER, Said, assistant_row, chat_message, result};
 use super::events::{
     chat, failed_task, finished, finishing_badly, local_chat, model, observation, release, running,
-    said, task, without_agent,
+    said, start, task, without_agent,
 };
 use super::rows::{answer_row, keyed, openclaw, user_row};
 use crate::wire::{ErrorShape, Reply};
@@ -162,7 +162,7 @@ pub(super) fn failed(run: &mut Record, message: &str, now: u64) -> Closing {
         data["startedAt"] = run.started_at.into();
         data["aborted"] = false.into();
         data["livenessState"] = "blocked".into();
-        summary = if run.script.is_limited() {
+        summary = if run.script.cause() == Some(Cause::Limit) {
             RATE_LIMITED.to_owned()
         } else {
             format!(
@@ -180,12 +180,16 @@ pub(super) fn failed(run: &mut Record, message: &str, now: u64) -> Closing {
     let mut more = json!({
         "state": "error", "errorMessage": message, "errorDetail": observation(run),
     });
-    if run.script.is_limited() {
-        more["errorKind"] = "rate_limit".into();
+    let is_cut = run.script.cause() == Some(Cause::Cut);
+    match run.script.cause() {
+        Some(Cause::Limit) => more["errorKind"] = "rate_limit".into(),
+        Some(Cause::Cut) => more["errorKind"] = "timeout".into(),
+        _ => {}
     }
     events.push(chat(run, run.seq, more));
     last_events.extend(finished(run, now));
-    last_events.extend(failed_task(run, "failed", message, now));
+    let status = if is_cut { "timed_out" } else { "failed" };
+    last_events.extend(failed_task(run, status, message, now));
     let error = json!({"error": message});
     let row = assistant_row(
         &json!([{"type": "text", "text": message}]),
@@ -373,6 +377,58 @@ pub(super) fn local(run: &mut Record, now: u64) -> Closing {
         last_events: Vec::new(),
         reply: Some(Ok(json!({"runId": run.run_id, "status": "ok"}))),
         rows: vec![user_row(run, now), keyed(row, run.run_id.clone())],
+    }
+}
+
+const SILENT: &str = "⚠️ Agent couldn't generate a response. Please try again.";
+
+/// The model said nothing that can be shown, and is asked once more.
+pub(super) fn silent_once(run: &mut Record, now: u64) -> Vec<Said> {
+    let mut events = said_nothing(run, now);
+    run.started_at = now;
+    run.turn += 1;
+    events.extend(start(run, now));
+    events
+}
+
+fn said_nothing(run: &mut Record, now: u64) -> Vec<Said> {
+    let (_, output) = run.tokens();
+    let data = json!({
+        "phase": "finishing", "stopReason": "stop", "aborted": false, "livenessState": "working",
+        "endedAt": now,
+    });
+    vec![
+        said(run, "usage", json!({"outputTokens": output}), now),
+        said(run, "lifecycle", data, now),
+    ]
+}
+
+pub(super) fn silent(run: &mut Record, now: u64) -> Closing {
+    let mut events = said_nothing(run, now);
+    events.push(release(run, now));
+    events.extend(finished(run, now));
+    let mut receipt = result::receipt(run, true);
+    receipt["terminalDisposition"] = "not-visible".into();
+    let data = json!({
+        "phase": "error", "startedAt": run.began_at, "endedAt": now, "aborted": false,
+        "replayInvalid": true, "livenessState": "abandoned", "error": SILENT,
+        "executionSettled": true, "terminalReceipt": receipt,
+        "terminalReply": {"disposition": "silent"},
+    });
+    events.push(said(run, "lifecycle", data, now));
+    let more = json!({"state": "error", "errorMessage": SILENT});
+    events.push(chat(run, run.seq, more));
+    let error = json!({"error": SILENT});
+    let mut waits = waited(run, now, "error", &error, &error);
+    waits.later = waits.at_end.clone();
+    Closing {
+        events,
+        waited: Some(waits),
+        last_events: failed_task(run, "failed", SILENT, now)
+            .into_iter()
+            .collect(),
+        reply: Some(Ok(result::new_silent(run, SILENT, now))),
+        rows: vec![answer_row(run, now)],
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::super::book::{Kind, Record};
+use super::super::super::script::Cause;
 use super::super::{MODEL, PROVIDER, Said};
 
 /// An `agent` event.
@@ -144,10 +145,10 @@ pub(super) fn failed_task(run: &Record, status: &str, error: &str, now: u64) -> 
 }
 
 pub(super) fn observation(run: &Record) -> Value {
-    let (reason, kind) = if run.script.is_limited() {
-        ("rate_limit", "rate_limit")
-    } else {
-        ("server_error", "timeout")
+    let (reason, kind) = match run.script.cause() {
+        Some(Cause::Limit) => ("rate_limit", "rate_limit"),
+        Some(Cause::Cut) => ("timeout", "timeout"),
+        _ => ("server_error", "timeout"),
     };
     json!({
         "provider": PROVIDER, "model": MODEL, "failoverReason": reason,

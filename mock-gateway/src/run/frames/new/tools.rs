@@ -88,7 +88,11 @@ pub(super) fn ended(run: &mut Record, call: &Call, now: u64) -> Vec<Said> {
         data["meta"] = meta.into();
     }
     events.push(tool_event(run, data, now));
-    let status = if tool.is_error { "failed" } else { "completed" };
+    let status = match tool.is_error {
+        true if tool.is_unknown() => "blocked",
+        true => "failed",
+        false => "completed",
+    };
     let mut data = item(call, "end", status);
     data["startedAt"] = call.started_at.into();
     data["endedAt"] = now.into();
