@@ -90,8 +90,7 @@ fn in_flight(state: &State, key: &str) -> Option<Value> {
     let waiting = state
         .runs
         .iter()
-        .filter(|run| run.session_key == key && run.waits_as_input())
-        .last();
+        .rfind(|run| run.session_key == key && run.waits_as_input());
     if let Some(run) = waiting {
         return Some(json!({"runId": run.run_id, "text": "", "startedAt": run.accepted_at}));
     }
