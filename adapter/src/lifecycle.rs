@@ -17,12 +17,16 @@ use crate::retry::{Retry, RetryPolicy};
 use crate::secret::Token;
 use crate::state::StopReason;
 use crate::store::{DeviceToken, SignatureVersion};
+use crate::text::{quoted, word};
 
 /// A connection has to last this long before the back-off starts over.
 pub(crate) const STABLE: Duration = Duration::from_secs(30);
 /// The wait when the gateway says that it limits this address, but not for how long. 2026.9.6
 /// leaves the time out when a device identity was sent; its lockout lasts five minutes.
 const RATE_LIMITED: Duration = Duration::from_secs(60);
+/// The shortest wait for a gateway that says it is starting, whatever it says: one that says "at once"
+/// would be asked without a pause. The reference client has the same limit.
+const UNAVAILABLE_LEAST: Duration = Duration::from_millis(100);
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -137,7 +141,8 @@ pub(crate) struct Lifecycle {
     wait: PairingWait,
     attempt: u32,
     rate_limited: u32,
-    last_session_end: Option<Instant>,
+    /// The gateway has ended a session since the last connection that was good for a while.
+    session_ended: bool,
     rng: fastrand::Rng,
     effects: Vec<Effect>,
 }
@@ -170,7 +175,7 @@ impl Lifecycle {
             wait: PairingWait::default(),
             attempt: 0,
             rate_limited: 0,
-            last_session_end: None,
+            session_ended: false,
             rng: fastrand::Rng::with_seed(seed),
             effects: Vec::new(),
         }
@@ -254,7 +259,10 @@ impl Lifecycle {
         } else if !std::mem::replace(&mut self.warned_stale, true) {
             self.effects.push(Effect::WarnStaleSecret);
         }
-        if let Some(token) = &hello.device_token {
+        // A token for a role that was not asked for is of no use, and would be kept for good.
+        if let Some(token) = &hello.device_token
+            && hello.role == self.rules.profile.role
+        {
             let token = DeviceToken::new(
                 token.clone(),
                 hello.role.clone(),
@@ -292,13 +300,17 @@ impl Lifecycle {
             (RefusalKind::PairingRequired, _) => self.pairing_required(now, &error),
             (RefusalKind::Unavailable, _) => {
                 let hint = error.retry_after();
-                let cause = TransportError::new(TransportErrorKind::Unavailable, error.to_string());
+                let said = format!("{}: {}", word(&error.code), quoted(&error.message));
+                let cause = TransportError::new(TransportErrorKind::Unavailable, said);
                 match hint {
                     // The gateway knows when it will be up; its word is better than our guess.
-                    Some(hint) => Next::BackOff {
-                        delay: hint + hint.mul_f64(0.2 * self.rng.f64()),
-                        cause: Arc::new(Error::Transport(cause)),
-                    },
+                    Some(hint) => {
+                        let hint = hint.max(UNAVAILABLE_LEAST);
+                        Next::BackOff {
+                            delay: hint + hint.mul_f64(0.2 * self.rng.f64()),
+                            cause: Arc::new(Error::Transport(cause)),
+                        }
+                    }
                     None => self.back_off(Error::Transport(cause), None),
                 }
             }
@@ -421,19 +433,16 @@ impl Lifecycle {
     }
 
     /// A good connection has ended.
-    pub(crate) fn connection_lost(&mut self, now: Instant, lived: Duration, loss: Loss) -> Next {
+    pub(crate) fn connection_lost(&mut self, lived: Duration, loss: Loss) -> Next {
         if lived >= STABLE {
             self.retry.reset();
+            self.session_ended = false;
         }
         match loss {
             Loss::SessionEnded(error) => {
                 // One reconnect tells which it was: removed, rotated, revoked, or another shared
                 // token. A gateway that ends every session gets the back-off like any other.
-                let flapping = self
-                    .last_session_end
-                    .replace(now)
-                    .is_some_and(|last| now.saturating_duration_since(last) < STABLE);
-                if flapping {
+                if std::mem::replace(&mut self.session_ended, true) {
                     self.back_off(Error::Transport(error), None)
                 } else {
                     Next::Again

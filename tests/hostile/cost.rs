@@ -17,7 +17,7 @@ const CHILD: &str = "cost::child_process";
 const MIB: usize = 1024 * 1024;
 /// What is sent where there is no end of it: several times the largest message that is read.
 const ENDLESS: usize = 160 * MIB;
-/// The largest message that is read is 32 MiB; with what it is copied to, and read into.
+/// A little less than the largest message that is read, which is 32 MiB.
 const LARGE: usize = 30 * MIB;
 
 /// A line of `/proc/self/status` in bytes.
@@ -41,16 +41,16 @@ const CASES: [(&str, usize); 21] = [
     ("pings after the hello", 8),
     ("events instead of a challenge", 8),
     ("challenges without an end", 8),
-    ("a nonce of 30 MiB", 96),
-    ("a hello of 30 MiB", 96),
-    ("a refusal of 30 MiB", 96),
-    ("a pairing request for a million scopes", 96),
+    ("a nonce of 30 MiB", 72),
+    ("a hello of 30 MiB", 72),
+    ("a refusal of 30 MiB", 72),
+    ("a pairing request for millions of scopes", 72),
     ("a million answers to nobody", 8),
     ("events that nobody reads", 16),
-    ("events of 30 MiB that nobody reads", 160),
+    ("events of 30 MiB that nobody reads", 136),
     ("deep JSON", 48),
     ("bytes that are no frames", 8),
-    ("an error of 30 MiB to a call", 128),
+    ("an error of 30 MiB to a call", 72),
 ];
 
 /// Sends what `next` gives until it was enough, the client hangs up, or it does not read for a second.
@@ -77,9 +77,18 @@ fn many(frame: &[u8]) -> Vec<u8> {
     frame.repeat((256 * 1024 / frame.len()).max(1))
 }
 
-fn zeros(most: usize) -> String {
-    let list = "0,".repeat(most / 2);
-    format!("[{list}0]")
+/// One text frame of 30 MiB and more, written piece by piece: `head`, then `filler` again and again, then
+/// `tail`. What this end holds of it is nothing.
+async fn large(stream: &mut TcpStream, head: &str, filler: &str, tail: &str) -> usize {
+    let piece = filler.repeat(256 * 1024 / filler.len());
+    let pieces = LARGE / piece.len();
+    let length = head.len() + pieces * piece.len() + tail.len();
+    let mut begin = vec![0x81, 127];
+    begin.extend((length as u64).to_be_bytes());
+    begin.extend(head.as_bytes());
+    let mut sent = pour(stream, 1, again(begin)).await;
+    sent += pour(stream, pieces * piece.len(), again(piece.into_bytes())).await;
+    sent + pour(stream, 1, again(tail.as_bytes().to_vec())).await
 }
 
 async fn until(client: &Client, wanted: impl Fn(&ConnectionState) -> bool) {
@@ -161,29 +170,41 @@ async fn play(case: &str, hostile: &Hostile, client: &Client) -> usize {
         }
         "a nonce of 30 MiB" => {
             let mut stream = hostile.upgraded().await;
-            let challenge = CHALLENGE.replace("n-1", &"n".repeat(LARGE));
-            pour(&mut stream, 1, again(text(&challenge))).await
+            let (head, tail) = CHALLENGE.split_once("n-1").unwrap();
+            let sent = large(&mut stream, head, "n", tail).await;
+            until(client, gave_up).await;
+            sent
         }
         "a hello of 30 MiB" => {
             let mut stream = hostile.challenged().await;
-            let hello = hello_with(&format!(r#","snapshot":{}"#, zeros(LARGE)));
-            pour(&mut stream, 1, again(text(&hello))).await
+            let hello = hello_with(r#","snapshot":[0]"#);
+            let (head, tail) = hello.split_once("0]").unwrap();
+            let sent = large(&mut stream, head, "0,", &format!("0]{tail}")).await;
+            until(client, gave_up).await;
+            sent
         }
         "a refusal of 30 MiB" => {
             let mut stream = hostile.challenged().await;
-            let refusal = format!(
-                r#"{{"type":"res","id":"0","ok":false,"error":{{"code":"X","message":"no","details":{}}}}}"#,
-                zeros(LARGE)
-            );
-            pour(&mut stream, 1, again(text(&refusal))).await
+            let head = r#"{"type":"res","id":"0","ok":false,"error":{"code":"X","message":"no","details":["#;
+            let sent = large(&mut stream, head, "0,", "0]}}").await;
+            until(client, gave_up).await;
+            sent
         }
-        "a pairing request for a million scopes" => {
+        "a pairing request for millions of scopes" => {
             let mut stream = hostile.challenged().await;
-            let scopes = vec!["operator.admin"; 200_000];
-            let refusal = json!({"type":"res","id":"0","ok":false,"error":{"code":"NOT_PAIRED",
-                "message":"pairing required","details":{"code":"PAIRING_REQUIRED","requestId":"r-1",
-                "requestedScopes":scopes,"approvedScopes":scopes,"approvedRoles":scopes}}});
-            pour(&mut stream, 1, again(text(&refusal.to_string()))).await
+            // As many as fit into what is read of a refusal, and as many as fit into a frame.
+            let head = r#"{"type":"res","id":"0","ok":false,"error":{"code":"NOT_PAIRED","message":"pairing required","details":{"code":"PAIRING_REQUIRED","requestId":"r-1","requestedScopes":["#;
+            let some = r#""o","#.repeat(60_000);
+            let small = format!("{head}{some}\"o\"]}}}}}}");
+            let sent = pour(&mut stream, 1, again(text(&small))).await;
+            until(client, |state| {
+                matches!(state, ConnectionState::AwaitingApproval { pairing, .. } if pairing.requested_scopes.len() == 64)
+            })
+            .await;
+            let mut stream = hostile.challenged().await;
+            let sent = sent + large(&mut stream, head, r#""o","#, r#""o"]}}}"#).await;
+            until(client, gave_up).await;
+            sent
         }
         "a million answers to nobody" => {
             let mut stream = hostile.welcomed().await;
@@ -197,15 +218,30 @@ async fn play(case: &str, hostile: &Hostile, client: &Client) -> usize {
             };
             pour(&mut stream, 40 * MIB, answers).await
         }
-        "events that nobody reads" | "events of 30 MiB that nobody reads" => {
-            let stream = client.events();
-            let other = client.events_where(EventFilter::named(["agent"]));
+        "events that nobody reads" => {
+            let streams = (
+                client.events(),
+                client.events_where(EventFilter::named(["agent"])),
+            );
             let mut socket = hostile.welcomed().await;
-            let size = if case.contains("30") { LARGE } else { 200 };
-            let word = "x".repeat(size);
+            let word = "x".repeat(200);
             let event = format!(r#"{{"type":"event","event":"agent","payload":"{word}","seq":1}}"#);
             let sent = pour(&mut socket, ENDLESS, again(many(&text(&event)))).await;
-            drop((stream, other));
+            drop(streams);
+            sent
+        }
+        "events of 30 MiB that nobody reads" => {
+            let streams = (
+                client.events(),
+                client.events_where(EventFilter::named(["agent"])),
+            );
+            let mut socket = hostile.welcomed().await;
+            let mut sent = 0;
+            for _ in 0..6 {
+                let head = r#"{"type":"event","event":"agent","payload":""#;
+                sent += large(&mut socket, head, "x", r#"","seq":1}"#).await;
+            }
+            drop(streams);
             sent
         }
         "deep JSON" => {
@@ -236,11 +272,8 @@ async fn play(case: &str, hostile: &Hostile, client: &Client) -> usize {
                 async move { client.call_raw("health", json!({})).await }
             });
             let mut stream = hostile.welcomed().await;
-            let answer = format!(
-                r#"{{"type":"res","id":"1","ok":false,"error":{{"code":"X","message":"no","details":{}}}}}"#,
-                zeros(LARGE)
-            );
-            let sent = pour(&mut stream, 1, again(text(&answer))).await;
+            let head = r#"{"type":"res","id":"1","ok":false,"error":{"code":"X","message":"no","details":["#;
+            let sent = large(&mut stream, head, "0,", "0]}}").await;
             let error = call.await.unwrap().unwrap_err();
             assert!(error.to_string().len() < 2_000);
             sent

@@ -65,6 +65,15 @@ impl Stuck {
     }
 }
 
+/// Brings the disk back when the test is over, however it ends: the runtime waits for its threads.
+struct Hanging(Stuck);
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.0.come_back();
+    }
+}
+
 impl IdentityStore for Stuck {
     fn load_or_create(
         &self,
@@ -122,6 +131,7 @@ async fn a_disk_that_hangs_holds_up_neither_close_nor_those_who_wait() {
     for at in [Access::Identity, Access::Memo, Access::Token] {
         let gateway = MockGateway::builder().pairing(Pairing::Auto).start().await;
         let store = Stuck::new(at);
+        let _hanging = Hanging(store.clone());
         let config = Config::builder()
             .url(gateway.url())
             .token(Token::new(gateway.token()).unwrap())
@@ -155,7 +165,6 @@ async fn a_disk_that_hangs_holds_up_neither_close_nor_those_who_wait() {
             openclaw_adapter::Error::Closed
         ));
         assert!(events.next().await.is_none(), "{at:?}");
-        store.come_back();
     }
 }
 
@@ -163,6 +172,7 @@ async fn a_disk_that_hangs_holds_up_neither_close_nor_those_who_wait() {
 async fn a_client_that_is_dropped_does_not_wait_for_a_disk_that_hangs() {
     let gateway = MockGateway::start().await;
     let store = Stuck::new(Access::Memo);
+    let _hanging = Hanging(store.clone());
     let config = Config::builder()
         .url(gateway.url())
         .token(Token::new(gateway.token()).unwrap())
@@ -177,5 +187,4 @@ async fn a_client_that_is_dropped_does_not_wait_for_a_disk_that_hangs() {
     tokio::time::timeout(Duration::from_secs(20), ended)
         .await
         .expect("the task goes on");
-    store.come_back();
 }

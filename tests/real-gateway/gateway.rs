@@ -448,7 +448,7 @@ fn add_model(config: &mut Value, version: &Version, port: u16, dir: &Path) -> an
         hasty["timeoutSeconds"] = json!(HASTY_S);
         config["models"]["providers"][HASTY] = hasty;
         config["agents"]["entries"] = json!({
-            "main": { "default": true },
+            "main": {},
             HASTY: { "model": format!("{HASTY}/{}", FakeModel::NAME) },
         });
     }

@@ -104,7 +104,7 @@ pub(super) struct Rules {
     secret_refused: bool,
     device_refused: bool,
     other_signature: bool,
-    last_session_end: Option<Instant>,
+    session_ended: bool,
     /// The last verdict said that the device token is void.
     void: bool,
     permit: Permit,
@@ -123,7 +123,7 @@ impl Rules {
             secret_refused: false,
             device_refused: false,
             other_signature: false,
-            last_session_end: None,
+            session_ended: false,
             void: false,
             permit: Permit::Between(now, now + ROUNDING),
         }
@@ -199,14 +199,13 @@ impl Rules {
             End::Lived { lived, code } => {
                 if *lived >= STABLE {
                     self.failures = (0, 0);
+                    self.session_ended = false;
                 }
                 if *code != Some(4001) {
                     return Some(self.back_off(None));
                 }
-                let last = self.last_session_end.replace(now);
-                let is_flapping = last.is_some_and(|last| now - last < STABLE);
                 let (least, most) = self.back_off(None);
-                if is_flapping {
+                if std::mem::replace(&mut self.session_ended, true) {
                     return Some((least, most));
                 }
                 // The close frame may have arrived behind a write that failed, unread: then this

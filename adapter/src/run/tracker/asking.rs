@@ -133,6 +133,9 @@ impl Tracker {
         if self.asked.is_none() && self.want(now).is_some() {
             at = at.min(self.ask_after);
         }
+        if let Some((_, until)) = &self.outlined {
+            at = at.min(*until);
+        }
         Some(at.max(now + Duration::from_millis(1)))
     }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use futures_util::future::try_join_all;
 use openclaw_adapter::{Client, RetryPolicy};
+use serde_json::json;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::follow::{Following, Story};
 use crate::dice::Dice;
@@ -61,8 +62,18 @@ async fn cut_once(
         let run = client.agent().run(&session, &question.message);
         let run = match stage.gateway().release() {
             // A request that is lost before it is accepted may be lost for good there: nobody can
-            // say whether it arrived, and it must not be sent twice. So the run comes first.
-            Release::V2026_2_9 => run.await?,
+            // say whether it arrived, and it must not be sent twice. So it goes out on a connection
+            // that is known to be good, and the cut comes after it is accepted.
+            Release::V2026_2_9 => {
+                let good = async {
+                    while client.call_raw("health", json!({})).await.is_err() {
+                        client.ready().await?;
+                    }
+                    anyhow::Ok(())
+                };
+                timeout(RUN, good).await.context("no connection")??;
+                run.await?
+            }
             Release::V2026_9_6 | Release::Other => run.start(),
         };
         let _ = begun.send(());

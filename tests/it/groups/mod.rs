@@ -1,5 +1,7 @@
 //! The typed groups, on virtual time, against a peer that plays what gateways were recorded to say.
 
+mod mock;
+
 use std::future::IntoFuture;
 use std::time::Duration;
 
@@ -10,8 +12,8 @@ use openclaw_tests::peer::{Link, old_hello, ready, start};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-const NEW: &str = include_str!("../../adapter/tests/fixtures/groups/2026.9.6.jsonl");
-const OLD: &str = include_str!("../../adapter/tests/fixtures/groups/2026.2.9.jsonl");
+const NEW: &str = include_str!("../../../adapter/tests/fixtures/groups/2026.9.6.jsonl");
+const OLD: &str = include_str!("../../../adapter/tests/fixtures/groups/2026.2.9.jsonl");
 
 fn lines(text: &str) -> impl Iterator<Item = Value> + '_ {
     text.lines().map(|line| serde_json::from_str(line).unwrap())
