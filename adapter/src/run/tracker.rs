@@ -100,7 +100,7 @@ struct Heard {
 /// Follows one run.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is one thing that was heard or not, and they go together in any way"
+    reason = "facts that hold or do not, each on its own; together they are no state"
 )]
 #[derive(Debug)]
 pub(crate) struct Tracker {

@@ -306,7 +306,6 @@ impl World {
                 // Without a listener of TCP there is nothing that could fail.
                 let _ = self.gateway.restart().await;
             }
-            Action::Restart | Action::Wait => {}
             Action::Partition(ways) => ways
                 .iter()
                 .for_each(|&way| self.net.set_flow(way, Flow::Lost)),
@@ -324,7 +323,7 @@ impl World {
             }
             Action::Remove => self.on_device(|gateway, device| drop(gateway.remove(device))),
             Action::Revoke => {
-                self.on_device(|gateway, device| drop(gateway.revoke_operator(device)))
+                self.on_device(|gateway, device| drop(gateway.revoke_operator(device)));
             }
             Action::Rotate => {
                 self.on_device(|gateway, device| drop(gateway.rotate(device, "operator", None)));
@@ -376,7 +375,7 @@ impl World {
                 self.items += reader.count();
                 reader.stop();
             }
-            Action::Unlisten => {}
+            Action::Restart | Action::Wait | Action::Unlisten => {}
             Action::Fault(misdeed) => self.gateway.inject(fault(misdeed)),
             Action::ClearFaults => self.clear_faults(),
         }

@@ -148,8 +148,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "K", default_value = "main")]
     pub(crate) session_key: String,
     /// The run's id; one that the gateway knows already is joined, and nothing is asked twice
-    #[arg(long, value_name = "ID")]
-    pub(crate) run_id: Option<String>,
+    #[arg(long = "run-id", value_name = "ID")]
+    pub(crate) id: Option<String>,
     /// How long the run may take, such as 90s or 5m
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,

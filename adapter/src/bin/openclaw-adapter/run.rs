@@ -134,7 +134,7 @@ fn begin(client: &Client, args: &args::Run) -> Run {
     let session = &args.session_key;
     if args.chat {
         let mut turn = client.chat().send(session, &args.message);
-        if let Some(id) = &args.run_id {
+        if let Some(id) = &args.id {
             turn = turn.with_id(id);
         }
         if let Some(timeout) = args.timeout {
@@ -146,7 +146,7 @@ fn begin(client: &Client, args: &args::Run) -> Run {
         turn.start()
     } else {
         let mut run = client.agent().run(session, &args.message);
-        if let Some(id) = &args.run_id {
+        if let Some(id) = &args.id {
             run = run.with_id(id);
         }
         if let Some(timeout) = args.timeout {

@@ -270,8 +270,7 @@ impl Tracker {
             return;
         }
         let is_late = now >= since + SETTLE_LIMIT;
-        let told = self.trace.as_ref().and_then(|trace| trace.told.clone());
-        let Some(told) = told else {
+        let Some(told) = self.trace.as_ref().and_then(|trace| trace.told.clone()) else {
             let cannot_look = self.history_failed || self.started_at_ms.is_none();
             let has_waited = self.waited.is_some() || self.wait_failed;
             if is_late || cannot_look && has_waited {
@@ -287,8 +286,7 @@ impl Tracker {
                     || !told.text.is_empty()
                     || now >= self.last_attempt + OLD_RETRY_GAP;
                 if is_final {
-                    let text = told.text.clone();
-                    self.settle_text(&text);
+                    self.settle_text(&told.text);
                     self.fail(message.clone());
                 }
             }
