@@ -11,7 +11,7 @@ use crate::pairing::PairingRequired;
 use crate::protocol::GatewayError;
 use crate::refusal::{Refusal, UpgradeRefusal};
 use crate::store::StoreError;
-use crate::text::printable;
+use crate::text::quoted;
 
 /// Everything that a call, or waiting for a connection, can end with.
 ///
@@ -33,7 +33,7 @@ pub enum Error {
     #[error("pairing required: {0}")]
     PairingRequired(Arc<PairingRequired>),
     /// The gateway refused the connection.
-    #[error("the gateway refused the connection: {0}")]
+    #[error("the gateway refused the connection: {}", quoted(&.0.error.message))]
     Refused(Arc<Refusal>),
     /// Something refused the WebSocket upgrade.
     #[error("{0}")]
@@ -365,7 +365,7 @@ impl fmt::Display for CloseInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (close {}", self.meaning(), self.code)?;
         if !self.reason.is_empty() {
-            write!(f, ", \"{}\"", printable(&self.reason))?;
+            write!(f, ", {}", quoted(&self.reason))?;
         }
         f.write_str(")")
     }

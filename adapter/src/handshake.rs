@@ -55,7 +55,9 @@ pub(crate) enum HandshakeFault {
     NotJson,
     #[error("the gateway sent something that is not a frame")]
     NotAFrame,
-    #[error("the challenge has no nonce or no time")]
+    #[error("the gateway sent a frame of more than 4 MiB before it let us in")]
+    TooLarge,
+    #[error("the challenge has no usable nonce, or no time")]
     BadChallenge,
     #[error("a second challenge came on one connection")]
     SecondChallenge,
@@ -64,6 +66,10 @@ pub(crate) enum HandshakeFault {
     #[error("the connect request could not be written as JSON")]
     Encode,
 }
+
+/// The largest frame of a handshake, in bytes. A hello of 2026.9.6 has 20 KiB; its snapshot is kept, and
+/// takes a multiple of its text as values.
+const MAX_FRAME: usize = 4 * 1024 * 1024;
 
 /// The request id of `connect`; calls count from 1.
 const CONNECT_ID: u64 = 0;
@@ -112,6 +118,9 @@ impl Handshake {
         text: &str,
         offer: &Offer<'_>,
     ) -> Result<Step, HandshakeFault> {
+        if text.len() > MAX_FRAME {
+            return Err(HandshakeFault::TooLarge);
+        }
         match frame::parse(text) {
             Ok(Incoming::Event(event)) if event.name == "connect.challenge" => {
                 if self.challenged.is_some() {
@@ -120,7 +129,7 @@ impl Handshake {
                 let challenge: Challenge = event
                     .payload
                     .and_then(|raw| serde_json::from_str(raw.get()).ok())
-                    .filter(|challenge: &Challenge| !challenge.nonce.trim().is_empty())
+                    .filter(Challenge::is_usable)
                     .ok_or(HandshakeFault::BadChallenge)?;
                 let is_new = challenge.capabilities.is_some();
                 self.challenged = Some(Challenged {
@@ -333,6 +342,11 @@ mod tests {
         for payload in [
             json!({"ts":1}),
             json!({"nonce":" ","ts":1}),
+            json!({"nonce":"","ts":1}),
+            json!({"nonce":"n|backend","ts":1}),
+            json!({"nonce":"n n","ts":1}),
+            json!({"nonce":"ä","ts":1}),
+            json!({"nonce":"n".repeat(257),"ts":1}),
             json!({"nonce":"n"}),
             json!(null),
         ] {
@@ -344,6 +358,16 @@ mod tests {
                 HandshakeFault::BadChallenge
             );
         }
+    }
+
+    #[test]
+    fn a_frame_that_is_too_large_for_a_handshake_is_not_read() {
+        let bench = Bench::new(Auth::Shared(token("shared-token")));
+        let text = format!("[{}0]", "0,".repeat(MAX_FRAME / 2));
+        assert_eq!(
+            Handshake::new().on_text(&text, &bench.offer()).unwrap_err(),
+            HandshakeFault::TooLarge
+        );
     }
 
     #[test]

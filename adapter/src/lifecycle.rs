@@ -17,12 +17,16 @@ use crate::retry::{Retry, RetryPolicy};
 use crate::secret::Token;
 use crate::state::StopReason;
 use crate::store::{DeviceToken, SignatureVersion};
+use crate::text::{quoted, word};
 
 /// A connection has to last this long before the back-off starts over.
 pub(crate) const STABLE: Duration = Duration::from_secs(30);
 /// The wait when the gateway says that it limits this address, but not for how long. 2026.9.6
 /// leaves the time out when a device identity was sent; its lockout lasts five minutes.
 const RATE_LIMITED: Duration = Duration::from_secs(60);
+/// The shortest wait for a gateway that says it is starting, whatever it says: one that says "at once"
+/// would be asked without a pause. The reference client has the same limit.
+const UNAVAILABLE_LEAST: Duration = Duration::from_millis(100);
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -255,7 +259,10 @@ impl Lifecycle {
         } else if !std::mem::replace(&mut self.warned_stale, true) {
             self.effects.push(Effect::WarnStaleSecret);
         }
-        if let Some(token) = &hello.device_token {
+        // A token for a role that was not asked for is of no use, and would be kept for good.
+        if let Some(token) = &hello.device_token
+            && hello.role == self.rules.profile.role
+        {
             let token = DeviceToken::new(
                 token.clone(),
                 hello.role.clone(),
@@ -293,13 +300,17 @@ impl Lifecycle {
             (RefusalKind::PairingRequired, _) => self.pairing_required(now, &error),
             (RefusalKind::Unavailable, _) => {
                 let hint = error.retry_after();
-                let cause = TransportError::new(TransportErrorKind::Unavailable, error.to_string());
+                let said = format!("{}: {}", word(&error.code), quoted(&error.message));
+                let cause = TransportError::new(TransportErrorKind::Unavailable, said);
                 match hint {
                     // The gateway knows when it will be up; its word is better than our guess.
-                    Some(hint) => Next::BackOff {
-                        delay: hint + hint.mul_f64(0.2 * self.rng.f64()),
-                        cause: Arc::new(Error::Transport(cause)),
-                    },
+                    Some(hint) => {
+                        let hint = hint.max(UNAVAILABLE_LEAST);
+                        Next::BackOff {
+                            delay: hint + hint.mul_f64(0.2 * self.rng.f64()),
+                            cause: Arc::new(Error::Transport(cause)),
+                        }
+                    }
                     None => self.back_off(Error::Transport(cause), None),
                 }
             }

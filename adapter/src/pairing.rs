@@ -7,7 +7,7 @@ use crate::identity::DeviceId;
 use crate::protocol::GatewayError;
 use crate::protocol::connect::Profile;
 use crate::store::DeviceToken;
-use crate::text::{is_safe_id, printable};
+use crate::text::{is_safe_id, word, words};
 
 /// What to do when the gateway wants a person's approval first.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -38,7 +38,7 @@ pub enum PairingReason {
     ScopeUpgrade,
     /// The device reports another platform or device family than the one approved.
     MetadataUpgrade,
-    /// A reason that this version does not know, in the gateway's own words.
+    /// A reason that this version does not know, in the gateway's own word for it.
     Other(String),
 }
 
@@ -55,13 +55,13 @@ impl PairingReason {
         }
     }
 
-    fn from_wire(word: &str) -> Self {
-        match word {
+    fn from_wire(said: &str) -> Self {
+        match said {
             "not-paired" => Self::NotPaired,
             "role-upgrade" => Self::RoleUpgrade,
             "scope-upgrade" => Self::ScopeUpgrade,
             "metadata-upgrade" => Self::MetadataUpgrade,
-            other => Self::Other(printable(other)),
+            other => Self::Other(word(other)),
         }
     }
 }
@@ -127,12 +127,12 @@ impl PairingRequired {
             reason,
             requested_role: error
                 .detail("requestedRole")
-                .map_or_else(|| profile.role.clone(), printable),
+                .map_or_else(|| profile.role.clone(), word),
             requested_scopes: error
                 .detail_list("requestedScopes")
-                .map_or_else(|| profile.scopes.clone(), |list| clean(&list)),
-            approved_roles: error.detail_list("approvedRoles").as_deref().map(clean),
-            approved_scopes: approved_scopes.as_deref().map(clean),
+                .map_or_else(|| profile.scopes.clone(), |list| words(&list)),
+            approved_roles: error.detail_list("approvedRoles").as_deref().map(words),
+            approved_scopes: approved_scopes.as_deref().map(words),
         }
     }
 
@@ -144,10 +144,6 @@ impl PairingRequired {
             None => "openclaw devices list".to_owned(),
         }
     }
-}
-
-fn clean(list: &[String]) -> Vec<String> {
-    list.iter().map(|item| printable(item)).collect()
 }
 
 impl fmt::Display for PairingRequired {
@@ -266,6 +262,7 @@ impl PairingWait {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -405,6 +402,45 @@ mod tests {
             PairingWait::default().next(start, PairingPolicy::FailFast, &mut rng),
             WaitStep::GiveUp
         );
+    }
+
+    proptest! {
+        #[test]
+        fn a_wait_is_neither_quicker_nor_longer_than_promised(
+            seed: u64,
+            limit in prop::option::of(1_u64..5_000),
+            hurries in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        ) {
+            let policy = limit.map_or(PairingPolicy::WaitForever, |seconds| {
+                PairingPolicy::WaitUpTo(Duration::from_secs(seconds))
+            });
+            let mut wait = PairingWait::default();
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let start = Instant::now();
+            let mut waited = Duration::ZERO;
+            let hurries: Vec<_> = hurries.iter().map(|index| index.index(1_000)).collect();
+            for asked in 0..1_000_usize {
+                let WaitStep::Ask(delay) = wait.next(start + waited, policy, &mut rng) else {
+                    let limit = limit.map(Duration::from_secs);
+                    prop_assert_eq!(Some(waited), limit, "gave up at another time");
+                    break;
+                };
+                let left = limit.map(|seconds| Duration::from_secs(seconds).saturating_sub(waited));
+                let least = QUICK.mul_f64(0.75).min(left.unwrap_or(SLOW));
+                prop_assert!(delay >= least && delay <= SLOW, "{delay:?} at {waited:?}");
+                waited += delay;
+                prop_assert!(limit.is_none_or(|seconds| waited <= Duration::from_secs(seconds)));
+                // Nowhere more than once in a second and a half, but for the quick ones.
+                let quick = 1 + hurries.iter().filter(|at| **at < asked).count();
+                prop_assert!(
+                    asked <= quick + 1 || waited >= Duration::from_millis(1_499) * u32::try_from(asked - quick).unwrap()
+                        || left.is_some()
+                );
+                if hurries.contains(&asked) {
+                    wait.hurry();
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, header};
 
-use crate::text::printable;
+use crate::text::word;
 
 /// Who answered an upgrade with something else, as far as the answer shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -64,7 +64,7 @@ impl Answerer {
         if is("nginx") || is("openresty") {
             return Some(Self::Nginx);
         }
-        server.map(|server| Self::Server(printable(server)))
+        server.map(|server| Self::Server(word(server)))
     }
 
     /// What a person does about it, where who answered says more than the status.

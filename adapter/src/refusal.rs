@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::protocol::GatewayError;
 use crate::proxy::Answerer;
-use crate::text::printable;
+use crate::text::{printable, quoted};
 
 /// Why a gateway refused a connection.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -364,7 +364,7 @@ impl fmt::Display for UpgradeRefusal {
             Some(other) => write!(f, " by {other}")?,
         }
         if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
+            write!(f, ": {}", quoted(&self.message))?;
         }
         Ok(())
     }

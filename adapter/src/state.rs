@@ -9,6 +9,7 @@ use crate::pairing::PairingRequired;
 use crate::protocol::Hello;
 use crate::refusal::{Refusal, UpgradeRefusal};
 use crate::store::StoreError;
+use crate::text::quoted;
 
 /// The state of a connection; see the transition table in `docs/architecture.md`.
 #[derive(Clone, Debug)]
@@ -134,7 +135,7 @@ impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closed => f.write_str("the client was closed"),
-            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Refused(refusal) => f.write_str(&quoted(&refusal.error.message)),
             Self::UpgradeRefused(refusal) => refusal.fmt(f),
             Self::PairingNotApproved(pairing) => write!(f, "nobody approved in time: {pairing}"),
             Self::Identity(error) => error.fmt(f),

@@ -29,6 +29,31 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
+/// The same between quotation marks that it cannot leave: what stands between them is not our word.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", printable(text).replace('"', "'"))
+}
+
+/// The longest word that a message repeats, in characters.
+const MAX_WORD: usize = 64;
+/// How many words of a list a message repeats. Gateways know about ten scopes.
+const MAX_WORDS: usize = 64;
+
+/// `text` as one word, for what is one on every gateway: a role, a scope, a version, an id. It cannot
+/// pass for a sentence, for a field of a log line, or for a command.
+pub(crate) fn word(text: &str) -> String {
+    let is_plain = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | ':' | '*' | '+')
+    };
+    let plain = |character| if is_plain(character) { character } else { '?' };
+    text.chars().take(MAX_WORD).map(plain).collect()
+}
+
+/// The first words of a list.
+pub(crate) fn words(list: &[String]) -> Vec<String> {
+    list.iter().take(MAX_WORDS).map(|text| word(text)).collect()
+}
+
 /// Whether `id` can stand in a command that a person copies into a shell.
 ///
 /// Real gateways use UUIDs; anything beyond letters, digits, `-`, `_`, `.` and `:` is not one.
@@ -67,6 +92,27 @@ mod tests {
         let shown = printable(&"ä".repeat(10_000));
         assert_eq!(shown.chars().count(), MAX_SHOWN + 1);
         assert!(shown.ends_with('…'));
+    }
+
+    #[test]
+    fn a_quotation_cannot_be_left() {
+        assert_eq!(quoted("a\" b \n"), "\"a' b  \"");
+    }
+
+    #[test]
+    fn a_word_is_no_sentence_no_field_and_no_command() {
+        for real in [
+            "operator.read",
+            "2026.9.6",
+            "dev",
+            "not-paired",
+            "device-token",
+        ] {
+            assert_eq!(word(real), real);
+        }
+        assert_eq!(word("x id=$(reboot)\u{1b}"), "x?id???reboot??");
+        assert_eq!(word(&"x".repeat(1_000)).len(), MAX_WORD);
+        assert_eq!(words(&vec![String::new(); 1_000]).len(), MAX_WORDS);
     }
 
     #[test]

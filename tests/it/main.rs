@@ -18,6 +18,7 @@ mod observability;
 mod refusals;
 mod runs;
 mod scenarios;
+mod schedules;
 mod soak;
 mod state_machine;
 mod storms;

@@ -54,7 +54,6 @@ pub fn wire() -> (Wire, Peer) {
 }
 
 /// The configuration of a client whose gateway is a peer.
-#[must_use]
 pub fn builder() -> (ConfigBuilder, Peer) {
     let (wire, peer) = wire();
     let builder = Config::builder()
@@ -104,6 +103,13 @@ impl Peer {
                 .await
                 .expect("the upgrade failed"),
         }
+    }
+
+    /// The next dial, upgraded; `None` if the client has given it up meanwhile.
+    pub async fn try_accept(&mut self) -> Option<Link> {
+        let stream = self.dialled().await;
+        let socket = tokio_tungstenite::accept_async(stream).await.ok()?;
+        Some(Link { socket })
     }
 
     /// The next dial, up to its `connect` request: sends a challenge of the 2026.9 generation.

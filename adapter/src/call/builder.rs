@@ -19,6 +19,10 @@ use crate::method::{AnswerMode, Method};
 use crate::protocol::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
 use crate::session::Answer;
 use crate::state::ConnectionState;
+use crate::text::printable;
+
+/// The longest payload that is read beside an error, in bytes. Those of failed runs have some hundred.
+const MAX_BESIDE: usize = 256 * 1024;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -71,12 +75,6 @@ impl<'a, M> TypedCall<'a, M> {
     /// [`ConfigBuilder::when_down`](crate::ConfigBuilder::when_down) unless set.
     pub const fn when_down(mut self, when_down: WhenDown) -> Self {
         self.terms.when_down = Some(when_down);
-        self
-    }
-
-    /// It belongs to something under way, and may be made during a drain.
-    pub(crate) const fn inner(mut self) -> Self {
-        self.terms.is_inner = true;
         self
     }
 }
@@ -215,8 +213,10 @@ impl Answer {
     /// The payload of an answer that grants, as a type; no payload reads as `null`.
     pub(crate) fn read<T: DeserializeOwned>(self, method: &Arc<str>) -> Result<T, Error> {
         if let Some(error) = self.error {
+            // Beside an error nobody has asked for it: what is long as text is longer as values.
             let payload = self
                 .payload
+                .filter(|raw| raw.get().len() <= MAX_BESIDE)
                 .and_then(|raw| serde_json::from_str(raw.get()).ok())
                 .map(Arc::new);
             return Err(Error::Call {
@@ -228,7 +228,12 @@ impl Answer {
         let text = self.payload.as_deref().map_or("null", |raw| raw.get());
         serde_json::from_str(text).map_err(|error| Error::Data {
             method: Arc::clone(method),
-            what: format!("the answer has another shape: {error}").into(),
+            // The words may quote the answer.
+            what: format!(
+                "the answer has another shape: {}",
+                printable(&error.to_string())
+            )
+            .into(),
         })
     }
 }

@@ -297,6 +297,7 @@ async fn shake(
     seen: &mut Step<Challenge, String>,
 ) -> Option<Outcome> {
     let mut handshake = Handshake::new();
+    socket.veil().add_auth(offer.auth);
     loop {
         let text = match socket.next().await {
             Inbound::Text(text) => text,
@@ -316,9 +317,17 @@ async fn shake(
         match step {
             Ok(HandshakeStep::Wait) => {}
             Ok(HandshakeStep::Send(_)) if matches!(offer.auth, Auth::Nothing) => return None,
-            Ok(HandshakeStep::Send(text)) => socket.queue(String::clone(&text)),
+            Ok(HandshakeStep::Send(text)) => {
+                if socket.queue_secret(&text).is_err() {
+                    return Some(Outcome::Failed(TransportError::new(
+                        TransportErrorKind::Handshake,
+                        "the system gave no random numbers",
+                    )));
+                }
+            }
             Ok(HandshakeStep::Accepted(hello)) => return Some(Outcome::Accepted(hello)),
-            Ok(HandshakeStep::Refused(error)) => {
+            Ok(HandshakeStep::Refused(mut error)) => {
+                socket.veil().error(&mut error);
                 return Some(Outcome::Refused {
                     error,
                     new_generation: handshake.is_new_generation(),

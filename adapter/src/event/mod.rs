@@ -17,6 +17,7 @@ pub(crate) use self::queue::Bounds;
 use self::queue::Queue;
 use crate::api::events::EventPayload;
 use crate::error::Error;
+use crate::text::printable;
 
 /// An event of the gateway, as it came: `{"type":"event", event, payload?, seq?}`.
 ///
@@ -65,7 +66,12 @@ impl Event {
         let text = self.payload.as_deref().map_or("null", RawValue::get);
         serde_json::from_str(text).map_err(|error| Error::Data {
             method: (*self.name).into(),
-            what: format!("the event has another shape: {error}").into(),
+            // The words may quote the event.
+            what: format!(
+                "the event has another shape: {}",
+                printable(&error.to_string())
+            )
+            .into(),
         })
     }
 

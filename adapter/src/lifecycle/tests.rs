@@ -7,6 +7,8 @@ use crate::identity::DeviceIdentity;
 use crate::pairing::PairingReason;
 use crate::protocol::connect::tests::profile;
 
+mod chance;
+
 const NEW: bool = true;
 const OLD: bool = false;
 
@@ -182,6 +184,31 @@ fn a_starting_gateway_is_waited_for_as_long_as_it_says() {
     );
     let waits = delay(&next);
     assert!(waits >= Duration::from_millis(500) && waits <= Duration::from_millis(600));
+}
+
+#[test]
+fn a_starting_gateway_that_says_at_once_is_not_asked_without_a_pause() {
+    let mut life = Life::new();
+    for ms in [json!(0), json!(0.001), json!(1)] {
+        let next = life.refused(
+            NEW,
+            json!({"code":"UNAVAILABLE","message":"gateway starting","retryAfterMs":ms}),
+        );
+        assert!(delay(&next) >= Duration::from_millis(100), "{ms}");
+    }
+}
+
+#[test]
+fn a_token_for_another_role_is_not_kept() {
+    let mut life = Life::new();
+    let hello =
+        json!({"protocol":4,"server":{},"auth":{"role":"node","scopes":[],"deviceToken":"d-0123"}});
+    let hello = Hello::parse(&hello.to_string(), &profile()).unwrap();
+    assert!(matches!(
+        life.ended(Outcome::Accepted(Box::new(hello))),
+        Next::Ready(_)
+    ));
+    assert!(life.life.take_effects().is_empty());
 }
 
 #[test]

@@ -8,12 +8,15 @@ use serde_json::Value;
 
 use crate::secret::Token;
 use crate::store::SignatureVersion;
-use crate::text::printable;
+use crate::text::{word, words};
 
 /// The oldest protocol we speak (2026.2.9).
 pub(crate) const MIN_PROTOCOL: u32 = 3;
 /// The newest protocol we speak (2026.9.6).
 pub(crate) const MAX_PROTOCOL: u32 = 4;
+
+/// The longest nonce that is signed, in bytes. Gateways of both generations send a UUID.
+const MAX_NONCE: usize = 256;
 
 /// Payload of the `connect.challenge` event, the first frame on every socket.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +28,15 @@ pub(crate) struct Challenge {
     /// Sent by 2026.9.6, not by 2026.2.9.
     #[serde(default)]
     pub(crate) capabilities: Option<Value>,
+}
+
+impl Challenge {
+    /// Whether the nonce can be signed: a short word, without the `|` that parts the fields of the
+    /// signed text. With one in it a gateway could have us sign other fields than those that we send.
+    pub(crate) fn is_usable(&self) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'|';
+        (1..=MAX_NONCE).contains(&self.nonce.len()) && self.nonce.bytes().all(is_plain)
+    }
 }
 
 /// Who the client says it is. Part of the pairing: 2026.9.6 asks for approval again when the
@@ -262,6 +274,9 @@ impl Hello {
     /// Reads the payload of the answer to `connect`. `profile` fills in what 2026.2.9 leaves out.
     pub(crate) fn parse(payload: &str, profile: &Profile) -> Result<Self, serde_json::Error> {
         let wire: HelloWire = serde_json::from_str(payload)?;
+        if !(MIN_PROTOCOL..=MAX_PROTOCOL).contains(&wire.protocol) {
+            return Err(serde::de::Error::custom("a protocol that was not offered"));
+        }
         let auth = wire.auth;
         let (method, role, scopes, device_token) = match auth {
             Some(auth) => (auth.method, auth.role, auth.scopes, auth.device_token),
@@ -269,17 +284,14 @@ impl Hello {
         };
         Ok(Self {
             protocol: wire.protocol,
-            server_version: printable(&wire.server.version),
-            conn_id: printable(&wire.server.conn_id),
-            boot_id: wire.server.boot_id.as_deref().map(printable),
+            server_version: word(&wire.server.version),
+            conn_id: word(&wire.server.conn_id),
+            boot_id: wire.server.boot_id.as_deref().map(word),
             methods: wire.features.methods,
             events: wire.features.events,
-            auth_method: method.as_deref().map(printable),
-            role: role.map_or_else(|| profile.role.clone(), |role| printable(&role)),
-            scopes: scopes.map_or_else(
-                || profile.scopes.clone(),
-                |scopes| scopes.iter().map(|scope| printable(scope)).collect(),
-            ),
+            auth_method: method.as_deref().map(word),
+            role: role.map_or_else(|| profile.role.clone(), |role| word(&role)),
+            scopes: scopes.map_or_else(|| profile.scopes.clone(), |scopes| words(&scopes)),
             policy: Policy::from_wire(&wire.policy),
             snapshot: Arc::new(wire.snapshot),
             // A token that cannot be one of ours (blank, a placeholder) is as good as none.

@@ -77,20 +77,30 @@ pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
             id: envelope.id.and_then(|raw| number(raw.get())),
             ok,
             payload: envelope.payload,
-            // Any JSON makes an error, so this fails on none that parsed as part of the frame.
-            error: envelope
-                .error
-                .and_then(|raw| serde_json::from_str(raw.get()).ok()),
+            error: envelope.error.map(read_error),
         })),
-        ("res" | "event", "", _) => Err(FrameFault::NotAFrame),
+        ("res", _, None) | ("event", "", _) => Err(FrameFault::NotAFrame),
         ("event", _, _) => Ok(Incoming::Event(Event {
             name: envelope.event,
             payload: envelope.payload,
             seq: envelope.seq.and_then(|raw| raw.get().parse().ok()),
         })),
-        ("res", _, _) => Err(FrameFault::NotAFrame),
         _ => Ok(Incoming::Other),
     }
+}
+
+/// The longest error that is read, in bytes: as values it takes many times its text, and it is kept.
+const MAX_ERROR: usize = 256 * 1024;
+
+fn read_error(raw: &RawValue) -> GatewayError {
+    let text = raw.get();
+    if text.len() > MAX_ERROR {
+        let words = format!("an error of {} bytes, which was not read", text.len());
+        return GatewayError::from_words(words);
+    }
+    // Any JSON makes an error, unless it is nested too deep.
+    serde_json::from_str(text)
+        .unwrap_or_else(|_| GatewayError::from_words("an error that cannot be read"))
 }
 
 /// The number in `"17"`, as [`request`] writes it.
@@ -109,12 +119,12 @@ struct Request<'a, P> {
 }
 
 /// A number, as the string that gateways want.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Id(#[serde(serialize_with = "as_text")] u64);
+struct Id(u64);
 
-fn as_text<S: serde::Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
+impl Serialize for Id {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 /// The text of a request frame. Gateways of both generations refuse any other top-level property.
@@ -234,6 +244,21 @@ mod tests {
             parse(r#"{"type":"res","id":"1","ok":false,"error":"boom"}"#),
             Ok(Incoming::Response(Response { error: Some(_), .. }))
         ));
+    }
+
+    #[test]
+    fn an_error_that_is_too_long_or_too_deep_is_an_error_without_its_words() {
+        for odd in [
+            format!(r#"{{"details":[{}0]}}"#, "0,".repeat(MAX_ERROR / 2)),
+            format!("{}{}", "[".repeat(500), "]".repeat(500)),
+        ] {
+            let text = format!(r#"{{"type":"res","id":"1","ok":false,"error":{odd}}}"#);
+            let Ok(Incoming::Response(response)) = parse(&text) else {
+                panic!("not a response");
+            };
+            let error = response.error.unwrap();
+            assert!(error.message.starts_with("an error ") && error.details.is_none());
+        }
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub(super) enum Action {
 }
 
 /// What a gateway, or something in front of it, does on a bad day.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Misdeed {
     /// Answers the upgrade with a status, so often, and perhaps with `Retry-After`.
     Http(u16, u32, Option<u32>),
@@ -140,7 +140,8 @@ pub(super) enum Trouble {
 
 fn seconds(rng: &mut Rng, most: f64) -> Duration {
     // In whole milliseconds, so that the story does not depend on rounding.
-    Duration::from_millis((rng.f64() * most * 1000.0) as u64)
+    let exact = Duration::from_secs_f64(rng.f64() * most);
+    Duration::from_millis(u64::try_from(exact.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn ways(rng: &mut Rng) -> &'static [Way] {

@@ -7,7 +7,6 @@ use openclaw_adapter::{
     Client, ConfigBuilder, ConnectionState, Event, EventFilter, EventItem, ResyncReason,
 };
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
@@ -132,8 +131,9 @@ fn on_one_line(raw: &RawValue) -> io::Result<Cow<'_, RawValue>> {
     if !raw.get().contains(['\n', '\r']) {
         return Ok(Cow::Borrowed(raw));
     }
-    let value: Value = serde_json::from_str(raw.get())?;
-    Ok(Cow::Owned(serde_json::value::to_raw_value(&value)?))
+    // In a string they are escaped, so these stand between values, however deep.
+    let line = raw.get().replace(['\n', '\r'], " ");
+    Ok(Cow::Owned(RawValue::from_string(line)?))
 }
 
 #[cfg(test)]
@@ -143,7 +143,10 @@ mod tests {
     #[test]
     fn a_payload_with_line_breaks_becomes_one_line() {
         let raw = RawValue::from_string("{\n  \"a\": 1\r\n}".to_owned()).unwrap();
-        assert_eq!(on_one_line(&raw).unwrap().get(), r#"{"a":1}"#);
+        assert_eq!(on_one_line(&raw).unwrap().get(), r#"{   "a": 1  }"#);
+        let deep = format!("{}\n{}", "[".repeat(1_000), "]".repeat(1_000));
+        let raw = RawValue::from_string(deep).unwrap();
+        assert!(!on_one_line(&raw).unwrap().get().contains('\n'));
         let raw = RawValue::from_string(r#"{"b":1,"a":2}"#.to_owned()).unwrap();
         assert_eq!(on_one_line(&raw).unwrap().get(), raw.get());
     }

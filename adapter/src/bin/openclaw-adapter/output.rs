@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use openclaw_adapter::{ConfigError, ConnectionState, Error};
+use openclaw_adapter::{ConfigError, ConnectionState, Error, StopReason};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -78,7 +78,7 @@ impl Output {
         text: impl FnOnce() -> String,
     ) -> io::Result<()> {
         let line = if self.json {
-            serde_json::to_string(value)?
+            escaped(serde_json::to_string(value)?)
         } else {
             text()
         };
@@ -192,7 +192,11 @@ impl Output {
             ConnectionState::Stopped { reason } => self.print(
                 &Line::Stopped {
                     kind: reason.kind(),
-                    message: &reason.to_string(),
+                    // JSON quotes the gateway's words already.
+                    message: &match reason {
+                        StopReason::Refused(refusal) => refusal.to_string(),
+                        other => other.to_string(),
+                    },
                     fix: &reason.fix(),
                     error: None,
                 },
@@ -247,11 +251,56 @@ pub(crate) fn plain(text: &str) -> String {
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|character| {
-            if character.is_control() || ('\u{200b}'..='\u{206f}').contains(&character) {
+            if is_active(character) {
                 '\u{fffd}'
             } else {
                 character
             }
         })
         .collect()
+}
+
+/// Whether a terminal does something else with it than to show it.
+fn is_active(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The same JSON, with escapes where a terminal would act on what the gateway says. JSON itself asks
+/// for them only below U+0020. All of these stand inside strings.
+fn escaped(json: String) -> String {
+    use std::fmt::Write as _;
+    if !json.contains(is_active) {
+        return json;
+    }
+    let mut safe = String::with_capacity(json.len() + 64);
+    for character in json.chars() {
+        if is_active(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_of_a_gateway_moves_no_cursor_and_stays_the_same() {
+        let said = "a\u{1b}[2J\u{9b}2J\u{202e}b\u{7f}\u{e0041}ä\u{1f600}\n";
+        let json = escaped(serde_json::to_string(said).unwrap());
+        assert!(
+            json.chars().all(|character| !is_active(character)),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), said);
+    }
 }
