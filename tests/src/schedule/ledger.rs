@@ -18,7 +18,6 @@ struct Inner {
     began: Instant,
     lines: Mutex<Lines>,
     restarts: AtomicU32,
-    breaks: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -34,7 +33,6 @@ impl Ledger {
             began: Instant::now(),
             lines: Mutex::default(),
             restarts: AtomicU32::new(0),
-            breaks: AtomicU32::new(0),
         }))
     }
 
@@ -65,11 +63,6 @@ impl Ledger {
     /// How often it has.
     pub(super) fn restarted(&self) -> u32 {
         self.0.restarts.load(Ordering::Relaxed)
-    }
-
-    /// A connection may end here.
-    pub(super) fn breaks(&self) {
-        self.0.breaks.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes everything.
