@@ -101,7 +101,13 @@ mod tests {
 
     #[test]
     fn a_word_is_no_sentence_no_field_and_no_command() {
-        for real in ["operator.read", "2026.9.6", "dev", "not-paired", "device-token"] {
+        for real in [
+            "operator.read",
+            "2026.9.6",
+            "dev",
+            "not-paired",
+            "device-token",
+        ] {
             assert_eq!(word(real), real);
         }
         assert_eq!(word("x id=$(reboot)\u{1b}"), "x?id???reboot??");

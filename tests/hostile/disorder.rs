@@ -21,7 +21,10 @@ async fn act(rng: &mut fastrand::Rng, link: &mut Link, seen: &[Value]) -> bool {
         0 => link.challenge().await,
         1 => link.answer(&request, peer::hello()).await,
         2 => link.answer(&request, peer::old_hello(rng.u64(..))).await,
-        3 => link.answer(&request, json!({"status":"accepted","runId":"r"})).await,
+        3 => {
+            link.answer(&request, json!({"status":"accepted","runId":"r"}))
+                .await;
+        }
         4 => link.answer(&request, json!([rng.u64(..)])).await,
         5 => {
             let code = *rng.choice(&CODES).unwrap();
@@ -30,13 +33,28 @@ async fn act(rng: &mut fastrand::Rng, link: &mut Link, seen: &[Value]) -> bool {
             link.refuse(&request, error).await;
         }
         6 => link.refuse(&request, json!("odd")).await,
-        7 => link.frame(json!({"type":"res","id":rng.u64(..9).to_string(),"ok":rng.bool()})).await,
-        8 => link.frame(json!({"type":"res","id":rng.u64(..9),"ok":"yes"})).await,
-        9 => link.numbered(rng.u64(..), "agent", json!({"runId":"r"})).await,
+        7 => {
+            link.frame(json!({"type":"res","id":rng.u64(..9).to_string(),"ok":rng.bool()}))
+                .await;
+        }
+        8 => {
+            link.frame(json!({"type":"res","id":rng.u64(..9),"ok":"yes"}))
+                .await;
+        }
+        9 => {
+            link.numbered(rng.u64(..), "agent", json!({"runId":"r"}))
+                .await;
+        }
         10 => link.event("shutdown", json!({"reason":7})).await,
-        11 => link.event("connect.challenge", json!({"nonce":7,"ts":-1})).await,
+        11 => {
+            link.event("connect.challenge", json!({"nonce":7,"ts":-1}))
+                .await;
+        }
         12 => link.text(JUNK[rng.usize(..JUNK.len())]).await,
-        13 => link.frame(json!({"type":"req","id":"1","method":"connect"})).await,
+        13 => {
+            link.frame(json!({"type":"req","id":"1","method":"connect"}))
+                .await;
+        }
         14 => link.frame(json!({"type":"hint"})).await,
         15 => tokio::time::sleep(Duration::from_millis(rng.u64(..40_000))).await,
         16 => link.text("[".repeat(rng.usize(..5_000))).await,
@@ -46,7 +64,14 @@ async fn act(rng: &mut fastrand::Rng, link: &mut Link, seen: &[Value]) -> bool {
 }
 
 const JUNK: [&str; 8] = [
-    "", "null", "7", "[]", "{", "\"x\"", "{\"type\":7}", "{\"type\":\"event\"}",
+    "",
+    "null",
+    "7",
+    "[]",
+    "{",
+    "\"x\"",
+    "{\"type\":7}",
+    "{\"type\":\"event\"}",
 ];
 const CODES: [&str; 9] = [
     "AUTH_TOKEN_MISMATCH",
@@ -103,7 +128,10 @@ async fn play(seed: u64) {
         .collect();
     for _ in 0..rng.usize(1..6) {
         let patience = Duration::from_secs(3_600);
-        if tokio::time::timeout(patience, misbehave(&mut rng, &mut peer)).await.is_err() {
+        if tokio::time::timeout(patience, misbehave(&mut rng, &mut peer))
+            .await
+            .is_err()
+        {
             // It has stopped for good, and says why.
             assert!(!client.state().borrow().is_ready(), "seed {seed}");
             client.retry_now();

@@ -25,7 +25,10 @@ impl Seen {
 
 impl io::Write for Seen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().push_str(&String::from_utf8_lossy(bytes));
+        self.0
+            .lock()
+            .unwrap()
+            .push_str(&String::from_utf8_lossy(bytes));
         Ok(bytes.len())
     }
 
@@ -151,7 +154,8 @@ async fn no_text_of_a_pairing_request_becomes_a_line_or_a_command() {
             ("approvedScopes", json!([evil])),
             ("approvedRoles", json!([evil])),
         ] {
-            let mut details = json!({"code":"PAIRING_REQUIRED","reason":"not-paired","requestId":"good-id"});
+            let mut details =
+                json!({"code":"PAIRING_REQUIRED","reason":"not-paired","requestId":"good-id"});
             details[field] = value;
             let error = json!({"code":"NOT_PAIRED","message":evil,"details":details});
             let seen = attempt(async |mut link, request| link.refuse(&request, error).await).await;
@@ -191,7 +195,12 @@ async fn no_request_id_but_a_plain_one_is_put_into_a_command() {
 #[tokio::test(start_paused = true)]
 async fn no_refusal_close_or_hello_passes_for_a_word_of_ours() {
     for evil in EVIL {
-        for code in ["AUTH_TOKEN_MISMATCH", "PROTOCOL_MISMATCH", "AUTH_RATE_LIMITED", evil] {
+        for code in [
+            "AUTH_TOKEN_MISMATCH",
+            "PROTOCOL_MISMATCH",
+            "AUTH_RATE_LIMITED",
+            evil,
+        ] {
             let error = json!({"code":evil,"message":evil,"details":{"code":code}});
             let seen = attempt(async |mut link, request| link.refuse(&request, error).await).await;
             assert_harmless(&format!("refusal {code} {evil:?}"), &seen);

@@ -10,6 +10,7 @@ mod calls;
 mod conformance;
 mod doctor;
 mod events;
+mod fuzz;
 mod groups;
 mod identity;
 mod lifecycle;

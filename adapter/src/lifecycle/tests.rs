@@ -204,7 +204,8 @@ fn a_starting_gateway_that_says_at_once_is_not_asked_without_a_pause() {
 #[test]
 fn a_token_for_another_role_is_not_kept() {
     let mut life = Life::new();
-    let hello = json!({"protocol":4,"server":{},"auth":{"role":"node","scopes":[],"deviceToken":"d-0123"}});
+    let hello =
+        json!({"protocol":4,"server":{},"auth":{"role":"node","scopes":[],"deviceToken":"d-0123"}});
     let hello = Hello::parse(&hello.to_string(), &profile()).unwrap();
     assert!(matches!(
         life.ended(Outcome::Accepted(Box::new(hello))),

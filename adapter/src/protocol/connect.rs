@@ -291,10 +291,7 @@ impl Hello {
             events: wire.features.events,
             auth_method: method.as_deref().map(word),
             role: role.map_or_else(|| profile.role.clone(), |role| word(&role)),
-            scopes: scopes.map_or_else(
-                || profile.scopes.clone(),
-                |scopes| words(&scopes),
-            ),
+            scopes: scopes.map_or_else(|| profile.scopes.clone(), |scopes| words(&scopes)),
             policy: Policy::from_wire(&wire.policy),
             snapshot: Arc::new(wire.snapshot),
             // A token that cannot be one of ours (blank, a placeholder) is as good as none.

@@ -218,11 +218,11 @@ fn masked_text(text: &str, mask: [u8; 4]) -> Vec<u8> {
     match (u8::try_from(text.len()), u16::try_from(text.len())) {
         (Ok(short @ ..=125), _) => frame.push(MASKED | short),
         (_, Ok(medium)) => {
-            frame.push(MASKED | 126);
+            frame.push(MASKED | 0x7e);
             frame.extend(medium.to_be_bytes());
         }
         _ => {
-            frame.push(MASKED | 127);
+            frame.push(MASKED | 0x7f);
             frame.extend((text.len() as u64).to_be_bytes());
         }
     }

@@ -297,7 +297,10 @@ mod tests {
     fn json_of_a_gateway_moves_no_cursor_and_stays_the_same() {
         let said = "a\u{1b}[2J\u{9b}2J\u{202e}b\u{7f}\u{e0041}ä\u{1f600}\n";
         let json = escaped(serde_json::to_string(said).unwrap());
-        assert!(json.chars().all(|character| !is_active(character)), "{json}");
+        assert!(
+            json.chars().all(|character| !is_active(character)),
+            "{json}"
+        );
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), said);
     }
 }
