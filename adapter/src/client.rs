@@ -125,6 +125,12 @@ impl fmt::Debug for Inner {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.closing.notify_one();
+    }
+}
+
 /// What [`Client::drain`] could not wait for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -431,13 +437,14 @@ impl Client {
     }
 
     /// Ends the connection and the client, for all its clones. Returns when the socket is closed,
-    /// after a second at the most.
+    /// after a second at the most, whatever the gateway or the disk do.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: the client closes all the same.
     pub async fn close(&self) {
         let _ = self.inner.control.send(Control::Close);
+        self.inner.shared.closing.notify_one();
         let mut state = self.inner.state.clone();
         // The sender goes when the task ends; that is the end, whatever the last state was.
         while state.changed().await.is_ok() {}

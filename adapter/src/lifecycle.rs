@@ -141,7 +141,8 @@ pub(crate) struct Lifecycle {
     wait: PairingWait,
     attempt: u32,
     rate_limited: u32,
-    last_session_end: Option<Instant>,
+    /// The gateway has ended a session since the last connection that was good for a while.
+    session_ended: bool,
     rng: fastrand::Rng,
     effects: Vec<Effect>,
 }
@@ -174,7 +175,7 @@ impl Lifecycle {
             wait: PairingWait::default(),
             attempt: 0,
             rate_limited: 0,
-            last_session_end: None,
+            session_ended: false,
             rng: fastrand::Rng::with_seed(seed),
             effects: Vec::new(),
         }
@@ -432,19 +433,16 @@ impl Lifecycle {
     }
 
     /// A good connection has ended.
-    pub(crate) fn connection_lost(&mut self, now: Instant, lived: Duration, loss: Loss) -> Next {
+    pub(crate) fn connection_lost(&mut self, lived: Duration, loss: Loss) -> Next {
         if lived >= STABLE {
             self.retry.reset();
+            self.session_ended = false;
         }
         match loss {
             Loss::SessionEnded(error) => {
                 // One reconnect tells which it was: removed, rotated, revoked, or another shared
                 // token. A gateway that ends every session gets the back-off like any other.
-                let flapping = self
-                    .last_session_end
-                    .replace(now)
-                    .is_some_and(|last| now.saturating_duration_since(last) < STABLE);
-                if flapping {
+                if std::mem::replace(&mut self.session_ended, true) {
                     self.back_off(Error::Transport(error), None)
                 } else {
                     Next::Again

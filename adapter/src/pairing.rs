@@ -425,7 +425,7 @@ mod tests {
                     prop_assert_eq!(Some(waited), limit, "gave up at another time");
                     break;
                 };
-                let left = limit.map(|seconds| Duration::from_secs(seconds) - waited);
+                let left = limit.map(|seconds| Duration::from_secs(seconds).saturating_sub(waited));
                 let least = QUICK.mul_f64(0.75).min(left.unwrap_or(SLOW));
                 prop_assert!(delay >= least && delay <= SLOW, "{delay:?} at {waited:?}");
                 waited += delay;

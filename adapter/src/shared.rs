@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
+
 use crate::breaker::Breaker;
 use crate::event::Hub;
 use crate::stats::Counters;
@@ -10,6 +12,8 @@ use crate::stats::Counters;
 pub(crate) struct Shared {
     pub(crate) hub: Arc<Hub>,
     pub(crate) counters: Counters,
+    /// The client is to be closed; besides the control message, which nobody reads while a disk hangs.
+    pub(crate) closing: Notify,
     breaker: Mutex<Breaker>,
 }
 
@@ -18,6 +22,7 @@ impl Shared {
         Self {
             hub,
             counters: Counters::default(),
+            closing: Notify::new(),
             breaker: Mutex::default(),
         }
     }

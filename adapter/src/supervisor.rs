@@ -34,6 +34,13 @@ use crate::transport::{Dialer, Socket};
 
 /// The log target of what the state tells as well, so that whoever shows the state can leave it out.
 const STATE: &str = "openclaw_adapter::state";
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// What is left after it, before the end no longer waits for a disk.
+const GRACE: Duration = Duration::from_millis(50);
+const CLOSED: ConnectionState = ConnectionState::Stopped {
+    reason: StopReason::Closed,
+};
 /// How often a token file is looked at while the client is stopped for its token.
 const TOKEN_FILE_POLL: Duration = Duration::from_secs(1);
 
@@ -82,7 +89,28 @@ pub(crate) struct Ends {
 }
 
 /// Runs a client until it is closed.
-pub(crate) async fn run(config: Config, mut ends: Ends) {
+pub(crate) async fn run(config: Config, ends: Ends) {
+    let shared = Arc::clone(&ends.shared);
+    let state = ends.state.clone();
+    let hook = config.on_state.clone();
+    let overdue = async {
+        shared.closing.notified().await;
+        sleep(GOODBYE + GRACE).await;
+    };
+    tokio::select! {
+        biased;
+        () = live(config, ends) => {}
+        // It hangs in a store. The calls it held fail when it is dropped; what it was writing is
+        // written, or not, by the thread that does it.
+        () = overdue => {
+            warn!(target: STATE, "closed while the store does not answer");
+            shared.hub.close();
+            publish(hook.as_deref(), &state, CLOSED);
+        }
+    }
+}
+
+async fn live(config: Config, mut ends: Ends) {
     let disk = Disk::new(&config);
     // The identity comes first: without it there is nothing to say to a gateway.
     let identity = loop {
@@ -91,7 +119,7 @@ pub(crate) async fn run(config: Config, mut ends: Ends) {
             Err(error) => {
                 let reason = StopReason::Identity(Arc::new(error));
                 publish(
-                    &config,
+                    config.on_state.as_deref(),
                     &ends.state,
                     ConnectionState::Stopped {
                         reason: reason.clone(),
@@ -135,17 +163,13 @@ async fn finish(config: &Config, mut ends: Ends) {
         call.fail(Error::Closed);
     }
     ends.shared.hub.close();
-    publish(
-        config,
-        &ends.state,
-        ConnectionState::Stopped {
-            reason: StopReason::Closed,
-        },
-    );
+    publish(config.on_state.as_deref(), &ends.state, CLOSED);
 }
 
-fn publish(config: &Config, sender: &watch::Sender<ConnectionState>, state: ConnectionState) {
-    if let Some(hook) = &config.on_state {
+type Hook = dyn Fn(&ConnectionState) + Send + Sync;
+
+fn publish(hook: Option<&Hook>, sender: &watch::Sender<ConnectionState>, state: ConnectionState) {
+    if let Some(hook) = hook {
         hook(&state);
     }
     sender.send_replace(state);
@@ -459,7 +483,7 @@ impl Supervisor {
     }
 
     fn publish(&self, state: ConnectionState) {
-        publish(&self.config, &self.ends.state, state);
+        publish(self.config.on_state.as_deref(), &self.ends.state, state);
     }
 }
 

@@ -104,7 +104,7 @@ impl Server {
                 let inner = Arc::clone(&self.inner);
                 self.spawn(async move {
                     sleep(after).await;
-                    approvals::expire(&inner, &mut inner.lock(), &id);
+                    approvals::expire(&inner, &mut inner.lock(), &id, "timeout");
                 });
             }
         }

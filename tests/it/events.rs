@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use openclaw_adapter::{Client, EventFilter, EventItem, EventStream, ResyncReason};
+use openclaw_adapter::{Client, EventFilter, EventItem, EventStream};
 use openclaw_tests::peer::{Link, builder, hello, old_hello, ready, start};
 use serde_json::{Value, json};
 

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use openclaw_adapter::{
-    Client, Config, ConfigBuilder, ConnectionState, Delivery, Error, MemoryStore, PairingPolicy,
-    Recovery, Token, TransportErrorKind, WhenDown,
+    Client, ConnectionState, Error, PairingPolicy, Recovery, Token, TransportErrorKind,
 };
 use openclaw_tests::peer::{builder, ready, start};
 use serde_json::{Value, json};

@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod closing;
 mod conformance;
 mod doctor;
 mod events;
@@ -18,7 +19,10 @@ mod observability;
 mod refusals;
 mod runs;
 mod scenarios;
+mod schedules;
+mod soak;
 mod state_machine;
+mod storms;
 mod subscriptions;
 mod tls;
 mod upgrade;

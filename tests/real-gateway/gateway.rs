@@ -354,6 +354,14 @@ impl Gateway for RealGateway {
         Some(self.model.as_ref()?)
     }
 
+    fn hasty_agent(&self) -> &'static str {
+        if tells_hasty(&self.version) {
+            HASTY
+        } else {
+            "main"
+        }
+    }
+
     fn door(&self) -> anyhow::Result<Address> {
         match &self.bridge {
             Some(bridge) => Ok(bridge.gateway()),
@@ -414,8 +422,14 @@ fn config(version: &Version, ground: &Ground, port: u16, token: &str, dir: &Path
 /// take their time.
 const RUNS_AT_ONCE: usize = 24;
 
-/// How long the model of the agent `hasty` may be silent, where a gateway can be told so.
+/// An agent whose model may be silent for so many seconds.
+const HASTY: &str = "hasty";
 const HASTY_S: u64 = 3;
+
+/// Whether a version can be told how long a model may be silent.
+fn tells_hasty(version: &Version) -> bool {
+    !version.before(2026, 9, 0)
+}
 
 /// Gives it a model, and an agent that is less patient with it.
 fn add_model(config: &mut Value, version: &Version, port: u16, dir: &Path) -> anyhow::Result<()> {
@@ -429,13 +443,13 @@ fn add_model(config: &mut Value, version: &Version, port: u16, dir: &Path) -> an
         "workspace": workspace,
         "maxConcurrent": RUNS_AT_ONCE,
     });
-    if !version.before(2026, 9, 0) {
+    if tells_hasty(version) {
         let mut hasty = FakeModel::provider(port);
         hasty["timeoutSeconds"] = json!(HASTY_S);
-        config["models"]["providers"]["hasty"] = hasty;
+        config["models"]["providers"][HASTY] = hasty;
         config["agents"]["entries"] = json!({
-            "main": { "default": true },
-            "hasty": { "model": format!("hasty/{}", FakeModel::NAME) },
+            "main": {},
+            HASTY: { "model": format!("{HASTY}/{}", FakeModel::NAME) },
         });
     }
     Ok(())

@@ -8,7 +8,10 @@ pub mod net;
 pub mod peer;
 pub mod road;
 pub mod scenarios;
+pub mod schedule;
 pub mod sim;
+pub mod soak;
+pub mod storm;
 
 /// The code of the pages that belong to no crate is compiled with the tests.
 #[cfg(doctest)]

@@ -54,7 +54,6 @@ pub fn wire() -> (Wire, Peer) {
 }
 
 /// The configuration of a client whose gateway is a peer.
-#[must_use]
 pub fn builder() -> (ConfigBuilder, Peer) {
     let (wire, peer) = wire();
     let builder = Config::builder()

@@ -5,12 +5,14 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::agent::{Attachment, add_attachment};
 use super::lenient;
 use super::session_key;
+use super::sessions::{InFlightRun, Message, Session};
+use super::wire::words;
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::Error;
@@ -54,13 +56,7 @@ impl<'a> Chat<'a> {
     pub fn history(&self, session: impl AsRef<str>) -> HistoryQuery<'a> {
         HistoryQuery {
             client: self.client,
-            params: ChatHistory {
-                session_key: session_key(self.client, session.as_ref(), None),
-                limit: None,
-                offset: None,
-                cursor: None,
-                max_chars: None,
-            },
+            params: ChatHistory::since(session_key(self.client, session.as_ref(), None), None),
         }
     }
 
@@ -258,24 +254,37 @@ impl<'a> IntoFuture for ChatTurn<'a> {
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ChatHistory {
+pub(crate) struct ChatHistory {
     session_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    offset: Option<u64>,
+    pub(crate) offset: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_chars: Option<u32>,
 }
 
+impl ChatHistory {
+    /// What is new since a cursor, or all.
+    pub(crate) fn since(session_key: String, cursor: Option<String>) -> Self {
+        Self {
+            session_key,
+            cursor,
+            ..Self::default()
+        }
+    }
+}
+
 impl Method for ChatHistory {
     const NAME: &'static str = "chat.history";
     const EFFECT: Effect = Effect::Reads;
     type Answer = History;
+
+    crate::api::wire::unsupported!(offset: 4; cursor: 4; max_chars: 4;);
 }
 
 /// A look at a session's history; from [`Chat::history`].
@@ -324,7 +333,7 @@ impl<'a> IntoFuture for HistoryQuery<'a> {
 }
 
 /// Answer of [`Chat::history`].
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct History {
@@ -340,133 +349,114 @@ pub struct History {
         skip_serializing_if = "Option::is_none"
     )]
     pub session_id: Option<String>,
-    /// The rows, the oldest first.
-    pub messages: Vec<ChatMessage>,
-    /// `delta` or `reset` after [`HistoryQuery::since`].
+    /// The messages, the oldest first; of the session, or with [`HistoryQuery::since`] those that came
+    /// since.
+    #[serde(deserialize_with = "rows")]
+    pub messages: Vec<Message>,
+    /// What [`HistoryQuery::since`] came to.
     #[serde(
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
     )]
-    pub kind: Option<String>,
+    pub kind: Option<HistoryKind>,
     /// For [`HistoryQuery::since`] (2026.9.6).
     #[serde(
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub delta_cursor: Option<String>,
+    /// Whether there are older messages (2026.9.6).
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub has_more: Option<bool>,
     /// For [`HistoryQuery::offset`] (2026.9.6).
     #[serde(
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub next_offset: Option<u64>,
+    /// The session (2026.9.6).
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub session_info: Option<Session>,
     /// The run that goes on, with its text so far (2026.9.6).
     #[serde(
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub in_flight_run: Option<InFlightRun>,
-    /// What else the gateway says: `sessionInfo`, `pendingInputs`, `defaults` and more.
+    /// What else the gateway says: `pendingInputs`, `defaults` and more.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
-/// A run that goes on, in [`History`].
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct InFlightRun {
-    /// The run.
-    pub run_id: String,
-    /// What it has said so far.
-    #[serde(default)]
-    pub text: String,
-    /// What else the gateway says.
-    #[serde(flatten)]
-    pub other: Map<String, Value>,
-}
-
-/// One row of a conversation.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", default)]
-#[non_exhaustive]
-pub struct ChatMessage {
-    /// `user`, `assistant`, `toolResult` or `system`.
-    #[serde(deserialize_with = "lenient::option")]
-    pub role: Option<String>,
-    /// A text, or a list of parts with a `type`.
-    pub content: Value,
-    /// In milliseconds of the gateway's clock.
-    #[serde(
-        deserialize_with = "lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub timestamp: Option<i64>,
-    /// `<runId>:user` on the message that began a run (2026.9.6).
-    #[serde(
-        deserialize_with = "lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub idempotency_key: Option<String>,
-    /// Why the model stopped: `stop`, `toolUse`, `error`, …
-    #[serde(
-        deserialize_with = "lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub stop_reason: Option<String>,
-    /// The model's error.
-    #[serde(
-        deserialize_with = "lenient::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub error_message: Option<String>,
-    /// What else the gateway says.
-    #[serde(flatten)]
-    pub other: Map<String, Value>,
-}
-
-impl ChatMessage {
-    /// The text: the content itself, or its parts of type `text`.
-    #[must_use]
-    pub fn text(&self) -> String {
-        match &self.content {
-            Value::String(text) => text.clone(),
-            Value::Array(parts) => {
-                let texts = parts
-                    .iter()
-                    .filter(|part| part["type"] == "text")
-                    .filter_map(|part| part["text"].as_str());
-                texts.collect::<Vec<_>>().join("\n\n")
-            }
-            _ => String::new(),
-        }
+words! {
+    /// What asking only for what is new came to (2026.9.6).
+    HistoryKind {
+        /// The messages are those that came since.
+        Delta = "delta",
+        /// The cursor means nothing any more: ask for all of it.
+        Reset = "reset",
     }
+}
 
-    /// The run that said it (2026.9.6).
-    #[must_use]
-    pub fn run_id(&self) -> Option<&str> {
-        self.other.get("__openclaw")?.get("runId")?.as_str()
+/// Rows as they are, or, after [`HistoryQuery::since`], each inside of what `session.message` tells.
+fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Message>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Row {
+        Written { message: Message },
+        Plain(Message),
     }
+    let rows = Vec::<Row>::deserialize(deserializer)?;
+    let message = |row| match row {
+        Row::Written { message } | Row::Plain(message) => message,
+    };
+    Ok(rows.into_iter().map(message).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(history: Value) -> History {
+        serde_json::from_value(history).unwrap()
+    }
+
     #[test]
     fn rows_of_both_generations_have_a_text() {
-        let history: History = serde_json::from_value(json!({
+        let history = read(json!({
             "sessionKey":"agent:main:x",
             "messages":[
                 {"role":"user","content":"plain","idempotencyKey":"r:user"},
                 {"role":"assistant","content":[{"type":"text","text":"a"},{"type":"toolCall"}],"__openclaw":{"runId":"r"},"timestamp":"soon"},
             ],
             "inFlightRun":7,
-        }))
-        .unwrap();
+        }));
         assert_eq!(history.messages[0].text(), "plain");
         let answer = &history.messages[1];
         assert_eq!((&*answer.text(), answer.run_id()), ("a", Some("r")));
         assert!(answer.timestamp.is_none() && history.in_flight_run.is_none());
+    }
+
+    #[test]
+    fn the_rows_of_a_delta_are_messages_too() {
+        let written =
+            json!({"sessionKey":"k","messageSeq":3,"message":{"role":"user","content":"hi"}});
+        let history = read(json!({"kind":"delta","messages":[written],"deltaCursor":"d"}));
+        assert_eq!(history.kind, Some(HistoryKind::Delta));
+        assert_eq!(history.messages[0].text(), "hi");
+        assert!(read(json!({"kind":"reset"})).messages.is_empty());
+    }
+
+    #[test]
+    fn what_the_old_generation_refuses_is_named() {
+        let history = ChatHistory::since("k".to_owned(), Some("c".to_owned()));
+        assert_eq!(history.unsupported_parameter(3).as_deref(), Some("cursor"));
+        assert_eq!(ChatHistory::default().unsupported_parameter(3), None);
     }
 }

@@ -227,9 +227,10 @@ macro_rules! unsupported {
     };
 }
 
-/// How a builder takes a value: text as anything that becomes a `String`.
+/// How a builder takes a value: text, and what is made of text, as anything that becomes it.
 macro_rules! argument {
     (String) => { impl Into<String> };
+    (Setting) => { impl Into<crate::api::sessions::Setting> };
     ($type:tt) => { $type };
 }
 

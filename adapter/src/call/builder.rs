@@ -77,12 +77,6 @@ impl<'a, M> TypedCall<'a, M> {
         self.terms.when_down = Some(when_down);
         self
     }
-
-    /// It belongs to something under way, and may be made during a drain.
-    pub(crate) const fn inner(mut self) -> Self {
-        self.terms.is_inner = true;
-        self
-    }
 }
 
 impl<'a, P> RawCall<'a, P> {

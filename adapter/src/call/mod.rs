@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 pub use self::builder::{RawCall, TypedCall};
-pub(crate) use self::send::{Begun, First, Last, Outgoing, Terms};
+pub(crate) use self::send::{Begun, First, Last, Terms};
 use crate::config::WhenDown;
 use crate::error::{Delivery, Error};
 use crate::method::AnswerMode;

@@ -302,13 +302,11 @@ impl Client {
                 }
                 First::Answered(answer) => self.note(call, answer),
             };
-            match call.pause(&answer) {
-                Some(pause) => sleep(pause).await,
-                None => {
-                    let first = First::Answered(answer);
-                    return Ok(Begun { first, last: None });
-                }
-            }
+            let Some(pause) = call.pause(&answer) else {
+                let first = First::Answered(answer);
+                return Ok(Begun { first, last: None });
+            };
+            sleep(pause).await;
         }
     }
 

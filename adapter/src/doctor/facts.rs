@@ -126,6 +126,10 @@ pub(super) struct Tls {
 }
 
 #[derive(Clone, Debug)]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "only a TLS handshake fails in these ways")
+)]
 pub(super) enum TlsFault {
     /// The certificate, and what to do.
     Certificate {

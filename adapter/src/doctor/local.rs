@@ -65,13 +65,13 @@ pub(super) fn look(builder: &ConfigBuilder, openclaw_json: Option<&[PathBuf]>) -
     });
     let secret = builder.credentials();
     let store = builder.build_store();
-    let place = store.as_ref().map_or_else(
-        |error| error.to_string(),
-        |store| match store.identity_file() {
-            Some(path) => path.display().to_string(),
-            None => store.location(),
-        },
-    );
+    let place =
+        store
+            .as_ref()
+            .map_or_else(ToString::to_string, |store| match store.identity_file() {
+                Some(path) => path.display().to_string(),
+                None => store.location(),
+            });
     let device = match (&store, &endpoint) {
         (Ok(store), Ok(endpoint)) => device(&**store, endpoint, &builder.profile().role),
         (Ok(store), Err(_)) => without_gateway(&**store),
@@ -260,7 +260,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (absent, there) = (dir.path().join("a.json"), dir.path().join("b.json"));
         fs::write(&there, "{}").unwrap();
-        assert!(matches!(find(&[absent.clone()], None), Found::Nowhere));
+        assert!(matches!(
+            find(std::slice::from_ref(&absent), None),
+            Found::Nowhere
+        ));
         let Found::Read { path, .. } = find(&[absent, there.clone()], None) else {
             panic!("not found");
         };

@@ -8,8 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Options;
 use super::facts::{
-    Asked, Credential, Facts, Found, LoginEnd, Plain, Sign, Step, Tcp, TcpFault, Tls, TlsFault,
-    UpgradeFault,
+    Asked, Credential, Facts, Found, LoginEnd, Plain, Sign, Step, Tcp, TcpFault, UpgradeFault,
 };
 use super::local::{self, Local};
 use super::login::{Candidate, Tried, now_ms};
@@ -229,6 +228,7 @@ impl Walk<'_> {
         stream: Box<dyn Connection>,
         is_pinned: bool,
     ) -> Option<Box<dyn Connection>> {
+        use super::facts::{Tls, TlsFault};
         use crate::tls::{CertificateRefusal, TlsFingerprint, is_no_tls};
 
         let Some(config) = &self.dialer.tls else {

@@ -198,9 +198,9 @@ mod tests {
     }
 
     fn names(stream: &EventStream) -> Vec<String> {
-        let mut context = Context::from_waker(noop_waker_ref());
+        let context = Context::from_waker(noop_waker_ref());
         let mut names = Vec::new();
-        while let Poll::Ready(Some(item)) = stream.queue.poll(&mut context) {
+        while let Poll::Ready(Some(item)) = stream.queue.poll(&context) {
             names.push(match item {
                 EventItem::Event(event) => event.name().to_owned(),
                 other => format!("{other:?}"),
@@ -251,9 +251,9 @@ mod tests {
         let before = hub.listen(EventFilter::all());
         hub.close();
         let after = hub.listen_to_run("r");
-        let mut context = Context::from_waker(noop_waker_ref());
+        let context = Context::from_waker(noop_waker_ref());
         for stream in [before, after] {
-            assert!(matches!(stream.queue.poll(&mut context), Poll::Ready(None)));
+            assert!(matches!(stream.queue.poll(&context), Poll::Ready(None)));
         }
         assert_eq!(hub.len(), 0);
     }

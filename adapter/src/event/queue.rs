@@ -217,9 +217,9 @@ mod tests {
     }
 
     fn read(queue: &Queue) -> Vec<String> {
-        let mut context = Context::from_waker(noop_waker_ref());
+        let context = Context::from_waker(noop_waker_ref());
         let mut items = Vec::new();
-        while let Poll::Ready(Some(item)) = queue.poll(&mut context) {
+        while let Poll::Ready(Some(item)) = queue.poll(&context) {
             items.push(match item {
                 EventItem::Event(event) => event.seq().unwrap().to_string(),
                 EventItem::Lagged(n) => format!("lagged {n}"),
@@ -269,8 +269,8 @@ mod tests {
         queue.push(event(1));
         queue.close();
         assert_eq!(read(&queue), ["1"]);
-        let mut context = Context::from_waker(noop_waker_ref());
-        assert!(matches!(queue.poll(&mut context), Poll::Ready(None)));
+        let context = Context::from_waker(noop_waker_ref());
+        assert!(matches!(queue.poll(&context), Poll::Ready(None)));
     }
 
     proptest! {
@@ -281,7 +281,7 @@ mod tests {
             steps in proptest::collection::vec(0_u8..6, 0..200),
         ) {
             let queue = queue(capacity, usize::MAX);
-            let mut context = Context::from_waker(noop_waker_ref());
+            let context = Context::from_waker(noop_waker_ref());
             let (mut pushed, mut read) = (0_u64, 0_u64);
             for step in steps {
                 match step {
@@ -291,7 +291,7 @@ mod tests {
                     }
                     3 => queue.resync(ResyncReason::Reconnected),
                     4 => queue.gap(pushed + 1, pushed + 1),
-                    _ => match queue.poll(&mut context) {
+                    _ => match queue.poll(&context) {
                         Poll::Ready(Some(EventItem::Event(event))) => {
                             read += 1;
                             prop_assert_eq!(event.seq(), Some(read));
@@ -304,7 +304,7 @@ mod tests {
                 prop_assert!(state.events <= capacity);
                 prop_assert!(state.entries.len() <= 3 * capacity + 2);
             }
-            while let Poll::Ready(Some(item)) = queue.poll(&mut context) {
+            while let Poll::Ready(Some(item)) = queue.poll(&context) {
                 match item {
                     EventItem::Event(event) => {
                         read += 1;

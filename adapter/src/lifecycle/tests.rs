@@ -90,11 +90,8 @@ impl Life {
             code,
             reason: String::new(),
         };
-        self.life.connection_lost(
-            self.now,
-            Duration::from_secs(lived),
-            Loss::of_close(&close, false),
-        )
+        self.life
+            .connection_lost(Duration::from_secs(lived), Loss::of_close(&close, false))
     }
 
     fn offers_device_token(&mut self) -> bool {
@@ -483,6 +480,18 @@ fn a_session_that_the_gateway_ends_is_taken_up_at_once_but_not_for_ever() {
     assert!(matches!(life.lost(1, 4001), Next::BackOff { .. }));
     life.accepted(None);
     assert!(matches!(life.lost(31, 4001), Next::Again));
+}
+
+#[test]
+fn a_gateway_that_ends_every_session_is_not_asked_twice_after_each_pause() {
+    let mut life = Life::new();
+    life.accepted(None);
+    assert!(matches!(life.lost(1, 4001), Next::Again));
+    for _ in 0..10 {
+        life.now += Duration::from_secs(40);
+        life.accepted(None);
+        assert!(matches!(life.lost(1, 4001), Next::BackOff { .. }));
+    }
 }
 
 #[test]

@@ -79,13 +79,12 @@ pub(crate) fn parse(text: &str) -> Result<Incoming<'_>, FrameFault> {
             payload: envelope.payload,
             error: envelope.error.map(read_error),
         })),
-        ("res" | "event", "", _) => Err(FrameFault::NotAFrame),
+        ("res", _, None) | ("event", "", _) => Err(FrameFault::NotAFrame),
         ("event", _, _) => Ok(Incoming::Event(Event {
             name: envelope.event,
             payload: envelope.payload,
             seq: envelope.seq.and_then(|raw| raw.get().parse().ok()),
         })),
-        ("res", _, _) => Err(FrameFault::NotAFrame),
         _ => Ok(Incoming::Other),
     }
 }
@@ -120,12 +119,12 @@ struct Request<'a, P> {
 }
 
 /// A number, as the string that gateways want.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Id(#[serde(serialize_with = "as_text")] u64);
+struct Id(u64);
 
-fn as_text<S: serde::Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
+impl Serialize for Id {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 /// The text of a request frame. Gateways of both generations refuse any other top-level property.

@@ -387,28 +387,25 @@ impl Driver {
             First::Answered(answer) => (answer.payload, answer.error),
         };
         let value = value(payload.as_deref());
-        match answer::ack(&value, error.as_deref(), self.protocol) {
-            Some(ack) => {
-                self.last = begun.last;
-                let final_due = self.last.is_some() && ack == Ack::Accepted;
-                self.tracker.on_ack(now, ack, final_due);
-            }
-            None => {
-                let method = self.request.as_ref().map_or("", |request| request.method);
-                let error = match error {
-                    Some(error) => Error::Call {
-                        method: method.into(),
-                        error,
-                        payload: payload.map(|_| Arc::new(value)),
-                    },
-                    None => Error::Data {
-                        method: method.into(),
-                        what: "the answer says nothing of a run".into(),
-                    },
-                };
-                self.tracker.on_send_failed(now, error, false);
-            }
+        if let Some(ack) = answer::ack(&value, error.as_deref(), self.protocol) {
+            self.last = begun.last;
+            let final_due = self.last.is_some() && ack == Ack::Accepted;
+            self.tracker.on_ack(now, ack, final_due);
+            return;
         }
+        let method = self.request.as_ref().map_or("", |request| request.method);
+        let error = match error {
+            Some(error) => Error::Call {
+                method: method.into(),
+                error,
+                payload: payload.map(|_| Arc::new(value)),
+            },
+            None => Error::Data {
+                method: method.into(),
+                what: "the answer says nothing of a run".into(),
+            },
+        };
+        self.tracker.on_send_failed(now, error, false);
     }
 
     fn on_last(&mut self, answer: Result<Answer, Error>) {

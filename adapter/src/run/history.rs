@@ -24,6 +24,8 @@ pub(crate) struct Trace {
     pub(crate) in_flight: Option<String>,
     /// It waits behind another one.
     pub(crate) pending: bool,
+    /// It waited when the gateway ended, and will not begin any more.
+    pub(crate) abandoned: bool,
     /// What was answered to it.
     pub(crate) told: Option<Told>,
 }
@@ -86,15 +88,19 @@ pub(crate) fn trace(history: &Value, wanted: Wanted<'_>) -> Trace {
     let is_active = info["activeRunIds"]
         .as_array()
         .is_some_and(|ids| ids.iter().any(|id| id.as_str() == Some(run_id)));
-    let pending = history["pendingInputs"]["items"]
-        .as_array()
-        .is_some_and(|items| items.iter().any(|item| text(item, "runId") == Some(run_id)));
+    let inputs = history["pendingInputs"]["items"].as_array();
+    let mut inputs = inputs.map_or(&[][..], Vec::as_slice).iter();
+    let input = inputs.find(|item| text(item, "runId") == Some(run_id));
+    // Measured after a crash: the input stays, and its key is refused as `ownership ended`.
+    let abandoned = input.is_some_and(|input| text(input, "state") == Some("interrupted"));
+    let pending = input.is_some() && !abandoned;
     let (asked, told) = by_marks(rows, wanted);
     Trace {
-        known: asked || is_active || in_flight.is_some() || pending,
+        known: asked || is_active || in_flight.is_some() || input.is_some(),
         active: info.get("hasActiveRun").and_then(Value::as_bool),
         in_flight,
         pending,
+        abandoned,
         told,
     }
 }
@@ -337,6 +343,11 @@ mod tests {
             NEW,
         );
         assert!(waiting.known && waiting.pending);
+        let left = trace(
+            &json!({"messages":[],"pendingInputs":{"items":[{"runId":"r","state":"interrupted"}]}}),
+            NEW,
+        );
+        assert!(left.known && left.abandoned && !left.pending);
         assert!(!trace(&json!({"messages":[user("x:user","")]}), NEW).known);
         assert!(!trace(&Value::Null, NEW).known);
     }

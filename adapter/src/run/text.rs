@@ -17,7 +17,7 @@ const BETWEEN: &str = "\n\n";
 pub(crate) struct Text {
     leading: Voice,
     heard_leading: bool,
-    text: String,
+    said: String,
     /// Where the current part begins.
     part: usize,
 }
@@ -27,7 +27,7 @@ impl Text {
         Self {
             leading: Voice::Chat,
             heard_leading: false,
-            text: String::new(),
+            said: String::new(),
             part: 0,
         }
     }
@@ -42,7 +42,7 @@ impl Text {
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.text
+        &self.said
     }
 
     /// Takes what was said; `None` if it is nothing new.
@@ -56,7 +56,7 @@ impl Text {
         if everything {
             self.part = 0;
         }
-        let part = &self.text[self.part..];
+        let part = &self.said[self.part..];
         if words.retracts {
             return self.put(&words.text, true);
         }
@@ -74,10 +74,10 @@ impl Text {
         if !is_next && part.starts_with(&words.text) {
             return None;
         }
-        let before = self.text.len();
-        self.text.push_str(BETWEEN);
-        self.part = self.text.len();
-        self.text.push_str(&words.text);
+        let before = self.said.len();
+        self.said.push_str(BETWEEN);
+        self.part = self.said.len();
+        self.said.push_str(&words.text);
         Some(self.told(before, false))
     }
 
@@ -94,25 +94,25 @@ impl Text {
 
     /// Puts `words` in the place of the current part. What is no continuation replaces.
     fn put(&mut self, words: &str, retracts: bool) -> Option<RunText> {
-        let part = &self.text[self.part..];
+        let part = &self.said[self.part..];
         if part == words {
             return None;
         }
         let replaced = retracts || !words.starts_with(part);
-        let before = self.text.len();
-        self.text.truncate(self.part);
-        self.text.push_str(words);
+        let before = self.said.len();
+        self.said.truncate(self.part);
+        self.said.push_str(words);
         Some(self.told(before, replaced))
     }
 
     fn told(&self, before: usize, replaced: bool) -> RunText {
         let delta = if replaced {
-            self.text.clone()
+            self.said.clone()
         } else {
-            self.text[before..].to_owned()
+            self.said[before..].to_owned()
         };
         RunText {
-            text: Arc::from(&*self.text),
+            text: Arc::from(&*self.said),
             delta,
             replaced,
         }

@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::answer::{Ack, Verdict, Waited};
 use super::event::{End, Voice};
 use super::history::{Trace, Wanted};
-use super::item::{LostReason, RunItem, RunOutcome};
+use super::item::{LostReason, RunItem, RunOutcome, ToolEvent};
 use super::text::Text;
 use crate::error::{Delivery, Error};
 
@@ -98,6 +98,10 @@ struct Heard {
 }
 
 /// Follows one run.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that hold or do not, each on its own; together they are no state"
+)]
 #[derive(Debug)]
 pub(crate) struct Tracker {
     start: Start,
@@ -138,6 +142,8 @@ pub(crate) struct Tracker {
     status: Option<String>,
     tools: HashMap<String, bool>,
     approvals: HashSet<(String, bool)>,
+    /// The outline of a tool call that begins, and until when its arguments may come.
+    outlined: Option<(ToolEvent, Instant)>,
     items: VecDeque<RunItem>,
 }
 
@@ -175,6 +181,7 @@ impl Tracker {
             status: None,
             tools: HashMap::new(),
             approvals: HashSet::new(),
+            outlined: None,
             items: VecDeque::new(),
         };
         tracker.speak(protocol.unwrap_or(4));
@@ -495,6 +502,7 @@ impl Tracker {
 
     /// Time has passed.
     pub(crate) fn on_tick(&mut self, now: Instant) {
+        self.tell_late_outline(now);
         self.decide(now);
     }
 

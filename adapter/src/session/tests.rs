@@ -162,7 +162,7 @@ proptest! {
     #[test]
     fn every_caller_is_completed_or_left_exactly_once(ops in proptest::collection::vec((0_u8..4, 0_u64..8), 0..200)) {
         let (mut session, now) = session(4);
-        let mut open = std::collections::BTreeMap::new();
+        let mut open = BTreeMap::new();
         for (step, (op, id)) in ops.into_iter().enumerate() {
             let caller = u32::try_from(step).unwrap();
             match op {

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use super::SyncReason;
-use super::history::{History, Page, ReadHistory};
 use super::order::{Heard, Topic};
 use super::registry::Ticket;
-use crate::api::sessions::{InFlight, Message, MessageWritten, Session, SubscribeMessages};
+use crate::api::chat::{ChatHistory, History, HistoryKind};
+use crate::api::sessions::{InFlightRun, Message, MessageWritten, Session, SubscribeMessages};
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::Error;
@@ -29,7 +29,7 @@ pub struct MessagesSnapshot {
     /// The session.
     pub session: Option<Session>,
     /// The run that is under way, with its text so far.
-    pub in_flight: Option<InFlight>,
+    pub in_flight: Option<InFlightRun>,
 }
 
 /// What asking for a session's messages came to.
@@ -83,10 +83,7 @@ impl Messages {
                 ticket.rename(&subscribed.key);
                 subscribed.key
             };
-            let question = ReadHistory {
-                session_key: key.clone(),
-                cursor,
-            };
+            let question = ChatHistory::since(key.clone(), cursor);
             // A connection to come has no subscription, so there is nothing to wait for.
             let history = client.call(question).when_down(WhenDown::Fail).await?;
             Ok(Answer {
@@ -111,43 +108,30 @@ impl Messages {
         id.is_some_and(|id| self.recent.iter().rev().any(|known| known == id))
     }
 
-    fn whole(&mut self, page: Page<Message>) -> MessagesSnapshot {
-        self.last = 0;
-        self.recent.clear();
-        for message in &page.messages {
+    /// Keeps what is new. A delta counts from its cursor; of what came since then, some may have
+    /// been told live.
+    fn take_in(&mut self, messages: Vec<Message>, is_whole: bool) -> Vec<Message> {
+        if is_whole {
+            self.last = 0;
+            self.recent.clear();
+        }
+        // All are looked at before any is remembered: a message that is shown in two has one id.
+        let news: Vec<_> = messages
+            .into_iter()
+            .filter(|message| is_whole || self.is_news(message))
+            .collect();
+        for message in &news {
             if let Some(place) = &message.place {
                 self.remember(place.id.as_deref(), place.seq);
             }
         }
-        self.cursor = page.delta_cursor;
-        MessagesSnapshot {
-            is_whole: true,
-            messages: page.messages,
-            has_more: page.has_more,
-            session: page.session_info,
-            in_flight: page.in_flight_run,
-        }
+        news
     }
 
-    /// A delta counts from its cursor; of what came since then, some may have been told live.
-    fn delta(&mut self, page: Page<MessageWritten>) -> MessagesSnapshot {
-        let told = self.last;
-        let mut messages = Vec::new();
-        for written in page.messages {
-            let (id, seq) = (written.message_id.as_deref(), written.message_seq);
-            if !self.is_known(id) && seq.is_none_or(|seq| seq > told) {
-                self.remember(id, seq);
-                messages.push(written.message);
-            }
-        }
-        self.cursor = page.delta_cursor.or_else(|| self.cursor.take());
-        MessagesSnapshot {
-            is_whole: false,
-            messages,
-            has_more: page.has_more,
-            session: page.session_info,
-            in_flight: page.in_flight_run,
-        }
+    fn is_news(&self, message: &Message) -> bool {
+        message.place.as_ref().is_none_or(|place| {
+            !self.is_known(place.id.as_deref()) && place.seq.is_none_or(|seq| seq > self.last)
+        })
     }
 }
 
@@ -159,14 +143,20 @@ impl Topic for Messages {
     fn snapshot(&mut self, answer: Answer) -> Option<MessagesSnapshot> {
         self.canonical = answer.key;
         self.ticket = Some(answer.ticket);
-        match answer.history {
-            History::Whole(page) => Some(self.whole(page)),
-            History::Delta(page) => Some(self.delta(page)),
-            History::Reset => {
-                self.cursor = None;
-                None
-            }
+        let history = answer.history;
+        if history.kind == Some(HistoryKind::Reset) {
+            self.cursor = None;
+            return None;
         }
+        let is_whole = history.kind.is_none();
+        self.cursor = history.delta_cursor.or_else(|| self.cursor.take());
+        Some(MessagesSnapshot {
+            is_whole,
+            messages: self.take_in(history.messages, is_whole),
+            has_more: history.has_more.unwrap_or_default(),
+            session: history.session_info,
+            in_flight: history.in_flight_run,
+        })
     }
 
     fn live(&mut self, event: &Event) -> Heard<MessageWritten> {

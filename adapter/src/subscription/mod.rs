@@ -1,6 +1,5 @@
 //! Watches: subscriptions that are made again on each new connection, with a snapshot each time.
 
-mod history;
 mod messages;
 mod order;
 mod registry;

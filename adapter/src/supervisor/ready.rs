@@ -3,14 +3,14 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use serde_json::value::RawValue;
 use tokio::time::sleep_until;
 use tracing::{debug, info};
 
-use super::{Control, Phase, Supervisor, now};
+use super::{Control, GOODBYE, Phase, Supervisor, now};
 use crate::call::Call;
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::lifecycle::Loss;
@@ -24,9 +24,6 @@ use crate::veil::Veil;
 
 /// How many frames are taken before calls and controls have their turn.
 const BATCH: usize = 64;
-/// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
-
 impl Supervisor {
     /// Serves one connection. `None` when the client is to be closed.
     pub(super) async fn serve(&mut self, mut socket: Socket, hello: Arc<Hello>) -> Option<Phase> {
@@ -103,7 +100,7 @@ impl Supervisor {
             "the connection ended: {}",
             loss.error()
         );
-        let next = self.life.connection_lost(now(), lived, loss);
+        let next = self.life.connection_lost(lived, loss);
         self.follow(next, None).await
     }
 

@@ -4,6 +4,7 @@
 use std::error::Error as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use openclaw_mock_gateway::{Edition, Frame, MockGateway};
 use serde_json::Value;
@@ -219,7 +220,8 @@ async fn row_pairing_required_of_a_backend_gives_the_command_on_both_generations
         let data = finding(&answer.json, "pairing")["data"].clone();
         assert_eq!(data["requestId"], **id);
         assert_eq!(data["deviceId"], *pending[0].device_id);
-        assert!(data["ageMs"].as_u64().unwrap() < PATIENCE.as_millis() as u64);
+        let age = Duration::from_millis(data["ageMs"].as_u64().unwrap());
+        assert!(age < PATIENCE, "{age:?}");
 
         gateway.approve(id).unwrap();
         let paired = ask(&host, Some(&gateway), &gateway.url(), &token, &options).await;

@@ -14,5 +14,6 @@ mod doctor;
 mod events;
 mod host;
 mod identity;
+mod run;
 mod token;
 mod usage;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Approval, Asker, End, Waiter, ask, settle, shown, tell};
+use super::{Approval, Asker, End, Waiter, ask_for, settle, shown, tell};
 use crate::rpc::{Outcome, Request, Then};
 use crate::state::{Inner, Live, State};
 use crate::wire::{ErrorShape, Reply};
 
 /// Read in the code of both editions.
-const TIMEOUT_OLD_MS: u64 = 120_000;
-pub(super) const TIMEOUT_NEW_MS: u64 = 1_800_000;
+pub(crate) const TIMEOUT_OLD_MS: u64 = 120_000;
+pub(crate) const TIMEOUT_NEW_MS: u64 = 1_800_000;
 const HISTORY_PAGE: usize = 50;
 const DECISIONS: [&str; 3] = ["allow-once", "allow-always", "deny"];
 
@@ -94,7 +94,7 @@ fn request(inner: &Inner, state: &mut State, caller: &Caller<'_>, call: &Request
     let kept = shown::request(params, is_new);
     let id = id.map(str::to_owned);
     let needs_route = params["requireDeliveryRoute"] != false;
-    let asked = ask(inner, state, id, kept, from, timeout, needs_route);
+    let asked = ask_for(inner, state, id, kept, from, timeout, needs_route);
     let Some(approval) = state.approvals.get_mut(&asked.id) else {
         return Outcome::Later(None, None);
     };

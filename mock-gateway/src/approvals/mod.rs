@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-pub(crate) use calls::answer;
+pub(crate) use calls::{TIMEOUT_NEW_MS, TIMEOUT_OLD_MS, answer};
 
 use crate::run::answer_later;
 use crate::state::{Inner, Live, Session, State};
@@ -132,8 +132,20 @@ fn is_asked(inner: &Inner, approval: &Approval, session: &Session, live: &Live) 
         || (live.caps.iter().any(can) && approval.is_visible(inner, session.id, live))
 }
 
-/// Asks everybody who can decide.
+/// Asks everybody who can decide, as a tool does.
 pub(crate) fn ask(
+    inner: &Inner,
+    state: &mut State,
+    id: Option<String>,
+    params: &Value,
+    from: Asker,
+    timeout_ms: u64,
+) -> Asked {
+    let request = shown::request(params, inner.facts().routes_approvals);
+    ask_for(inner, state, id, request, from, timeout_ms, true)
+}
+
+fn ask_for(
     inner: &Inner,
     state: &mut State,
     id: Option<String>,
@@ -198,8 +210,8 @@ pub(crate) fn wait_for(state: &mut State, id: &str) -> oneshot::Receiver<Option<
     receiver
 }
 
-/// Ends an approval for which the time is over.
-pub(crate) fn expire(inner: &Inner, state: &mut State, id: &str) {
+/// Ends an approval that nobody decided on.
+pub(crate) fn expire(inner: &Inner, state: &mut State, id: &str, reason: &'static str) {
     if state
         .approvals
         .get(id)
@@ -210,7 +222,7 @@ pub(crate) fn expire(inner: &Inner, state: &mut State, id: &str) {
     let end = End {
         decision: None,
         at: inner.clock.now_ms(),
-        reason: "timeout",
+        reason,
         by: None,
         resolver: json!({"kind": "system"}),
     };

@@ -142,6 +142,10 @@ fn add(inner: &Inner, state: &mut State, params: &Value) -> Outcome {
         last: Map::new(),
         errors: 0,
     };
+    // Measured on neither; read in the code of both editions.
+    if !job.spec.contains_key("wakeMode") {
+        job.spec.insert("wakeMode".to_owned(), "now".into());
+    }
     if job.is_turn() {
         fill_in(inner, &mut job.spec);
     }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use serde_json::{Map, Value, json};
 
 pub(crate) use calls::answer;
-pub(crate) use play::{Start, keep, run};
+pub(crate) use play::{Start, heartbeat, keep, run};
 
 /// Runs of jobs that are remembered.
 const MAX_ENTRIES: usize = 2000;

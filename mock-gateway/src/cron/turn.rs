@@ -145,7 +145,11 @@ impl Stage<'_> {
         text.clone_from(&script.text);
         let error = match &script.ending {
             Ending::Fails(failure) => Some(failure.message.clone()),
-            Ending::Answers | Ending::Hangs | Ending::TurnedAway => None,
+            Ending::Answers
+            | Ending::Hangs
+            | Ending::Silent
+            | Ending::TurnedAway
+            | Ending::Local => None,
         };
         let usage = script.usage;
         self.act(|stage, state, now| match &error {

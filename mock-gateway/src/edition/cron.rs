@@ -10,7 +10,7 @@ const ADD: Rule = Rule::OpenObject(&[
         Rule::OpenObject(&[req("kind", Rule::OneOf(&["at", "every", "cron"]))]),
     ),
     req("sessionTarget", NON_EMPTY),
-    req("wakeMode", Rule::OneOf(&["next-heartbeat", "now"])),
+    opt("wakeMode", Rule::OneOf(&["next-heartbeat", "now"])),
     req(
         "payload",
         Rule::OpenObject(&[req("kind", Rule::OneOf(&["systemEvent", "agentTurn"]))]),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::session_schemas::session_params;
 use super::{Edition, approvals, cron};
-use crate::schema::{Field, NON_EMPTY, Rule, TEXT, TEXTS, complaints, int, opt, req};
+use crate::schema::{NON_EMPTY, Rule, TEXT, TEXTS, complaints, int, opt, req};
 use crate::wire::ErrorShape;
 
 const CLIENT_IDS_OLD: &[&str] = &[
@@ -300,8 +300,13 @@ const CHAT_ABORT_NEW: Rule = Rule::Object(&[
     opt("preserveSideRuns", Rule::Bool),
 ]);
 
-const MODELS_LIST_NEW: Rule =
-    Rule::OpenObject(&[opt("view", NON_EMPTY), opt("agentId", NON_EMPTY)] as &[Field]);
+const MODELS_LIST_NEW: Rule = Rule::Object(&[
+    opt("view", NON_EMPTY),
+    opt("agentId", NON_EMPTY),
+    opt("includeProviderCapabilities", Rule::Bool),
+    opt("preparedOnly", Rule::Bool),
+    opt("refresh", Rule::Bool),
+]);
 
 const WAKE: Rule = Rule::OpenObject(&[req("mode", NON_EMPTY), req("text", NON_EMPTY)]);
 const SEND_OLD: Rule = Rule::OpenObject(&[
@@ -329,9 +334,15 @@ pub(crate) const fn request_frame(edition: Edition) -> &'static Rule {
 }
 
 /// What is wrong with a call's parameters, in the gateway's words.
-pub(crate) fn params_error(edition: Edition, method: &str, params: &Value) -> Option<ErrorShape> {
-    // Measured on 2026.9.6: methods that change a session look for it before anything else.
-    let targets_session = method == "chat.send";
+pub(crate) fn params_error(
+    edition: Edition,
+    method: &str,
+    params: &Value,
+    is_admin: bool,
+) -> Option<ErrorShape> {
+    // Measured on 2026.9.6: methods that change a session look for it before anything else; an abort by an
+    // administrator does not.
+    let targets_session = method == "chat.send" || (method == "chat.abort" && !is_admin);
     if matches!(edition, Edition::V2026_9_6)
         && targets_session
         && params.get("sessionKey").is_none()

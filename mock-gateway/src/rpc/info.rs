@@ -15,9 +15,7 @@ const MAX_QUEUED: usize = 20;
 /// The sessions that there are, the latest first.
 fn summaries(state: &State) -> Vec<SessionSummary> {
     let summary = |(key, book): (&str, &Book)| {
-        let mut runs = state.runs.iter();
-        let last = runs.rfind(|record| record.session_key == key);
-        let (input, output) = last.map_or((0, 0), |record| record.script.usage);
+        let (input, output) = book.turns.tokens.unwrap_or_default();
         SessionSummary {
             key: key.to_owned(),
             session_id: book.id.clone(),

@@ -94,7 +94,7 @@ pub(crate) fn authorize(inner: &Inner, live: &Live, request: &Request) -> Result
     } else {
         &request.params
     };
-    match params_error(inner.edition(), &request.method, params) {
+    match params_error(inner.edition(), &request.method, params, live.is_admin()) {
         Some(error) => Err(Box::new(Err(error).into())),
         None => Ok(()),
     }

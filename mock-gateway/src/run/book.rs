@@ -24,6 +24,14 @@ pub(crate) enum Kind {
     Chat,
 }
 
+/// How a run fails that is accepted, but cannot begin.
+#[derive(Clone, Debug)]
+pub(crate) struct AtOnce {
+    pub(crate) message: String,
+    /// Whether events tell.
+    pub(crate) is_told: bool,
+}
+
 /// What `agent.wait` says of a run that is over.
 #[derive(Clone, Debug)]
 pub(crate) struct Waited {
@@ -44,8 +52,9 @@ pub(crate) struct Record {
     pub(crate) kind: Kind,
     /// The method that started it.
     pub(crate) method: String,
-    /// What the client calls it.
+    /// What the client calls it, and how it wrote that.
     pub(crate) run_id: String,
+    pub(crate) given_id: String,
     pub(crate) message: String,
     pub(crate) session_key: String,
     /// Whether the session was not there before.
@@ -57,7 +66,8 @@ pub(crate) struct Record {
     /// Whether the accepted answer names the session.
     pub(crate) names_session: bool,
     /// What it fails with before it begins.
-    pub(crate) fails_at_once: Option<String>,
+    pub(crate) fails_at_once: Option<AtOnce>,
+    pub(crate) undelivered: Option<&'static str>,
     pub(crate) session_id: String,
     pub(crate) agent_id: String,
     /// The connection that started it, its device and its request.
@@ -77,6 +87,8 @@ pub(crate) struct Record {
     /// Whether its work began, and whether a model works on it.
     pub(crate) has_begun: bool,
     pub(crate) has_model: bool,
+    /// Whether the session has it in hand; it is not shown among the runs that wait any more.
+    pub(crate) is_admitted: bool,
     /// Whether its end was told to those who follow the session.
     pub(crate) is_told: bool,
     /// The message as an input that waits.
@@ -248,6 +260,12 @@ impl Runs {
             .iter()
             .filter_map(|id| self.get(*id))
             .find(|record| record.is_live())
+    }
+
+    /// The run that a session shows: one that takes up what another process left is not seen before it begins.
+    pub(crate) fn shown(&self, session_key: &str) -> Option<&Record> {
+        let working = self.working(session_key);
+        working.filter(|run| run.has_begun || !run.is_recovery)
     }
 
     /// Whether it is this run's turn in its session.

@@ -10,6 +10,7 @@ use super::abort::{self, Caller};
 use super::book::{Kind, Record, run_request};
 use super::frames::{Place, dialect};
 use super::script::{Run, RunRequest};
+use super::{checks, local};
 use super::{play, wait};
 use crate::rpc::Request;
 use crate::server::Server;
@@ -57,7 +58,7 @@ pub(crate) fn go_on(server: &Arc<Server>, next: Vec<Next>) {
             Next::Changed(key, reason) => {
                 let inner = &server.inner;
                 let mut state = inner.lock();
-                let active = state.runs.working(&key).cloned();
+                let active = state.runs.shown(&key).cloned();
                 let cause = Cause::Reason(reason);
                 sessions::changed(inner, &mut state, &key, active.as_ref(), cause);
             }
@@ -126,13 +127,14 @@ pub(crate) fn answer(
         live: &live,
     };
     match request.method.as_str() {
-        "agent.wait" => Some(wait::wait(state, connection, request)),
+        "agent.wait" => Some(wait::wait(inner, state, connection, request)),
         "chat.abort" => Some(abort::chat(inner, state, &caller, request)),
         "sessions.abort" => Some(abort::sessions(inner, state, &caller, request)),
         "chat.history" => {
             let history = sessions::history(inner, state, &live, request);
             Some(Turn::reply(Ok(history)))
         }
+        "chat.inject" => Some(local::inject(inner, state, request)),
         "agent" | "chat.send" | "sessions.send" => replay(inner, state, connection, request),
         _ => sessions::answer(inner, state, connection, &live, request),
     }
@@ -166,7 +168,13 @@ pub(crate) fn replay(
             return Some(Turn::reply(Err(ErrorShape::invalid(text))));
         }
     }
-    let known = state.runs.by_key(kind, wanted.run_id.trim(), now)?;
+    let known = state.runs.by_key(kind, wanted.run_id.trim(), now);
+    if known.is_none() {
+        let live = state.sessions.get(&connection)?.live.as_ref()?;
+        let checked = checks::check(inner.edition(), live, &wanted);
+        return checked.err().map(|error| Turn::reply(Err(error)));
+    }
+    let known = known?;
     if kind == Kind::Chat && dialect.checks_message() && known.message != wanted.message {
         let text = "This message ID was already used for different input. Check the conversation history \
                     and use a new message ID to send again.";
@@ -252,6 +260,16 @@ fn start(
     let busy = busy.map(|record| (record.id, record.kind));
     let mut turn = Turn::default();
     let mut reply = json!({"runId": wanted.run_id, "status": "started"});
+    let script = if dialect.notices_cuts() {
+        script
+    } else {
+        script.answering()
+    };
+    let command = local::command(&wanted.message).filter(|_| kind == Kind::Chat);
+    let (script, message) = match command {
+        Some(command) => local::script(inner.edition(), command, script),
+        None => (script.silenced(dialect.insists_on_answers(kind)), None),
+    };
     let script = if dialect.remembers_turns() && was_answered(state, &key, &wanted.run_id) {
         script.turned_away()
     } else {
@@ -261,6 +279,12 @@ fn start(
     if !dialect.counts_on() {
         record.seq = 0;
     }
+    if let Some(message) = message {
+        message.clone_into(&mut record.message);
+    }
+    if command == Some(local::Command::StartsOver) {
+        sessions::start_over(inner, state, &key);
+    }
     record.kind = kind;
     record.connection = caller.connection;
     record.device_id.clone_from(&caller.live.device_id);
@@ -269,7 +293,7 @@ fn start(
     record.request_id = request.id.clone();
     record.timeout_ms = dialect.timeout_ms(kind, &request.params);
     record.collects = mode == "collect";
-    match busy.filter(|_| kind == Kind::Chat) {
+    match busy.filter(|_| kind == Kind::Chat && !record.script.is_local()) {
         None => turn.next.push(Next::Play(record.id)),
         Some((working, Kind::Chat)) if dialect.steers_messages() && mode == "steer" => {
             record.is_queued = true;
@@ -288,15 +312,27 @@ fn start(
             turn.next.push(Next::Play(record.id));
         }
     }
-    if !record.is_queued {
+    if !record.is_queued && !record.script.is_local() {
         state.runs.enter(&record.session_key, record.id);
     }
-    turn.reply = Some(Ok(match kind {
-        Kind::Agent => dialect.accepted(&record),
-        Kind::Chat => reply,
-    }));
+    turn.reply = Some(match kind {
+        Kind::Agent => as_asked(&record, Ok(dialect.accepted(&record))),
+        Kind::Chat => Ok(reply),
+    });
     state.runs.put(record);
     Ok(turn)
+}
+
+/// An answer with the run's id as the client wrote it.
+pub(super) fn as_asked(record: &Record, mut reply: Reply) -> Reply {
+    let payload = match &mut reply {
+        Ok(payload) => Some(payload),
+        Err(error) => error.payload.as_deref_mut(),
+    };
+    if let Some(payload) = payload.filter(|payload| payload["runId"].is_string()) {
+        payload["runId"] = record.given_id.as_str().into();
+    }
+    reply
 }
 
 /// Whether the transcript has a message under this key, and no process remembers the run.
@@ -313,12 +349,25 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
     };
     let before = state.runs.by_run_id(wanted.run_id.trim());
     let seq = before.map_or(0, |before| before.seq);
+    // A run that finds no session leaves none behind.
+    let finds_none = place
+        .fails_at_once
+        .as_ref()
+        .is_some_and(|fails| !fails.is_told);
     let (book, is_new) = state.books.open(&place.session_key, via, now);
+    if let Some(id) = place.session_id.filter(|_| is_new) {
+        book.id = id;
+    }
+    let session_id = book.id.clone();
+    if is_new && finds_none {
+        state.books.remove(&place.session_key);
+    }
     Record {
         id: state.runs.next_id(),
         kind: Kind::Agent,
         method: wanted.method.clone(),
-        run_id: wanted.run_id.clone(),
+        run_id: wanted.run_id.trim().to_owned(),
+        given_id: wanted.run_id.clone(),
         message: wanted.message.clone(),
         agent_id: place
             .session_key
@@ -326,13 +375,14 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
             .nth(1)
             .unwrap_or("main")
             .to_owned(),
-        session_id: book.id.clone(),
+        session_id,
         opens_session: is_new,
         session_key: place.session_key,
         shown_key: place.shown_key,
         has_chat: place.has_chat,
         names_session: place.names_session,
         fails_at_once: place.fails_at_once,
+        undelivered: place.undelivered,
         connection: 0,
         device_id: None,
         request_id: Value::Null,
@@ -345,6 +395,7 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
         last_event_at: now,
         has_begun: false,
         has_model: false,
+        is_admitted: false,
         is_told: false,
         input_id: uuid::Uuid::new_v4().to_string(),
         transport: Value::Null,
@@ -368,7 +419,7 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
         is_recovery: false,
         collects: false,
         stands_for: None,
-        input_key: format!("{}:user", wanted.run_id),
+        input_key: format!("{}:user", wanted.run_id.trim()),
         waited: None,
         over: None,
     }

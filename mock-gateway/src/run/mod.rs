@@ -1,9 +1,12 @@
 //! Agent runs that follow a script: `agent`, `chat.send` and what goes with them.
 
 mod abort;
+mod approval;
 mod book;
 mod calls;
+mod checks;
 mod frames;
+mod local;
 mod play;
 mod recovery;
 mod script;

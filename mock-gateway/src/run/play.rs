@@ -9,14 +9,16 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::approval;
 use super::book::{Kind, Record};
-use super::frames::{Call, Closing, Dialect, Said, dialect};
+use super::calls::as_asked;
+use super::frames::{Call, Closing, Dialect, Said, dialect, refused, tool_text};
 use super::recovery;
 use super::script::{Ending, Run, Tool};
 use super::telling;
 use crate::server::Server;
 use crate::state::{Inner, State};
-use crate::wire::{self, ErrorShape, Reply};
+use crate::wire::{self, Reply};
 use crate::ws::Out;
 
 /// Measured on 2026.9.6: how often a message that was answered is tried, and how fast.
@@ -26,7 +28,7 @@ const TURNED_AWAY_PAUSE: Duration = Duration::from_millis(100);
 const TOOL_EVENTS: &str = "tool-events";
 
 /// Why a run does not go on as its script says.
-enum Stop {
+pub(super) enum Stop {
     /// The process that ran it is gone.
     Gone,
     Aborted,
@@ -36,14 +38,14 @@ enum Stop {
 /// One run may bring about the next.
 type Playing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-struct Player {
-    server: Arc<Server>,
-    dialect: &'static dyn Dialect,
+pub(super) struct Player {
+    pub(super) server: Arc<Server>,
+    pub(super) dialect: &'static dyn Dialect,
     id: u64,
     script: Arc<Run>,
-    stop: Arc<Notify>,
+    pub(super) stop: Arc<Notify>,
     timeout: Option<Duration>,
-    deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
 }
 
 /// Plays a run to its end.
@@ -139,9 +141,7 @@ pub(super) fn close(
     let now = inner.clock.now_ms();
     let dialect = dialect(inner.edition());
     record.rows.extend(closing.rows);
-    if !dialect.writes_history_at_the_end() {
-        telling::written(inner, state, record);
-    }
+    telling::written(inner, state, record);
     for said in &closing.events {
         say(inner, state, record, said);
     }
@@ -153,6 +153,7 @@ pub(super) fn close(
         say(inner, state, record, said);
     }
     if let Some(reply) = closing.reply {
+        let reply = as_asked(record, reply);
         if answers && record.kind == Kind::Agent {
             answer_later(inner, state, record.connection, &record.request_id, &reply);
         }
@@ -167,18 +168,14 @@ pub(super) fn close(
         }
         state.runs.put(original);
     }
-    if record.aborted.is_some() && dialect.writes_history_at_the_end() {
-        record.rows.clear();
-    }
     if record.over.is_some() {
-        telling::written(inner, state, record);
         telling::over(inner, state, record);
     }
 }
 
 impl Player {
     /// Changes the record of a run that goes on, and says what comes of it.
-    fn act<T>(
+    pub(super) fn act<T>(
         &self,
         act: impl FnOnce(&Inner, &mut State, &mut Record, u64) -> T,
     ) -> Result<T, Stop> {
@@ -250,7 +247,7 @@ impl Player {
     }
 
     /// Keeps the notice for whoever settles the run.
-    fn aborted(&self) -> Stop {
+    pub(super) fn aborted(&self) -> Stop {
         self.stop.notify_one();
         Stop::Aborted
     }
@@ -308,14 +305,35 @@ impl Player {
 
     async fn follow(&mut self) -> Result<(), Stop> {
         if let Some(error) = self.act(|_, _, record, _| record.fails_at_once.clone())? {
-            return self.end(move |_, record, _| refused(record, error));
+            return self.end(move |dialect, record, now| {
+                let events = if error.is_told {
+                    dialect.cannot_begin(record, &error.message, now)
+                } else {
+                    Vec::new()
+                };
+                Closing {
+                    events,
+                    reply: Some(refused(record, error.message)),
+                    ..Closing::default()
+                }
+            });
+        }
+        if self.script.is_local() {
+            return self.end(|dialect, record, now| {
+                record.text.clone_from(&record.script.text);
+                dialect.local(record, now)
+            });
         }
         if self.act(|_, _, record, _| record.is_queued)? {
             self.id = self.elsewhere()?;
         }
         self.its_turn().await?;
+        if self.act(|_, state, record, _| self.was_answered(state, record))? {
+            self.script = Arc::new(Run::clone(&self.script).turned_away());
+        }
         if self.act(|_, _, record, _| record.is_recovery)? {
-            self.pause(Some(recovery::PAUSE)).await?;
+            let start = self.server.inner.settings.startup_delay;
+            self.pause(Some(start + recovery::PAUSE)).await?;
         }
         self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         self.act(|inner, state, record, now| {
@@ -325,18 +343,14 @@ impl Player {
             for said in &events {
                 say(inner, state, record, said);
             }
-            if self.dialect.writes_history_at_the_end() {
-                record.has_begun = true;
-                telling::attempt_begun(state, record);
-            } else {
-                telling::begun(inner, state, record);
-            }
+            telling::begun(inner, state, record);
         })?;
         self.pause(Some(self.script.delay_first)).await?;
-        let message = match &self.script.ending {
-            Ending::Fails(failure) => failure.message.clone(),
+        let failure = match &self.script.ending {
+            Ending::Fails(failure) => failure.clone(),
             Ending::TurnedAway => return self.turned_away().await,
-            Ending::Answers | Ending::Hangs => {
+            Ending::Silent => return self.silent().await,
+            Ending::Answers | Ending::Hangs | Ending::Local => {
                 self.work().await?;
                 if self.script.ending == Ending::Hangs {
                     return self.pause(None).await;
@@ -348,18 +362,18 @@ impl Player {
         let attempts = self
             .script
             .attempts
-            .unwrap_or_else(|| self.dialect.attempts(self.script.is_limited()));
+            .unwrap_or_else(|| self.dialect.attempts(failure.cause));
         for attempt in 1..attempts {
             self.work().await?;
             self.end(|dialect, record, now| {
-                dialect.attempt_fails(record, (attempt, attempts), &message, now)
+                dialect.attempt_fails(record, (attempt, attempts), &failure.message, now)
             })?;
             self.pause(Some(self.script.delay_per_delta)).await?;
             self.say_all(|dialect, record, now| dialect.attempt_begins(record, now))?;
             self.act(|_, state, record, _| telling::attempt_begun(state, record))?;
         }
         self.work().await?;
-        self.end(|dialect, record, now| dialect.failed(record, attempts, &message, now))
+        self.end(|dialect, record, now| dialect.failed(record, attempts, &failure.message, now))
     }
 
     /// The transcript has the message and its answer, and takes it no second time.
@@ -373,6 +387,15 @@ impl Player {
         self.end(|dialect, record, now| dialect.turned_away(record, now))
     }
 
+    /// The model has nothing to say, and is asked twice.
+    async fn silent(&self) -> Result<(), Stop> {
+        self.work().await?;
+        self.say_all(|dialect, record, now| dialect.silent_once(record, now))?;
+        self.act(|_, state, record, _| telling::attempt_begun(state, record))?;
+        self.pause(Some(self.script.delay_first)).await?;
+        self.end(|dialect, record, now| dialect.silent(record, now))
+    }
+
     /// Ends the run without an answer, and begins one that nobody asked for.
     fn elsewhere(&self) -> Result<u64, Stop> {
         self.act(|inner, state, record, now| {
@@ -384,7 +407,8 @@ impl Player {
             other.seq = 0;
             if record.collects {
                 other.message = collected(record);
-                other.input_key = uuid::Uuid::new_v4().to_string();
+                let id = uuid::Uuid::new_v4().simple();
+                other.input_key = format!("followup-collect:{}:{id}", record.session_id);
             }
             let id = other.id;
             state.runs.enter(&other.session_key, id);
@@ -393,6 +417,18 @@ impl Player {
             close(inner, state, record, closing, false);
             id
         })
+    }
+
+    /// Whether the message of a run that waited is there already, with an answer.
+    fn was_answered(&self, state: &State, record: &mut Record) -> bool {
+        let book = state.books.get(&record.session_key);
+        let answered = record.stands_for.is_some()
+            && self.dialect.remembers_turns()
+            && book.is_some_and(|book| book.has_answered(&record.input_key));
+        if answered {
+            record.script = Arc::new(Run::clone(&record.script).turned_away());
+        }
+        answered
     }
 
     async fn its_turn(&self) -> Result<(), Stop> {
@@ -419,43 +455,52 @@ impl Player {
 
     /// The tools, and the text piece by piece.
     async fn work(&self) -> Result<(), Stop> {
+        let mut given = String::new();
         for tool in &self.script.tools {
-            self.call(tool).await?;
+            given = self.call(tool).await?;
         }
-        self.speak(&self.script).await
+        let Some(characters) = self.script.quotes else {
+            return self.speak(&self.script).await;
+        };
+        let mut script = Run::clone(&self.script);
+        let quoted: String = given.chars().take(characters).collect();
+        script.text.push_str(quoted.trim_end());
+        self.speak(&script).await
     }
 
-    /// Writes rows of history down, now or at the end.
-    fn write(&self, inner: &Inner, state: &mut State, record: &mut Record, rows: Vec<Value>) {
+    /// Writes rows of history down.
+    fn write(inner: &Inner, state: &mut State, record: &mut Record, rows: Vec<Value>) {
         record.rows.extend(rows);
-        if !self.dialect.writes_history_at_the_end() {
-            telling::written(inner, state, record);
-        }
+        telling::written(inner, state, record);
     }
 
-    async fn call(&self, tool: &Tool) -> Result<(), Stop> {
+    /// Lets a tool work; the text that it gives.
+    async fn call(&self, tool: &Tool) -> Result<String, Stop> {
         let call = Call {
             id: format!("call_{}", uuid::Uuid::new_v4().simple()),
             tool: tool.clone(),
             started_at: self.server.inner.clock.now_ms(),
+            verdict: None,
         };
         self.act(|inner, state, record, now| {
             let (events, rows) = self.dialect.tool_begins(record, &call, now);
-            self.write(inner, state, record, rows);
+            Self::write(inner, state, record, rows);
             for said in &events {
                 say(inner, state, record, said);
             }
         })?;
         self.pause(Some(self.script.delay_per_delta)).await?;
+        let call = approval::judged(self, call).await?;
         self.act(|inner, state, record, now| {
             let verbose = verbose(state, record);
             let (events, rows) = self.dialect.tool_ends(record, &call, &verbose, now);
             for said in &events {
                 say(inner, state, record, said);
             }
-            self.write(inner, state, record, rows);
+            Self::write(inner, state, record, rows);
             telling::resumed(inner, state, record);
-        })
+        })?;
+        Ok(tool_text(&call))
     }
 
     async fn speak(&self, script: &Run) -> Result<(), Stop> {
@@ -521,16 +566,4 @@ fn collected(record: &Record) -> String {
         from.unwrap_or_default(),
         record.message
     )
-}
-
-/// The final answer of a run that could not begin.
-fn refused(record: &Record, error: String) -> Closing {
-    let payload = serde_json::json!({
-        "runId": record.run_id, "status": "error", "summary": error,
-    });
-    let error = ErrorShape::new("UNAVAILABLE", error).with_payload(payload);
-    Closing {
-        reply: Some(Err(error)),
-        ..Closing::default()
-    }
 }

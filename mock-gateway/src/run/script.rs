@@ -43,6 +43,8 @@ pub struct Run {
     pub(crate) text: String,
     pub(crate) cut: Cut,
     pub(crate) tools: Vec<Tool>,
+    /// How much of the last tool's result follows the text.
+    pub(crate) quotes: Option<usize>,
     pub(crate) reasoning: Option<String>,
     pub(crate) delay_first: Duration,
     pub(crate) delay_per_delta: Duration,
@@ -59,12 +61,23 @@ pub(crate) struct Tool {
     pub(crate) args: Value,
     pub(crate) result: String,
     pub(crate) is_error: bool,
+    /// Whether it waits for an approval before it works.
+    pub(crate) wants_approval: bool,
 }
 
 impl Tool {
+    /// Whether the gateway says that there is no such tool.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.is_error && self.result == format!("Tool {} not found", self.name)
+    }
+
     /// Whether it runs a command, whose output is shown as it comes.
     pub(crate) fn is_command(&self) -> bool {
         self.name == "exec"
+    }
+
+    pub(crate) fn command(&self) -> &str {
+        self.args["command"].as_str().unwrap_or_default()
     }
 }
 
@@ -72,8 +85,18 @@ impl Tool {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Failure {
     pub(crate) message: String,
+    pub(crate) cause: Cause,
+}
+
+/// Why a model fails.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cause {
+    /// Something broke at the provider.
+    Broken,
     /// The provider was asked too often.
-    pub(crate) is_limit: bool,
+    Limit,
+    /// What it says was cut off.
+    Cut,
 }
 
 /// How the text is cut.
@@ -88,8 +111,12 @@ pub(crate) enum Ending {
     Answers,
     Fails(Failure),
     Hangs,
+    /// The model says that it has no answer, where one is wanted.
+    Silent,
     /// The transcript does not take the message: it has it already, with an answer.
     TurnedAway,
+    /// The gateway says the text by itself.
+    Local,
 }
 
 impl Run {
@@ -104,6 +131,7 @@ impl Run {
             delay_per_delta: Duration::ZERO,
             delay_last: Duration::ZERO,
             ending: Ending::Answers,
+            quotes: None,
             attempts: None,
             usage: (11, 7),
         }
@@ -137,6 +165,7 @@ impl Run {
             args,
             result: result.into(),
             is_error: false,
+            wants_approval: false,
         });
         self
     }
@@ -151,6 +180,26 @@ impl Run {
     /// Measured on 2026.9.6: everybody who sees the run sees the output, too, as stream `command_output`.
     pub fn command(self, command: impl Into<String>, output: impl Into<String>) -> Self {
         self.tool("exec", json!({"command": command.into()}), output)
+    }
+
+    /// A command that has to be approved before it runs.
+    ///
+    /// Everything else is up to the edition. In 2026.9.6 the run waits, if its caller has the scope
+    /// `operator.approvals` and somebody is connected who can decide: with `operator.admin`, and the capability
+    /// `approvals` or `exec-approvals`. Otherwise the command is refused. In 2026.2.9 the run goes on at once,
+    /// and a turn in the main session follows the decision; scripts see it as method `heartbeat`.
+    pub fn approved_command(self, command: impl Into<String>, output: impl Into<String>) -> Self {
+        let mut run = self.command(command, output);
+        if let Some(tool) = run.tools.last_mut() {
+            tool.wants_approval = true;
+        }
+        run
+    }
+
+    /// After its text the model repeats so many characters of what its last tool gave.
+    pub fn quoting(mut self, characters: usize) -> Self {
+        self.quotes = Some(characters);
+        self
     }
 
     /// A tool whose result is an error.
@@ -198,7 +247,7 @@ impl Run {
     pub fn fails(mut self, message: impl Into<String>) -> Self {
         self.ending = Ending::Fails(Failure {
             message: message.into(),
-            is_limit: false,
+            cause: Cause::Broken,
         });
         self
     }
@@ -208,7 +257,19 @@ impl Run {
     pub fn rate_limited(mut self, message: impl Into<String>) -> Self {
         self.ending = Ending::Fails(Failure {
             message: message.into(),
-            is_limit: true,
+            cause: Cause::Limit,
+        });
+        self
+    }
+
+    /// After its text the stream of the model ends, as if there was more to come.
+    ///
+    /// 2026.9.6 asks 8 times, and fails the run as one that took too long; 2026.2.9 takes the text for the
+    /// answer.
+    pub fn cut_off(mut self) -> Self {
+        self.ending = Ending::Fails(Failure {
+            message: "LLM request timed out.".to_owned(),
+            cause: Cause::Cut,
         });
         self
     }
@@ -235,9 +296,46 @@ impl Run {
         self
     }
 
-    /// Whether the model fails because it was asked too often.
-    pub(crate) fn is_limited(&self) -> bool {
-        matches!(&self.ending, Ending::Fails(failure) if failure.is_limit)
+    /// Why the model fails, if it does.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        match &self.ending {
+            Ending::Fails(failure) => Some(failure.cause),
+            _ => None,
+        }
+    }
+
+    /// The answer is what the model said before it was cut off.
+    pub(crate) fn answering(mut self) -> Self {
+        if self.cause() == Some(Cause::Cut) {
+            self.ending = Ending::Answers;
+        }
+        self
+    }
+
+    /// A text that needs no model.
+    pub(crate) fn local(mut self) -> Self {
+        self.ending = Ending::Local;
+        self
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.ending == Ending::Local
+    }
+
+    /// Without a text, if the model says that it has none: what it says then is not shown.
+    pub(crate) fn silenced(mut self, insists: bool) -> Self {
+        if self.text.trim() == "NO_REPLY" {
+            self.text.clear();
+            if insists && self.ending == Ending::Answers {
+                self.ending = Ending::Silent;
+            }
+        }
+        self
+    }
+
+    /// Whether the transcript does not take the message.
+    pub(crate) fn is_turned_away(&self) -> bool {
+        self.ending == Ending::TurnedAway
     }
 
     /// What the model fails with.

@@ -26,7 +26,7 @@ fn is_created(run: &Record) -> bool {
 }
 
 /// The message was accepted.
-pub(super) fn accepted(inner: &Inner, state: &mut State, run: &Record) {
+pub(super) fn accepted(inner: &Inner, state: &mut State, run: &mut Record) {
     let now = inner.clock.now_ms();
     let Some(book) = state.books.get_mut(&run.session_key) else {
         return;
@@ -41,11 +41,13 @@ pub(super) fn accepted(inner: &Inner, state: &mut State, run: &Record) {
         book.turns.asked_at = Some(now);
         book.turns.is_chat |= is_created(run);
     }
+    run.is_admitted = is_created(run);
     if sent && run.stands_for.is_none() {
         changed(inner, state, run, "send");
         if is_created(run) {
             changed(inner, state, run, "send");
         }
+        run.is_admitted = true;
     }
     if run.kind == Kind::Agent && run.opens_session {
         changed(inner, state, run, "create");
@@ -63,6 +65,7 @@ pub(super) fn accepted(inner: &Inner, state: &mut State, run: &Record) {
 pub(super) fn begun(inner: &Inner, state: &mut State, run: &mut Record) {
     let now = inner.clock.now_ms();
     run.has_begun = true;
+    run.is_admitted = true;
     if let Some(mut original) = run.stands_for.and_then(|id| state.runs.take(id)) {
         original.has_begun = true;
         state.runs.put(original);
@@ -119,6 +122,14 @@ pub(super) fn resumed(inner: &Inner, state: &mut State, run: &Record) {
 
 /// Writes what is to be written down.
 pub(super) fn written(inner: &Inner, state: &mut State, run: &mut Record) {
+    if dialect(inner.edition()).waits_for_an_answer() {
+        let said = |row: &Value| row["role"] == "assistant";
+        let book = state.books.get(&run.session_key);
+        let before = book.is_some_and(|book| book.messages().any(|(_, row)| said(row)));
+        if !before && !run.rows.iter().any(said) {
+            return;
+        }
+    }
     for row in std::mem::take(&mut run.rows) {
         // A message that is there is not written a second time.
         let known = row["idempotencyKey"].as_str().is_some_and(|key| {
@@ -152,10 +163,11 @@ pub(super) fn over(inner: &Inner, state: &mut State, run: &mut Record) {
             let message = run.script.failure().unwrap_or(&error.message);
             ("failed", Some(message.to_owned()))
         }
-        Some((_, Ok(reply))) if reply["status"] == "error" => (
-            "failed",
-            Some(reply["summary"].as_str().unwrap_or_default().to_owned()),
-        ),
+        Some((_, Ok(reply))) if reply["status"] == "error" => {
+            let error = run.waited.as_ref().map(|waited| &waited.later["error"]);
+            let error = error.and_then(|error| error.as_str());
+            ("failed", error.map(str::to_owned))
+        }
         Some((_, Ok(reply))) if reply["status"] == "timeout" => ("failed", None),
         _ => ("done", None),
     };
@@ -169,10 +181,12 @@ pub(super) fn over(inner: &Inner, state: &mut State, run: &mut Record) {
     turns.last_run_id = Some(run.run_id.clone());
     turns.last_error = error;
     turns.last_aborted = run.aborted.is_some();
+    turns.messages_before = run.messages_before;
     if status == "done" {
         turns.tokens = Some(run.script.usage);
-        turns.messages_before = run.messages_before;
-        turns.answered_at = Some(now);
+        if run.kind == Kind::Agent {
+            turns.answered_at = Some(now);
+        }
         turns.is_unread |= run.kind == Kind::Agent || run.stands_for.is_some();
     }
     let last = if status == "failed" { "error" } else { "end" };

@@ -71,7 +71,7 @@ pub(super) fn read(node: &Node<'_>) -> Result<Run, Invalid> {
 }
 
 fn tool(node: &Node<'_>) -> Result<Tool, Invalid> {
-    node.only(&["name", "args", "result", "isError"])?;
+    node.only(&["name", "args", "result", "isError", "wantsApproval"])?;
     let name = node.required("name")?.text()?;
     let args = node.maybe("args", |args| args.object().map(|()| args.value().clone()))?;
     let is_error = node.maybe("isError", Node::yes)?.is_some();
@@ -80,5 +80,6 @@ fn tool(node: &Node<'_>) -> Result<Tool, Invalid> {
         args: args.unwrap_or_else(|| json!({})),
         result: node.required("result")?.any_text()?.to_owned(),
         is_error,
+        wants_approval: node.maybe("wantsApproval", Node::yes)?.is_some(),
     })
 }

@@ -79,8 +79,9 @@ pub(crate) struct Turns {
     pub(crate) is_chat: bool,
     /// Whether it is known who talks.
     pub(crate) has_participants: bool,
-    /// Whether the session began over.
+    /// Whether the session began over: by `sessions.reset`, or because a message said so.
     pub(crate) was_reset: bool,
+    pub(crate) was_told_to_reset: bool,
 }
 
 fn random() -> String {

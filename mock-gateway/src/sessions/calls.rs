@@ -102,7 +102,7 @@ fn describe(call: &Call<'_>, state: &State) -> Value {
         let view = View {
             key: &key,
             book,
-            active: state.runs.working(&key),
+            active: state.runs.shown(&key),
             is_admin: call.live.is_admin(),
             now: call.now(),
         };

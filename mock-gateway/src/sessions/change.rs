@@ -8,6 +8,7 @@ use super::book::{Book, Turns, Via};
 use super::calls::{Call, then};
 use super::old;
 use super::row::entry;
+use crate::edition::Edition;
 use crate::rpc::Request;
 use crate::run::{MODEL, Next, PROVIDER, Turn, canonical};
 use crate::state::{Inner, Live, State};
@@ -185,12 +186,39 @@ pub(super) fn patch(call: &Call<'_>, state: &mut State) -> Turn {
     then(Ok(answer), Next::Changed(key, "patch"))
 }
 
-/// Begins a session over. Measured: 2026.9.6 keeps its id, 2026.2.9 gives it a new one.
-fn start_over(book: &mut Book, is_old: bool, now: u64) {
+/// Begins a session over because somebody said so in it; 2026.9.6 notes that in its history.
+pub(crate) fn start_over(inner: &Inner, state: &mut State, key: &str) {
+    let now = inner.clock.now_ms();
+    let is_old = inner.edition() == Edition::V2026_2_9;
+    state.books.rewrite(key, |book| {
+        let placed_at = book.turns.placed_at;
+        clear(book, is_old, now);
+        if !is_old {
+            book.turns.was_reset = false;
+            book.turns.was_told_to_reset = true;
+            book.turns.is_chat = true;
+            book.turns.is_unread = true;
+            book.turns.asked_at = Some(now);
+            book.turns.placed_at = placed_at;
+        }
+    });
+    if !is_old {
+        let id: String = uuid::Uuid::new_v4().to_string().chars().take(8).collect();
+        let row = json!({
+            "role": "system", "content": [{"type": "text", "text": "Reset"}], "timestamp": now,
+            "__openclaw": {"kind": "reset", "id": id},
+        });
+        state.books.write(key, row);
+    }
+}
+
+/// Measured: 2026.9.6 keeps its id, 2026.2.9 gives it a new one.
+fn clear(book: &mut Book, is_old: bool, now: u64) {
     book.empty();
     book.turns = Turns {
         was_reset: true,
         has_participants: book.turns.has_participants,
+        is_chat: book.turns.is_chat,
         ..Turns::default()
     };
     book.revision = uuid::Uuid::new_v4().to_string();
@@ -205,9 +233,7 @@ pub(super) fn reset(call: &Call<'_>, state: &mut State) -> Turn {
     let (key, now, is_old) = (call.key(), call.now(), call.is_old());
     let root = state.disk.shown_path();
     state.books.open(&key, Via::Created, now);
-    state
-        .books
-        .rewrite(&key, |book| start_over(book, is_old, now));
+    state.books.rewrite(&key, |book| clear(book, is_old, now));
     let entry = state.books.get(&key).map(|book| {
         if is_old {
             old::entry(book)

@@ -90,12 +90,11 @@ fn in_flight(state: &State, key: &str) -> Option<Value> {
     let waiting = state
         .runs
         .iter()
-        .filter(|run| run.session_key == key && run.waits_as_input())
-        .last();
+        .rfind(|run| run.session_key == key && run.waits_as_input());
     if let Some(run) = waiting {
         return Some(json!({"runId": run.run_id, "text": "", "startedAt": run.accepted_at}));
     }
-    let run = state.runs.working(key)?;
+    let run = state.runs.shown(key)?;
     let mut shown = json!({"runId": run.run_id, "text": run.text, "startedAt": run.began_at});
     match run.kind {
         Kind::Agent => shown["sessionAbortable"] = true.into(),
@@ -192,7 +191,7 @@ pub(crate) fn history(inner: &Inner, state: &State, live: &Live, request: &Reque
     let view = book.map(|book| View {
         key: &key,
         book,
-        active: state.runs.working(&key),
+        active: state.runs.shown(&key),
         is_admin: live.is_admin(),
         now: inner.clock.now_ms(),
     });
@@ -294,6 +293,7 @@ fn delta(state: &State, view: &View<'_>, seen: usize) -> Value {
             let mut payload = message_payload(view, &message, number, sight);
             if let Some(fields) = payload.as_object_mut() {
                 fields.remove("sharingRole");
+                fields.remove("ancestorSessions");
             }
             payload
         })

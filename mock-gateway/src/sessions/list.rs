@@ -101,7 +101,7 @@ pub(super) fn list(inner: &Inner, state: &State, live: &Live, params: &Value) ->
             let view = View {
                 key,
                 book,
-                active: state.runs.working(key),
+                active: state.runs.shown(key),
                 is_admin: live.is_admin(),
                 now,
             };

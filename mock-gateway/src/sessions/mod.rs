@@ -11,7 +11,7 @@ mod row;
 
 pub(crate) use book::{Book, Books, Via};
 pub(crate) use calls::answer;
-pub(crate) use change::{Created, create, first_turn};
+pub(crate) use change::{Created, create, first_turn, start_over};
 pub(crate) use changed::{Cause, Subscriptions, changed, deleted, message, tool};
 pub(crate) use history::{history, title};
 pub(crate) use row::{Sight, View, beside};

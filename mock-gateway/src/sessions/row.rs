@@ -155,7 +155,8 @@ impl View<'_> {
     fn classification(&self) -> &'static str {
         match self.book.via {
             _ if is_main(self.key) => "main",
-            _ if self.book.turns.is_chat || self.key.contains(":dashboard:") => "direct",
+            _ if self.book.turns.is_chat => "direct",
+            _ if self.key.contains(":dashboard:") => "dashboard",
             Via::Chat => "direct",
             Via::Run | Via::Created => "custom",
         }
@@ -227,7 +228,8 @@ impl View<'_> {
         }
         if is_chat {
             set(row, "chatType", "direct");
-            set(row, "systemSent", turns.placed_at.is_some());
+            let was_begun = turns.placed_at.is_some() && !turns.was_told_to_reset;
+            set(row, "systemSent", was_begun);
         }
         if let Some(at) = turns.asked_at {
             set(row, "lastInteractionAt", at);
@@ -257,7 +259,8 @@ impl View<'_> {
             set(row, "lastRunError", error.as_str());
         }
         set(row, "totalTokensFresh", false);
-        if self.book.via == Via::Chat || turns.was_reset {
+        let is_empty = turns.was_reset || turns.was_told_to_reset;
+        if self.book.via == Via::Chat || is_empty {
             set(row, "totalTokens", 0);
             set(row, "totalTokensFresh", true);
         }
@@ -268,11 +271,17 @@ impl View<'_> {
         if let Some((input, output)) = turns.tokens {
             set(row, "inputTokens", input);
             set(row, "outputTokens", output);
-            set(row, "totalTokens", input);
-            set(row, "totalTokensFresh", true);
+            if turns.status == Some("failed") {
+                // What the last turn cost is not known.
+                row.remove("totalTokens");
+                set(row, "totalTokensFresh", false);
+            } else {
+                set(row, "totalTokens", input);
+                set(row, "totalTokensFresh", true);
+            }
             set(row, "estimatedCostUsd", 0);
             set(row, "contextBudgetStatus", budget(self.book, input));
-            if let Some(at) = turns.answered_at.filter(|_| self.book.via == Via::Run) {
+            if let Some(at) = turns.answered_at {
                 set(row, "lastActivityAt", at);
             }
         }
@@ -324,7 +333,7 @@ impl View<'_> {
         if !matches!(sight, Sight::Alone { .. } | Sight::Full { shares: false }) {
             set(row, "hasActiveRun", self.active.is_some());
             // Once it works a run is not named here any more.
-            if self.active.is_none_or(|run| !run.has_begun) {
+            if self.active.is_none_or(|run| !run.is_admitted) {
                 let ids = self.active.iter().map(|run| run.run_id.as_str());
                 set(row, "activeRunIds", ids.collect::<Value>());
             }

@@ -1,6 +1,6 @@
 //! Exec approvals beyond what was recorded: who may see and decide which, and what is left afterwards.
 
-use openclaw_mock_gateway::{Locality, MockGateway};
+use openclaw_mock_gateway::{Locality, MockGateway, Run};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, timeout};
 
@@ -37,14 +37,14 @@ async fn what_may_be_allowed_for_ever_is_up_to_how_it_was_asked() {
     for (ask, may) in [("on-miss", true), ("always", false)] {
         let params = asked("ls", &json!({"ask": ask}));
         let call = requester.request("exec.approval.request", params).await;
-        let requested = approver.event("exec.approval.requested").await["payload"].take();
-        let always = decision(&requested["id"], "allow-always");
+        let pending = approver.event("exec.approval.requested").await["payload"].take();
+        let always = decision(&pending["id"], "allow-always");
         let answer = approver.call("exec.approval.resolve", always).await;
         assert_eq!(answer["ok"], may, "{ask}: {answer}");
         if !may {
             let reason = &answer["error"]["details"]["reason"];
             assert_eq!(reason, "APPROVAL_ALLOW_ALWAYS_UNAVAILABLE");
-            let deny = decision(&requested["id"], "deny");
+            let deny = decision(&pending["id"], "deny");
             approver.call("exec.approval.resolve", deny).await;
         }
         let answer = requester.next().await.frame();
@@ -149,4 +149,50 @@ async fn whoever_left_is_not_answered_and_nothing_waits_for_ever() {
         let health = approver.call("health", json!({})).await;
         assert_eq!(health["ok"], true, "{edition}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_waits_for_an_approval_can_be_aborted_and_asks_no_more() {
+    let gateway = mock(NEW);
+    gateway.script_runs(|_| Run::text("Done.").approved_command("rm -r x", ""));
+    let mut runner = operator(
+        &gateway,
+        &["operator.write", "operator.approvals"],
+        &["tool-events"],
+    )
+    .await;
+    let mut approver = operator(&gateway, &APPROVER, &["approvals"]).await;
+    let key = "agent:main:waiting";
+    let params = json!({"message": "go", "idempotencyKey": "k", "sessionKey": key});
+    runner.request("agent", params).await;
+    let requested = approver.event("exec.approval.requested").await["payload"].take();
+    assert_eq!(requested["request"]["command"], "rm -r x");
+    assert_eq!(requested["request"]["runId"], "k");
+    let abort = json!({"sessionKey": key, "runId": "k"});
+    let aborted = runner.call("chat.abort", abort).await;
+    assert_eq!(aborted["payload"]["runIds"], json!(["k"]), "{aborted}");
+    let resolved = approver.event("exec.approval.resolved").await["payload"].take();
+    assert_eq!(resolved["id"], requested["id"]);
+    assert_eq!(resolved["decision"], "deny");
+    let late = decision(&requested["id"], "allow-once");
+    let late = approver.call("exec.approval.resolve", late).await;
+    assert_eq!(late["ok"], false, "{late}");
+    let list = approver.call("exec.approval.list", json!({})).await;
+    assert_eq!(list["payload"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_nobody_approves_is_told_so_after_half_an_hour() {
+    let gateway = mock(NEW);
+    gateway.script_runs(|_| Run::text("").approved_command("ls", "a").quoting(200));
+    let mut runner = operator(&gateway, &["operator.write", "operator.approvals"], &[]).await;
+    let _approver = operator(&gateway, &APPROVER, &["approvals"]).await;
+    let begin = Instant::now();
+    let params = json!({"message": "go", "idempotencyKey": "k", "sessionKey": "agent:main:s"});
+    runner.call("agent", params).await;
+    let wait = json!({"runId": "k", "timeoutMs": 3_600_000});
+    let waited = runner.call("agent.wait", wait).await["payload"].take();
+    assert_eq!(begin.elapsed().as_secs(), 1800);
+    let text = waited["terminalReply"]["text"].as_str().expect("a text");
+    assert!(text.contains("approval-timeout): ls"), "{text}");
 }

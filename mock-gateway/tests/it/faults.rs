@@ -242,14 +242,14 @@ async fn an_unmet_or_unexpected_call_fails_the_test_on_drop() {
         .build();
     On::method("chat.send").expect(2).mount(&gateway);
     let mut client = live(&gateway).await;
-    client.call("usage.cost", json!({})).await;
+    client.call("tts.status", json!({})).await;
     let report = gateway.report().expect("a report");
     assert!(
         report.contains("chat.send was called 0 times, expected 2 times"),
         "{report}"
     );
     assert!(
-        report.contains("usage.cost was called, and nothing answers it"),
+        report.contains("tts.status was called, and nothing answers it"),
         "{report}"
     );
     assert!(

@@ -91,6 +91,11 @@ impl Road {
         *self.traffic.left() = Some(bytes);
     }
 
+    /// Takes back a cut that has not come.
+    pub fn spare(&self) {
+        *self.traffic.left() = None;
+    }
+
     /// Connections so far.
     #[must_use]
     pub fn connections(&self) -> u64 {

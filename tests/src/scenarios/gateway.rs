@@ -163,6 +163,11 @@ pub trait Gateway: Send + Sync {
         None
     }
 
+    /// The agent whose model may not be silent for long, where agents can be told so.
+    fn hasty_agent(&self) -> &'static str {
+        "main"
+    }
+
     /// Sends an event to every client, where that can be done without a call; whether it was.
     fn emit(&self, event: &str, payload: &Value) -> bool {
         let _ = (event, payload);

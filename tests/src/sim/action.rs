@@ -9,7 +9,7 @@ use super::net::{Speed, Way};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
-pub enum Action {
+pub(super) enum Action {
     /// SIGTERM.
     Stop,
     /// SIGKILL.
@@ -81,8 +81,8 @@ pub enum Action {
 }
 
 /// What a gateway, or something in front of it, does on a bad day.
-#[derive(Clone, Debug)]
-pub enum Misdeed {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Misdeed {
     /// Answers the upgrade with a status, so often, and perhaps with `Retry-After`.
     Http(u16, u32, Option<u32>),
     /// Does not send the challenge.
@@ -123,7 +123,7 @@ pub enum Misdeed {
 
 /// What keeps a client from being ready.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// The gateway does not run.
     Down,
     /// Bytes are lost or held.
@@ -138,7 +138,8 @@ pub enum Trouble {
 
 fn seconds(rng: &mut Rng, most: f64) -> Duration {
     // In whole milliseconds, so that the story does not depend on rounding.
-    Duration::from_millis((rng.f64() * most * 1000.0) as u64)
+    let exact = Duration::from_secs_f64(rng.f64() * most);
+    Duration::from_millis(u64::try_from(exact.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn ways(rng: &mut Rng) -> &'static [Way] {
@@ -151,7 +152,7 @@ fn ways(rng: &mut Rng) -> &'static [Way] {
 
 impl Action {
     /// The next thing. Half of the time it mends what `trouble` says is broken.
-    pub fn choose(rng: &mut Rng, trouble: Option<Trouble>) -> Self {
+    pub(super) fn choose(rng: &mut Rng, trouble: Option<Trouble>) -> Self {
         if let Some(trouble) = trouble
             && rng.bool()
         {
@@ -209,7 +210,7 @@ impl Action {
     }
 
     /// How long until the next one.
-    pub fn pause(rng: &mut Rng) -> Duration {
+    pub(super) fn pause(rng: &mut Rng) -> Duration {
         match rng.u8(0..100) {
             0..30 => seconds(rng, 0.05),
             30..70 => seconds(rng, 3.0),

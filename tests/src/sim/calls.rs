@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::referee::Referee;
 
 /// The method that the calls are made to.
-pub const METHOD: &str = "sim.echo";
+pub(super) const METHOD: &str = "sim.echo";
 /// How much later than its deadline a call may end: the clock's rounding.
 const ROUNDING: Duration = Duration::from_millis(2);
 
@@ -30,7 +30,7 @@ struct Entry {
 
 /// All calls of one story.
 #[derive(Clone, Debug)]
-pub struct Calls {
+pub(super) struct Calls {
     book: Arc<Mutex<BTreeMap<u64, Entry>>>,
     referee: Arc<Referee>,
 }
@@ -38,7 +38,7 @@ pub struct Calls {
 impl Calls {
     /// None yet.
     #[must_use]
-    pub fn new(referee: Arc<Referee>) -> Self {
+    pub(super) fn new(referee: Arc<Referee>) -> Self {
         Self {
             book: Arc::default(),
             referee,
@@ -50,7 +50,7 @@ impl Calls {
     }
 
     /// Answers the calls on `gateway`: by their number at once, late, never, or twice.
-    pub fn mount(&self, gateway: &MockGateway) {
+    pub(super) fn mount(&self, gateway: &MockGateway) {
         let calls = self.clone();
         On::method(METHOD)
             .respond_with(move |params| calls.arrives(params))
@@ -83,7 +83,12 @@ impl Calls {
     }
 
     /// Makes a call in a task of its own.
-    pub fn make(&self, client: &Client, within: Duration, when_down: WhenDown) -> JoinHandle<()> {
+    pub(super) fn make(
+        &self,
+        client: &Client,
+        within: Duration,
+        when_down: WhenDown,
+    ) -> JoinHandle<()> {
         let (calls, client) = (self.clone(), client.clone());
         let number = {
             let mut book = self.book();
@@ -142,7 +147,7 @@ impl Calls {
 
     /// How many have neither ended nor were given up.
     #[must_use]
-    pub fn open(&self) -> usize {
+    pub(super) fn open(&self) -> usize {
         let book = self.book();
         book.values()
             .filter(|entry| !entry.ended && !entry.given_up)
@@ -151,7 +156,7 @@ impl Calls {
 
     /// How many were made, and how many came to an end.
     #[must_use]
-    pub fn counts(&self) -> (usize, usize) {
+    pub(super) fn counts(&self) -> (usize, usize) {
         let book = self.book();
         (
             book.len(),
@@ -160,7 +165,7 @@ impl Calls {
     }
 
     /// Nobody waits past the deadline.
-    pub fn check(&self) {
+    pub(super) fn check(&self) {
         let now = Instant::now();
         for (number, entry) in self.book().iter_mut() {
             if !entry.ended && !entry.given_up && now > entry.due + ROUNDING {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::referee::Referee;
 
 /// The name of the events.
-pub const NAME: &str = "sim";
+pub(super) const NAME: &str = "sim";
 
 /// What a reader of one stream knows.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ impl Account {
 
 /// A task that reads a stream.
 #[derive(Debug)]
-pub struct Reader {
+pub(super) struct Reader {
     task: JoinHandle<()>,
     last: Arc<AtomicU64>,
     count: Arc<AtomicU64>,
@@ -75,7 +75,7 @@ pub struct Reader {
 impl Reader {
     /// Reads `stream` to its end, with a pause after each item.
     #[must_use]
-    pub fn start(mut stream: EventStream, pause: Duration, referee: Arc<Referee>) -> Self {
+    pub(super) fn start(mut stream: EventStream, pause: Duration, referee: Arc<Referee>) -> Self {
         let last = Arc::new(AtomicU64::new(0));
         let count = Arc::new(AtomicU64::new(0));
         let ended = Arc::new(AtomicBool::new(false));
@@ -106,24 +106,24 @@ impl Reader {
 
     /// The number of the last event that it read.
     #[must_use]
-    pub fn last(&self) -> u64 {
+    pub(super) fn last(&self) -> u64 {
         self.last.load(Ordering::Relaxed)
     }
 
     /// How many items it read.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 
     /// Whether the stream has ended.
     #[must_use]
-    pub fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
     /// Drops the stream.
-    pub fn stop(self) {
+    pub(super) fn stop(self) {
         self.task.abort();
     }
 }

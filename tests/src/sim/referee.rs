@@ -48,13 +48,13 @@ struct Book {
 
 /// The referee of one client.
 #[derive(Debug)]
-pub struct Referee(Mutex<Book>);
+pub(super) struct Referee(Mutex<Book>);
 
 impl Referee {
     /// For a client that starts now with this shared token. `falls_back`: its device token may serve
     /// when the shared one is refused.
     #[must_use]
-    pub fn new(secret: &str, pairing_limit: Option<Duration>, falls_back: bool) -> Self {
+    pub(super) fn new(secret: &str, pairing_limit: Option<Duration>, falls_back: bool) -> Self {
         let now = Instant::now();
         Self(Mutex::new(Book {
             began: now,
@@ -77,17 +77,17 @@ impl Referee {
     }
 
     /// Writes a line of the story.
-    pub fn note(&self, line: impl Into<String>) {
-        self.book().note(line.into());
+    pub(super) fn note(&self, line: impl AsRef<str>) {
+        self.book().note(line.as_ref());
     }
 
     /// Calls a foul.
-    pub fn foul(&self, what: impl Into<String>) {
-        self.book().foul(what.into());
+    pub(super) fn foul(&self, what: impl AsRef<str>) {
+        self.book().foul(what.as_ref());
     }
 
     /// The client's state has changed.
-    pub fn state(&self, state: &ConnectionState) {
+    pub(super) fn state(&self, state: &ConnectionState) {
         let word = match state {
             ConnectionState::Connecting { .. } => "connecting".to_owned(),
             ConnectionState::AwaitingApproval { .. } => "awaiting approval".to_owned(),
@@ -102,7 +102,7 @@ impl Referee {
     }
 
     /// The backend says a word to the client.
-    pub fn word(&self, word: Word, secret: Option<&str>) {
+    pub(super) fn word(&self, word: Word, secret: Option<&str>) {
         let mut book = self.book();
         let book = &mut *book;
         book.secrets.extend(secret.map(str::to_owned));
@@ -123,42 +123,33 @@ impl Referee {
     }
 
     /// The clock of both sides is about to jump.
-    pub fn leaps(&self, by: Duration) {
+    pub(super) fn leaps(&self, by: Duration) {
         self.book().rules.leapt(Instant::now() + by);
     }
 
     /// The client was told to close.
-    pub fn closed(&self) {
+    pub(super) fn closed(&self) {
         self.book().closed = true;
-    }
-
-    /// Whether a connection is good, as the client has read it.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        let book = self.book();
-        book.attempt
-            .as_ref()
-            .is_some_and(|attempt| attempt.hello_at.is_some())
     }
 
     /// How many dials there were, and how many were let in.
     #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
+    pub(super) fn counts(&self) -> (u64, u64) {
         let book = self.book();
         (book.dials, book.hellos)
     }
 
     /// How many sockets and dials the client holds.
     #[must_use]
-    pub fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.book().held
     }
 
     /// The store was asked to forget a token.
-    pub fn forgets(&self, token: &Token) {
+    pub(super) fn forgets(&self, token: &Token) {
         let mut book = self.book();
         if !book.rules.may_forget() {
-            book.foul("a device token was dropped without a device token mismatch".to_owned());
+            book.foul("a device token was dropped without a device token mismatch");
         }
         if book.token.as_deref() == Some(token.expose_secret()) {
             book.token = None;
@@ -166,59 +157,59 @@ impl Referee {
     }
 
     /// The store was asked to keep a token.
-    pub fn keeps(&self, token: &Token) {
+    pub(super) fn keeps(&self, token: &Token) {
         let mut book = self.book();
         if book.token.as_deref() != Some(token.expose_secret()) {
-            book.foul("a device token was stored that no hello had brought".to_owned());
+            book.foul("a device token was stored that no hello had brought");
         }
     }
 
     /// What has to be true whenever nothing is going on.
-    pub fn check(&self, stored: Option<&str>) {
+    pub(super) fn check(&self, stored: Option<&str>) {
         let now = Instant::now();
         let mut book = self.book();
         if book.held > 1 {
             let held = book.held;
-            book.foul(format!("{held} sockets at a time"));
+            book.foul(&format!("{held} sockets at a time"));
         }
         if book.closed && book.held > 0 {
-            book.foul("a socket is left after close".to_owned());
+            book.foul("a socket is left after close");
         }
         if let Permit::Between(_, latest) = book.rules.permit()
             && book.attempt.is_none()
             && !book.closed
             && now > latest
         {
-            book.foul("the next attempt is overdue".to_owned());
+            book.foul("the next attempt is overdue");
             book.rules.leapt(now + Duration::from_secs(3600));
         }
         if book.token.as_deref() != stored {
-            book.foul("the store does not hold the device token of the last hello".to_owned());
+            book.foul("the store does not hold the device token of the last hello");
             book.token = stored.map(str::to_owned);
         }
     }
 
     /// The fouls so far.
     #[must_use]
-    pub fn fouls(&self) -> Vec<String> {
+    pub(super) fn fouls(&self) -> Vec<String> {
         self.book().fouls.clone()
     }
 
     /// The story so far.
     #[must_use]
-    pub fn log(&self) -> Vec<String> {
+    pub(super) fn log(&self) -> Vec<String> {
         self.book().log.clone()
     }
 }
 
 impl Book {
-    fn note(&mut self, line: String) {
+    fn note(&mut self, line: &str) {
         let at = self.began.elapsed().as_secs_f64();
         self.log.push(format!("{at:10.3} {line}"));
     }
 
-    fn foul(&mut self, what: String) {
-        self.note(format!("FOUL: {what}"));
+    fn foul(&mut self, what: &str) {
+        self.note(&format!("FOUL: {what}"));
         let at = self.began.elapsed().as_secs_f64();
         self.fouls.push(format!("at {at:.3} s: {what}"));
     }
@@ -250,7 +241,7 @@ impl Book {
             End::Refused { error, .. } => format!("refused: {}", error["message"]),
             other => format!("{other:?}"),
         };
-        self.note(format!("  wire: {told}"));
+        self.note(&format!("  wire: {told}"));
     }
 
     fn connect_is_seen(&mut self, stream: u64, text: &str) {
@@ -272,7 +263,7 @@ impl Book {
             Used::Device
         });
         if !is_connect {
-            self.foul("the first request is not connect".to_owned());
+            self.foul("the first request is not connect");
         }
     }
 
@@ -303,7 +294,7 @@ impl Book {
             if let Some(token) = token {
                 self.token = Some(token.to_owned());
             }
-            self.note("  wire: let in".to_owned());
+            self.note("  wire: let in");
         } else {
             attempt.verdict = Some(End::Refused {
                 error: frame["error"].clone(),
@@ -322,20 +313,20 @@ impl Watch for Referee {
         book.dials += 1;
         book.held += 1;
         if book.held > 1 {
-            book.foul("a dial while a socket is open".to_owned());
+            book.foul("a dial while a socket is open");
         }
         if book.closed {
-            book.foul("a dial after close".to_owned());
+            book.foul("a dial after close");
         }
         match book.rules.permit() {
-            Permit::Never => book.foul("an attempt after a terminal verdict".to_owned()),
+            Permit::Never => book.foul("an attempt after a terminal verdict"),
             Permit::Between(earliest, _) if now < earliest => {
                 let early = earliest - now;
-                book.foul(format!("an attempt {early:?} too early"));
+                book.foul(&format!("an attempt {early:?} too early"));
             }
             Permit::Between(_, latest) if now > latest => {
                 let late = now - latest;
-                book.foul(format!("an attempt {late:?} too late"));
+                book.foul(&format!("an attempt {late:?} too late"));
             }
             Permit::Between(..) => {}
         }
@@ -358,9 +349,11 @@ impl Watch for Referee {
             return;
         };
         let seen = attempt.out.feed(bytes);
-        let is_early = (attempt.out.is_past_head() || seen.len() > 1) && !attempt.is_challenged;
+        let is_more =
+            attempt.out.is_past_head() || seen.iter().any(|seen| !matches!(seen, Seen::Head(_)));
+        let is_early = is_more && !attempt.is_challenged;
         if is_early {
-            book.foul("something was sent before the challenge".to_owned());
+            book.foul("something was sent before the challenge");
         }
         for seen in seen {
             if let Seen::Text(text) = seen {
@@ -384,7 +377,7 @@ impl Watch for Referee {
                 Seen::Text(text) => book.frame_is_read(stream, &text),
                 Seen::Close(code, _) => {
                     if let Some(attempt) = book.attempt(stream) {
-                        attempt.close.get_or_insert(code.unwrap_or(1005));
+                        attempt.close.get_or_insert_with(|| code.unwrap_or(1005));
                     }
                 }
                 Seen::Other => {}

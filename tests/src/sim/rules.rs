@@ -15,7 +15,7 @@ const ROUNDING: Duration = Duration::from_millis(2);
 
 /// What a connect logged in with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Used {
+pub(super) enum Used {
     /// The shared token.
     Secret,
     /// The device's own.
@@ -24,7 +24,7 @@ pub enum Used {
 
 /// How an attempt, or a connection, came to its end, as the wire showed it.
 #[derive(Clone, Debug)]
-pub enum End {
+pub(super) enum End {
     /// The backend gave another token meanwhile, so that the attempt was given up.
     GivenUp,
     /// The network, a time limit, or a gateway that made no sense.
@@ -63,7 +63,7 @@ pub enum End {
 
 /// What may come next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Permit {
+pub(super) enum Permit {
     /// Nothing, until the backend says a word.
     Never,
     /// An attempt, not before the first and not after the second.
@@ -72,7 +72,7 @@ pub enum Permit {
 
 /// What a word of the backend does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Word {
+pub(super) enum Word {
     /// `retry_now`.
     Retry,
     /// `set_token`.
@@ -92,8 +92,12 @@ enum Kind {
 }
 
 /// The memory of the rules.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that happened, in any mixture"
+)]
 #[derive(Debug)]
-pub struct Rules {
+pub(super) struct Rules {
     /// How long an approval is waited for.
     pairing_limit: Option<Duration>,
     /// Failures since the back-off started over: at least, and at most where the wire does not tell.
@@ -104,7 +108,7 @@ pub struct Rules {
     secret_refused: bool,
     device_refused: bool,
     other_signature: bool,
-    last_session_end: Option<Instant>,
+    session_ended: bool,
     /// The last verdict said that the device token is void.
     void: bool,
     permit: Permit,
@@ -113,7 +117,7 @@ pub struct Rules {
 impl Rules {
     /// From the start of a client on, which dials at once.
     #[must_use]
-    pub fn new(now: Instant, pairing_limit: Option<Duration>) -> Self {
+    pub(super) fn new(now: Instant, pairing_limit: Option<Duration>) -> Self {
         Self {
             pairing_limit,
             failures: (0, 0),
@@ -123,7 +127,7 @@ impl Rules {
             secret_refused: false,
             device_refused: false,
             other_signature: false,
-            last_session_end: None,
+            session_ended: false,
             void: false,
             permit: Permit::Between(now, now + ROUNDING),
         }
@@ -131,18 +135,18 @@ impl Rules {
 
     /// What may come next.
     #[must_use]
-    pub const fn permit(&self) -> Permit {
+    pub(super) const fn permit(&self) -> Permit {
         self.permit
     }
 
     /// Whether the last verdict allows to forget the device token.
     #[must_use]
-    pub const fn may_forget(&self) -> bool {
+    pub(super) const fn may_forget(&self) -> bool {
         self.void
     }
 
     /// Let in.
-    pub const fn accepted(&mut self) {
+    pub(super) const fn accepted(&mut self) {
         self.waiting_since = None;
         self.asked = 0;
         self.rate_limited = 0;
@@ -153,7 +157,7 @@ impl Rules {
     }
 
     /// The backend spoke. `idle`: no attempt was going on and there was no connection.
-    pub fn word(&mut self, now: Instant, word: Word, idle: bool) {
+    pub(super) fn word(&mut self, now: Instant, word: Word, idle: bool) {
         self.secret_refused = false;
         self.device_refused = false;
         match word {
@@ -166,14 +170,14 @@ impl Rules {
     }
 
     /// The clock has jumped to `now`: what fell due meanwhile is due now.
-    pub fn leapt(&mut self, now: Instant) {
+    pub(super) fn leapt(&mut self, now: Instant) {
         if let Permit::Between(_, latest) = &mut self.permit {
             *latest = (*latest).max(now + ROUNDING);
         }
     }
 
     /// An attempt or a connection has ended.
-    pub fn ended(&mut self, now: Instant, end: &End) {
+    pub(super) fn ended(&mut self, now: Instant, end: &End) {
         self.void = false;
         self.permit = match self.verdict(now, end) {
             None => Permit::Never,
@@ -189,24 +193,22 @@ impl Rules {
         const AT_ONCE: Option<(Duration, Duration)> = Some((Duration::ZERO, Duration::ZERO));
         match end {
             End::GivenUp => AT_ONCE,
-            End::NoVerdict => Some(self.back_off(None)),
             End::Http {
                 status: 408 | 425 | 429 | 500..=599,
                 retry_after,
             } => Some(self.back_off(retry_after.map(Duration::from_secs))),
             End::Http { .. } | End::Closed { code: 1002 } => None,
-            End::Closed { .. } => Some(self.back_off(None)),
+            End::NoVerdict | End::Closed { .. } => Some(self.back_off(None)),
             End::Lived { lived, code } => {
                 if *lived >= STABLE {
                     self.failures = (0, 0);
+                    self.session_ended = false;
                 }
                 if *code != Some(4001) {
                     return Some(self.back_off(None));
                 }
-                let last = self.last_session_end.replace(now);
-                let is_flapping = last.is_some_and(|last| now - last < STABLE);
                 let (least, most) = self.back_off(None);
-                if is_flapping {
+                if std::mem::replace(&mut self.session_ended, true) {
                     return Some((least, most));
                 }
                 // The close frame may have arrived behind a write that failed, unread: then this
@@ -274,7 +276,7 @@ impl Rules {
         };
         let left = self
             .pairing_limit
-            .map_or(Duration::MAX, |limit| limit - waited);
+            .map_or(Duration::MAX, |limit| limit.saturating_sub(waited));
         let ms = |ms| Duration::from_millis(ms).min(left);
         Some((ms(least), ms(most)))
     }

@@ -12,7 +12,7 @@ use super::referee::Referee;
 
 /// The store of one client.
 #[derive(Clone, Debug)]
-pub struct WatchedStore {
+pub(super) struct WatchedStore {
     inner: MemoryStore,
     referee: Arc<Referee>,
 }
@@ -20,7 +20,7 @@ pub struct WatchedStore {
 impl WatchedStore {
     /// An empty one.
     #[must_use]
-    pub fn new(referee: Arc<Referee>) -> Self {
+    pub(super) fn new(referee: Arc<Referee>) -> Self {
         Self {
             inner: MemoryStore::new(),
             referee,

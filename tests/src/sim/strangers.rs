@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 /// Logs in once with a wrong token; whatever the gateway says to it.
-pub async fn knock(gateway: &MockGateway, locality: Locality) {
+pub(super) async fn knock(gateway: &MockGateway, locality: Locality) {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     tokio::spawn(gateway.serve(theirs, locality));
     let Ok((mut socket, _)) = tokio_tungstenite::client_async("ws://gateway/", ours).await else {

@@ -2,7 +2,7 @@
 
 /// Something that was seen whole.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Seen {
+pub(super) enum Seen {
     /// The head of the HTTP request or answer.
     Head(String),
     /// A text message.
@@ -15,14 +15,14 @@ pub enum Seen {
 
 /// One direction of one stream.
 #[derive(Debug, Default)]
-pub struct Tap {
+pub(super) struct Tap {
     buffer: Vec<u8>,
     is_past_head: bool,
 }
 
 impl Tap {
     /// Takes bytes as they come; what they complete comes back.
-    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Seen> {
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Vec<Seen> {
         self.buffer.extend_from_slice(bytes);
         let mut seen = Vec::new();
         while let Some(next) = self.next() {
@@ -33,7 +33,7 @@ impl Tap {
 
     /// Whether anything came after the HTTP head, be it only half a frame.
     #[must_use]
-    pub fn is_past_head(&self) -> bool {
+    pub(super) fn is_past_head(&self) -> bool {
         self.is_past_head && !self.buffer.is_empty()
     }
 

@@ -267,7 +267,7 @@ impl World {
             .iter()
             .filter(|reader| !reader.has_ended())
             .count();
-        let mut foul = |is_foul: bool, what: &str| {
+        let foul = |is_foul: bool, what: &str| {
             if is_foul {
                 self.referee.foul(format!(
                     "{what}: {stats:?}, {open} calls, {streams} streams"
@@ -281,9 +281,9 @@ impl World {
             stats.event_streams != streams,
             "event streams that nobody holds",
         );
-        let state = self.client.state();
+        let watch = self.client.state();
         foul(
-            state.borrow().is_stopped() && open > 0,
+            watch.borrow().is_stopped() && open > 0,
             "calls wait in a stopped client",
         );
         self.waiting.retain(|task| !task.is_finished());
@@ -306,7 +306,6 @@ impl World {
                 // Without a listener of TCP there is nothing that could fail.
                 let _ = self.gateway.restart().await;
             }
-            Action::Restart | Action::Wait => {}
             Action::Partition(ways) => ways
                 .iter()
                 .for_each(|&way| self.net.set_flow(way, Flow::Lost)),
@@ -324,7 +323,7 @@ impl World {
             }
             Action::Remove => self.on_device(|gateway, device| drop(gateway.remove(device))),
             Action::Revoke => {
-                self.on_device(|gateway, device| drop(gateway.revoke_operator(device)))
+                self.on_device(|gateway, device| drop(gateway.revoke_operator(device)));
             }
             Action::Rotate => {
                 self.on_device(|gateway, device| drop(gateway.rotate(device, "operator", None)));
@@ -376,7 +375,7 @@ impl World {
                 self.items += reader.count();
                 reader.stop();
             }
-            Action::Unlisten => {}
+            Action::Restart | Action::Wait | Action::Unlisten => {}
             Action::Fault(misdeed) => self.gateway.inject(fault(misdeed)),
             Action::ClearFaults => self.clear_faults(),
         }

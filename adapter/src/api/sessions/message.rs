@@ -3,35 +3,47 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::api::lenient;
 use crate::api::wire::{answer, words};
 
 /// A message as the transcript has it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Message {
     /// Who said it.
     pub role: Role,
     /// What was said. Users' messages are text on 2026.9.6 and parts on 2026.2.9.
-    #[serde(default, skip_serializing_if = "Content::is_absent")]
+    #[serde(skip_serializing_if = "Content::is_absent")]
     pub content: Content,
     /// When, in milliseconds of the gateway's clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub timestamp: Option<u64>,
     /// Of a user's message: the key of the run it started, with `:user` behind it (2026.9.6).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub idempotency_key: Option<String>,
-    /// Of an answer: why the model stopped; `error` if it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Of an answer: why the model stopped: `stop`, `toolUse`, `error`.
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub stop_reason: Option<String>,
     /// Of an answer that failed: how.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        deserialize_with = "lenient::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub error_message: Option<String>,
     /// Where it stands in the transcript (2026.9.6).
     #[serde(
-        default,
         rename = "__openclaw",
-        deserialize_with = "crate::api::lenient::option",
+        deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub place: Option<Place>,
@@ -41,17 +53,24 @@ pub struct Message {
 }
 
 impl Message {
-    /// The text of the message, its parts one after another.
+    /// The text: the content itself, or its parts of type `text`, a paragraph each.
     #[must_use]
     pub fn text(&self) -> String {
         match &self.content {
             Content::Text(text) => text.clone(),
-            Content::Parts(parts) => parts
-                .iter()
-                .filter_map(|part| part.text.as_deref())
-                .collect(),
+            Content::Parts(parts) => {
+                let texts = parts.iter().filter(|part| part.kind == "text");
+                let texts: Vec<_> = texts.filter_map(|part| part.text.as_deref()).collect();
+                texts.join("\n\n")
+            }
             Content::Other(_) => String::new(),
         }
+    }
+
+    /// The run that said it (2026.9.6).
+    #[must_use]
+    pub fn run_id(&self) -> Option<&str> {
+        self.place.as_ref()?.run_id.as_deref()
     }
 }
 
@@ -111,7 +130,7 @@ answer! {
 
 answer! {
     /// A run that is under way in a session (2026.9.6).
-    InFlight {
+    InFlightRun {
         has {
             /// The run. With turns that wait, it may be one of those.
             run_id: String,
@@ -136,5 +155,11 @@ words! {
         ToolResult = "toolResult",
         /// The gateway.
         System = "system",
+    }
+}
+
+impl Default for Role {
+    fn default() -> Self {
+        Self::Other(String::new())
     }
 }

@@ -23,7 +23,7 @@ pub use list::{
     Archived, Describe, Described, Get, List, Preview, PreviewItem, PreviewStatus, Previews,
     Resolve, Resolved, SessionDefaults, SessionList, SessionPreview, SortBy, Transcript,
 };
-pub use message::{Content, InFlight, Message, Part, Place, Role};
+pub use message::{Content, InFlightRun, Message, Part, Place, Role};
 pub use patch::{Patch, Patched, Setting};
 pub use row::{Session, SessionKind, SessionStatus, SharingRole};
 

@@ -31,8 +31,8 @@ Exit codes:
   12  refused for another reason: signature, protocol, scope, origin, upgrade
   13  gateway not reachable in time
   14  identity or state directory unusable
-  15  call refused by the gateway
-  16  connection lost during a call
+  15  call refused by the gateway, or a run that did not end well
+  16  connection lost during a call; nobody knows what became of a run
 
 Environment: OPENCLAW_GATEWAY_URL, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_TOKEN_FILE,
 OPENCLAW_GATEWAY_PASSWORD, OPENCLAW_ADAPTER_STATE_DIR, OPENCLAW_ADAPTER_DEVICE_IDENTITY,
@@ -78,6 +78,11 @@ pub(crate) enum Command {
     ///
     /// Of a method with two answers, agent for one, it prints the first: accepted.
     Call(Call),
+    /// Ask an agent, and print its answer as it comes
+    ///
+    /// The run goes on at the gateway when the connection is lost, and is followed on as soon as there
+    /// is one again. SIGINT or SIGTERM stops it; the second one leaves without waiting.
+    Run(Run),
     /// Print what the gateway tells, until SIGINT or SIGTERM
     ///
     /// Gateways tell the runs of all sessions to everybody who may read. Where something is missing,
@@ -133,6 +138,27 @@ pub(crate) struct Call {
     /// How long it may take, connecting and all, such as 90s, 5m or 500ms; 30s without it
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Run {
+    /// What to ask
+    pub(crate) message: String,
+    /// The session: its key, such as agent:main:billing, or its name
+    #[arg(long, value_name = "K", default_value = "main")]
+    pub(crate) session_key: String,
+    /// The run's id; one that the gateway knows already is joined, and nothing is asked twice
+    #[arg(long = "run-id", value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// How long the run may take, such as 90s or 5m
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// How hard the model is to think, such as off or low
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) thinking: Option<String>,
+    /// Send a turn of the conversation, where messages like /status are commands
+    #[arg(long)]
+    pub(crate) chat: bool,
 }
 
 #[derive(Args, Debug)]

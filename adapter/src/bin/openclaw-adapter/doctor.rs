@@ -100,25 +100,24 @@ fn candidates(named: Option<&Path>) -> Vec<PathBuf> {
 
 fn print(report: &Report, output: Output) -> io::Result<()> {
     for finding in &report.findings {
-        output.print(finding, || line(finding))?;
+        output.print(finding, || line(finding, &report.verdict.action))?;
     }
     output.print(&report.verdict, || {
         format!("\nnext: {}", report.verdict.action)
     })
 }
 
-fn line(finding: &Finding) -> String {
-    let head = format!(
-        "{:<8} {:<14}",
-        finding.status.as_str(),
-        finding.check.as_str()
-    );
-    match (&finding.issue, &finding.fix) {
-        (Some(issue), Some(fix)) => {
-            format!("{head} {} [{issue}]\n{:23} {fix}", finding.message, "")
-        }
-        _ => format!("{head} {}", finding.message),
-    }
+/// `next` is said at the end, so it is not said here as well.
+fn line(finding: &Finding, next: &str) -> String {
+    let (status, check) = (finding.status.as_str(), finding.check.as_str());
+    let issue = finding
+        .issue
+        .map_or_else(String::new, |issue| format!(" [{issue}]"));
+    let fix = match finding.fix.as_deref() {
+        Some(fix) if fix != next => format!("\n{:23} {fix}", ""),
+        _ => String::new(),
+    };
+    format!("{status:<8} {check:<14} {}{issue}{fix}", finding.message)
 }
 
 /// The exit code of the table that all commands share.

@@ -10,6 +10,7 @@ mod exit;
 mod identity;
 mod output;
 mod reach;
+mod run;
 mod setup;
 
 use std::io;
@@ -63,6 +64,7 @@ async fn run(cli: &Cli) -> io::Result<Exit> {
             doctor::run(builder, cli.global.scopes.as_ref(), args, output).await
         }
         Command::Call(args) => call::run(builder, args, output).await,
+        Command::Run(args) => run::run(builder, args, output).await,
         Command::Events(args) => events::run(builder, args, output).await,
         Command::Identity(command) => identity::run(&builder, command, output),
         Command::Devices(command) => {

@@ -128,10 +128,10 @@ fn obstacle(facts: &Facts) -> Check {
         Check::Configuration
     } else if facts.name.done().is_none() && !matches!(facts.name, Step::NotReached) {
         Check::Name
+    } else if network::is_refused_plain(facts) {
+        Check::Address
     } else if facts.tcp.done().is_none() {
-        network::is_refused_plain(facts)
-            .then_some(Check::Address)
-            .unwrap_or(Check::Tcp)
+        Check::Tcp
     } else if facts.upgrade.done().is_none() {
         if matches!(facts.tls, Step::Failed(_) | Step::Late) {
             Check::Tls

@@ -64,7 +64,7 @@ fn judge(facts: &Facts, approved: Option<&[String]>) -> Finding {
         message.push_str(&list(approved));
     }
     if let Some(method) = facts.method.as_deref() {
-        return with_method(facts, method, message);
+        return with_method(facts, method, &message);
     }
     if facts.login.done().is_none() {
         return skipped(Check::Scopes, obstacle(facts));
@@ -82,7 +82,7 @@ fn judge(facts: &Facts, approved: Option<&[String]>) -> Finding {
     }
 }
 
-fn with_method(facts: &Facts, method: &str, message: String) -> Finding {
+fn with_method(facts: &Facts, method: &str, message: &str) -> Finding {
     let shown = printable(method);
     let asked = &facts.profile.scopes;
     let Some(protocol) = protocol_number(facts) else {

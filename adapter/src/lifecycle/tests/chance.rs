@@ -61,7 +61,7 @@ fn happen(life: &mut Life, (error, status, which): (Value, u16, u8)) -> Next {
                 reason: String::new(),
             };
             let loss = Loss::of_close(&close, false);
-            life.life.connection_lost(life.now, Duration::ZERO, loss)
+            life.life.connection_lost(Duration::ZERO, loss)
         }
     }
 }

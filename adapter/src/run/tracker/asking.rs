@@ -106,7 +106,9 @@ impl Tracker {
 
     /// Whether the final answer to `agent` is still waited for.
     pub(super) fn is_last_expected(&self, now: Instant, since: Instant) -> bool {
-        self.final_due && self.last.is_none() && now < since + GRACE_LAST
+        // Events may be read before the answer that says that a final one will follow.
+        let is_on_its_way = self.start.kind == Kind::Agent && self.asked == Some(Ask::Send);
+        (self.final_due || is_on_its_way) && self.last.is_none() && now < since + GRACE_LAST
     }
 
     /// Whether the `chat` event has brought the whole answer.
@@ -130,6 +132,9 @@ impl Tracker {
         }
         if self.asked.is_none() && self.want(now).is_some() {
             at = at.min(self.ask_after);
+        }
+        if let Some((_, until)) = &self.outlined {
+            at = at.min(*until);
         }
         Some(at.max(now + Duration::from_millis(1)))
     }

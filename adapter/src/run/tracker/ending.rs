@@ -24,6 +24,10 @@ const OLD_RETRY_GAP: Duration = Duration::from_secs(12);
 impl Tracker {
     /// Ends the run if what is known is enough.
     pub(super) fn decide(&mut self, now: Instant) {
+        let is_abandoned = self.trace.as_ref().is_some_and(|trace| trace.abandoned);
+        if is_abandoned && matches!(self.stage, Stage::Recovering { .. } | Stage::Queued { .. }) {
+            self.lose(LostReason::GatewayRestarted);
+        }
         match self.stage {
             Stage::Ended => return,
             Stage::Going => self.decide_going(now),
@@ -266,36 +270,33 @@ impl Tracker {
             return;
         }
         let is_late = now >= since + SETTLE_LIMIT;
-        let told = self.trace.as_ref().and_then(|trace| trace.told.clone());
-        match told {
-            Some(told) => match &told.ending {
-                Ending::Failed(message) => {
-                    // One that had begun to speak is not asked again.
-                    let is_final = has_last
-                        || told.failures >= OLD_ATTEMPTS
-                        || !told.text.is_empty()
-                        || now >= self.last_attempt + OLD_RETRY_GAP;
-                    if is_final {
-                        let text = told.text.clone();
-                        self.settle_text(&text);
-                        self.fail(message.clone());
-                    }
-                }
-                Ending::Aborted => self.abort(),
-                Ending::Stopped => {
-                    let text = success.text.clone().filter(|_| has_last);
-                    self.finish_done(text.unwrap_or(told.text), told.usage, None);
-                }
-                Ending::Open if !is_late => {}
-                Ending::Open => self.finish_unchecked(success),
-            },
-            None => {
-                let cannot_look = self.history_failed || self.started_at_ms.is_none();
-                let has_waited = self.waited.is_some() || self.wait_failed;
-                if is_late || cannot_look && has_waited {
-                    self.finish_unchecked(success);
+        let Some(told) = self.trace.as_ref().and_then(|trace| trace.told.clone()) else {
+            let cannot_look = self.history_failed || self.started_at_ms.is_none();
+            let has_waited = self.waited.is_some() || self.wait_failed;
+            if is_late || cannot_look && has_waited {
+                self.finish_unchecked(success);
+            }
+            return;
+        };
+        match &told.ending {
+            Ending::Failed(message) => {
+                // One that had begun to speak is not asked again.
+                let is_final = has_last
+                    || told.failures >= OLD_ATTEMPTS
+                    || !told.text.is_empty()
+                    || now >= self.last_attempt + OLD_RETRY_GAP;
+                if is_final {
+                    self.settle_text(&told.text);
+                    self.fail(message.clone());
                 }
             }
+            Ending::Aborted => self.abort(),
+            Ending::Stopped => {
+                let text = success.text.clone().filter(|_| has_last);
+                self.finish_done(text.unwrap_or(told.text), told.usage, None);
+            }
+            Ending::Open if !is_late => {}
+            Ending::Open => self.finish_unchecked(success),
         }
     }
 
@@ -416,6 +417,7 @@ impl Tracker {
 
     pub(super) fn end(&mut self, outcome: RunOutcome) {
         if !self.is_ended() {
+            self.tell_outline();
             self.stage = Stage::Ended;
             self.asked = None;
             self.items.push_back(RunItem::Ended(outcome));

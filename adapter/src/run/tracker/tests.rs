@@ -1,6 +1,8 @@
 //! The tracker against what real gateways were recorded to send, and against everything else.
 
+mod anything;
 mod recorded;
+mod rules;
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::run::event;
+use crate::run::item::ToolStep;
 
 pub(super) fn start(kind: Kind) -> Start {
     Start {
@@ -38,4 +41,56 @@ pub(super) fn drain(tracker: &mut Tracker, told: &mut String) -> Option<RunOutco
         }
     }
     outcome
+}
+
+/// The steps of tool calls that there are.
+fn steps(tracker: &mut Tracker) -> Vec<ToolStep> {
+    std::iter::from_fn(|| tracker.next_item())
+        .filter_map(|item| match item {
+            RunItem::Tool(tool) => Some(tool.step),
+            _ => None,
+        })
+        .collect()
+}
+
+/// As recorded on 2026.9.6: the outline of a beginning, and 1 ms later the one with the arguments.
+fn beginning(stream: &str) -> Value {
+    let data = match stream {
+        "item" => {
+            json!({"itemId":"tool:c","toolCallId":"c","name":"read","kind":"tool","phase":"start",
+            "title":"Read","status":"running","commandBearing":false})
+        }
+        _ => json!({"phase":"start","name":"read","toolCallId":"c","args":{"path":"a"}}),
+    };
+    json!({"runId":"r","stream":stream,"data":data,"seq":4,"ts":1})
+}
+
+#[test]
+fn a_tool_begins_once_and_with_its_arguments_where_they_are_told() {
+    let now = Instant::now();
+    let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);
+    for stream in ["item", "tool"] {
+        let event = event::read("agent", &beginning(stream)).unwrap();
+        tracker.on_event(now, None, event);
+    }
+    let args = json!({"path":"a"});
+    assert_eq!(steps(&mut tracker), [ToolStep::Started { args }]);
+}
+
+#[test]
+fn a_tool_begins_without_its_arguments_where_nobody_tells_them() {
+    let now = Instant::now();
+    let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);
+    let event = event::read("agent", &beginning("item")).unwrap();
+    tracker.on_event(now, None, event);
+    assert_eq!(steps(&mut tracker), []);
+
+    assert!(tracker.ask(now).is_some(), "the request is to be sent");
+    let wake = tracker.wake_at(now).unwrap();
+    assert!(wake <= now + Duration::from_millis(50), "{:?}", wake - now);
+    tracker.on_tick(wake);
+    assert_eq!(
+        steps(&mut tracker),
+        [ToolStep::Started { args: Value::Null }]
+    );
 }

@@ -7,12 +7,14 @@ mod result;
 
 use serde_json::{Value, json};
 
+use super::approval::Verdict;
 use super::book::{Kind, Record, Waited};
-use super::script::{RunRequest, Tool};
+use super::script::{Cause, RunRequest, Tool};
 use crate::edition::Edition;
 use crate::wire::{ErrorShape, Reply};
 
 pub(crate) use place::Place;
+pub(crate) use result::{WORKSPACE, tool_text};
 
 /// The provider and the model that play the runs.
 pub(crate) const PROVIDER: &str = "mock";
@@ -47,12 +49,14 @@ pub(crate) struct Call {
     pub(crate) id: String,
     pub(crate) tool: Tool,
     pub(crate) started_at: u64,
+    /// What became of its approval, if it does not work.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// Everything about runs that differs between editions.
 pub(crate) trait Dialect: Sync {
     /// How often a provider that has an internal error, or is asked too often, is tried.
-    fn attempts(&self, is_limited: bool) -> u32;
+    fn attempts(&self, cause: Cause) -> u32;
     /// Whether `agent` runs can be aborted.
     fn aborts_agent_runs(&self) -> bool;
     /// Whether only the starter, its device and administrators may abort.
@@ -63,12 +67,22 @@ pub(crate) trait Dialect: Sync {
     fn steers_messages(&self) -> bool;
     /// Whether tool events need a `verboseLevel`.
     fn tools_need_verbose(&self) -> bool;
-    /// Whether history shows nothing of a run before its end.
-    fn writes_history_at_the_end(&self) -> bool;
+    /// Whether history shows nothing of a session before the model said something there.
+    fn waits_for_an_answer(&self) -> bool;
     /// Whether the transcript remembers keys over a restart, and interrupted chats are taken up again.
     fn remembers_turns(&self) -> bool;
     /// Whether events of a key that was used before count on.
     fn counts_on(&self) -> bool;
+
+    /// Whether a run fails whose model was cut off.
+    fn notices_cuts(&self) -> bool {
+        false
+    }
+    /// Whether a run fails whose model says that it has no answer.
+    fn insists_on_answers(&self, kind: Kind) -> bool {
+        let _ = kind;
+        false
+    }
 
     /// Where a run happens.
     fn place(&self, kind: Kind, wanted: &RunRequest) -> Result<Place, ErrorShape>;
@@ -76,6 +90,11 @@ pub(crate) trait Dialect: Sync {
     fn timeout_ms(&self, kind: Kind, params: &Value) -> Option<u64>;
     /// The first answer of `agent`.
     fn accepted(&self, run: &Record) -> Value;
+    /// A word about how a run goes on, where the edition says it.
+    fn lifecycle(&self, run: &mut Record, data: Value, now: u64) -> Vec<Said> {
+        let _ = (run, data, now);
+        Vec::new()
+    }
     /// The answer to a key whose `agent` run goes on.
     fn again(&self, run: &Record) -> Value;
     /// The answer to a key whose `chat.send` run is over.
@@ -108,9 +127,21 @@ pub(crate) trait Dialect: Sync {
         now: u64,
     ) -> Closing;
     fn attempt_begins(&self, run: &mut Record, now: u64) -> Vec<Said>;
+    /// The gateway answers by itself.
+    fn local(&self, run: &mut Record, now: u64) -> Closing;
+    /// What events say of a run that cannot begin.
+    fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said>;
     /// A message is not taken because it was answered already; the last time, the run ends.
     fn turned_away_once(&self, run: &mut Record, now: u64) -> Vec<Said>;
     fn turned_away(&self, run: &mut Record, now: u64) -> Closing;
+    /// The model has no answer and is asked again; the second time, the run ends.
+    fn silent_once(&self, run: &mut Record, now: u64) -> Vec<Said> {
+        let _ = (run, now);
+        Vec::new()
+    }
+    fn silent(&self, run: &mut Record, now: u64) -> Closing {
+        self.done(run, now)
+    }
     fn failed(&self, run: &mut Record, attempts: u32, message: &str, now: u64) -> Closing;
     fn timed_out(&self, run: &mut Record, now: u64) -> Closing;
     /// What an abort says before it is answered.
@@ -136,16 +167,19 @@ fn chat_message(text: &str, now: u64) -> Value {
 }
 
 /// A row of history about something the model said.
-fn assistant_row(content: &Value, usage: (u64, u64), stop_reason: &str, now: u64) -> Value {
-    let (input, output) = usage;
+fn assistant_row(content: &Value, tokens: (u64, u64), stop_reason: &str, now: u64) -> Value {
     json!({
         "role": "assistant", "content": content, "api": "openai-completions", "provider": PROVIDER,
         "model": MODEL, "stopReason": stop_reason, "timestamp": now,
-        "usage": {
-            "input": input, "output": output, "cacheRead": 0, "cacheWrite": 0,
-            "totalTokens": input + output,
-            "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0},
-        },
+        "usage": usage(tokens),
+    })
+}
+
+pub(crate) fn usage((input, output): (u64, u64)) -> Value {
+    json!({
+        "input": input, "output": output, "cacheRead": 0, "cacheWrite": 0,
+        "totalTokens": input + output,
+        "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0},
     })
 }
 
@@ -171,12 +205,16 @@ fn call_parts(call: &Call) -> Value {
 
 /// A row about what a tool gave.
 fn tool_row(call: &Call, now: u64) -> Value {
-    json!({
+    let mut row = json!({
         "role": "toolResult", "toolCallId": call.id, "toolName": call.tool.name,
-        "content": [{"type": "text", "text": result::tool_text(call)}],
+        "content": [{"type": "text", "text": tool_text(call)}],
         "isError": call.tool.is_error,
         "timestamp": now,
-    })
+    });
+    if let Some(pending @ Verdict::Pending { .. }) = &call.verdict {
+        row["details"] = pending.details(call);
+    }
+    row
 }
 
 /// What both editions show about the arguments of a tool that they know.
@@ -192,4 +230,11 @@ fn tool_meta(tool: &Tool) -> Option<String> {
 /// The answer of `agent.wait` that says nothing.
 pub(crate) fn not_yet(run_id: &str) -> Value {
     json!({"runId": run_id, "status": "timeout"})
+}
+
+/// The answer to a run that came to nothing.
+pub(crate) fn refused(run: &Record, error: impl Into<String>) -> Reply {
+    let error = error.into();
+    let payload = json!({"runId": run.run_id, "status": "error", "summary": error});
+    Err(ErrorShape::new("UNAVAILABLE", error).with_payload(payload))
 }

@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::super::book::{Kind, Record, Waited};
-use super::super::script::RunRequest;
+use super::super::local;
+use super::super::script::{Cause, RunRequest};
 use super::{
     Call, Closing, Dialect, Place, Said, answer_parts, assistant_row, call_parts, chat_message,
-    place, result, tool_meta, tool_row,
+    place, refused, result, tool_meta, tool_row,
 };
 use crate::wire::{ErrorShape, Reply};
 
@@ -120,7 +121,7 @@ fn looks_over(run: &mut Record, now: u64) -> Closing {
 }
 
 impl Dialect for Old {
-    fn attempts(&self, _: bool) -> u32 {
+    fn attempts(&self, _: Cause) -> u32 {
         4
     }
 
@@ -144,7 +145,7 @@ impl Dialect for Old {
         true
     }
 
-    fn writes_history_at_the_end(&self) -> bool {
+    fn waits_for_an_answer(&self) -> bool {
         true
     }
 
@@ -227,14 +228,15 @@ impl Dialect for Old {
             data["meta"] = meta.into();
         }
         if verbose == "full" {
-            data["result"] = if call.tool.is_command() && !call.tool.is_error {
+            let works = call.tool.is_command() && !call.tool.is_error && call.verdict.is_none();
+            data["result"] = if works {
                 result::command_result(call, false, now)
             } else {
                 result::tool_result(call)
             };
         }
         let mut events = Vec::new();
-        if call.tool.is_command() {
+        if call.tool.is_command() && call.verdict.is_none() {
             let mut update = json!({
                 "phase": "update", "name": call.tool.name, "toolCallId": call.id,
             });
@@ -280,11 +282,15 @@ impl Dialect for Old {
         } else {
             json!([{"text": run.text, "mediaUrl": null}])
         };
+        let reply = match run.undelivered {
+            Some(error) => refused(run, error),
+            None => Ok(reply(run, &payloads, false, Some(run.tokens()), now)),
+        };
         Closing {
             events,
             waited: Some(waited(run, now)),
             last_events: Vec::new(),
-            reply: Some(Ok(reply(run, &payloads, false, Some(run.tokens()), now))),
+            reply: Some(reply),
             rows: vec![assistant_row(
                 &answer_parts(run),
                 run.script.usage,
@@ -309,6 +315,28 @@ impl Dialect for Old {
             &json!({"phase": "start", "startedAt": now}),
             now,
         )]
+    }
+
+    fn local(&self, run: &mut Record, now: u64) -> Closing {
+        let message = local::message(&run.text, now);
+        let more = json!({"state": "final", "message": message});
+        Closing {
+            events: chat(run, 1, more).into_iter().collect(),
+            waited: Some(waited(run, now)),
+            last_events: Vec::new(),
+            reply: Some(Ok(json!({"runId": run.run_id, "status": "ok"}))),
+            rows: Vec::new(),
+        }
+    }
+
+    fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said> {
+        let data = json!({
+            "phase": "error", "startedAt": run.started_at, "endedAt": now, "error": error,
+        });
+        let mut events = vec![said(run, "lifecycle", &data, now)];
+        let more = json!({"state": "error", "errorMessage": error});
+        events.extend(chat(run, run.seq, more));
+        events
     }
 
     fn turned_away_once(&self, _: &mut Record, _: u64) -> Vec<Said> {

@@ -6,14 +6,15 @@
 use serde_json::{Value, json};
 
 use super::super::book::{Kind, Record};
+use super::super::script::Tool;
 use super::{Call, MODEL, PROVIDER};
 
 /// Where tools work.
-pub(super) const WORKSPACE: &str = "/home/node/.openclaw/workspace";
+pub(crate) const WORKSPACE: &str = "/home/node/.openclaw/workspace";
 
 /// The text of what a tool gave: of a failure, the account that the gateway makes of it.
-pub(super) fn tool_text(call: &Call) -> String {
-    if !call.tool.is_error {
+pub(crate) fn tool_text(call: &Call) -> String {
+    if !call.tool.is_error || call.verdict.is_some() || call.tool.is_unknown() {
         return call.tool.result.clone();
     }
     // Measured on both editions: pretty, in this order.
@@ -29,6 +30,11 @@ pub(super) fn tool_text(call: &Call) -> String {
 pub(super) fn tool_result(call: &Call) -> Value {
     let tool = &call.tool;
     let details = match tool.name.as_str() {
+        _ if call.verdict.is_some() => {
+            let details = call.verdict.as_ref().map(|verdict| verdict.details(call));
+            details.unwrap_or_default()
+        }
+        _ if tool.is_unknown() => json!({}),
         _ if tool.is_error => {
             json!({"status": "error", "tool": tool.name, "error": tool.result})
         }
@@ -102,9 +108,13 @@ pub(super) fn old_meta(run: &Record, aborted: bool, usage: Option<(u64, u64)>, n
     if let Some((input, output)) = usage {
         agent["usage"] = json!({"input": input, "output": output, "total": input + output});
     }
+    let mut report = prompt_report(run, now);
+    if let (false, Some(report)) = (run.has_chat, report.as_object_mut()) {
+        report.remove("sessionKey");
+    }
     json!({
         "durationMs": now.saturating_sub(run.accepted_at), "agentMeta": agent, "aborted": aborted,
-        "systemPromptReport": prompt_report(run, now),
+        "systemPromptReport": report,
     })
 }
 
@@ -171,7 +181,8 @@ fn with(mut meta: Value, more: Value) -> Value {
 
 fn new_meta(run: &Record, now: u64) -> Value {
     let mut more = json!({
-        "replayInvalid": false, "livenessState": "working", "stopReason": "stop",
+        "replayInvalid": run.script.tools.iter().any(Tool::is_command),
+        "livenessState": "working", "stopReason": "stop",
         "executionTrace": {
             "winnerProvider": PROVIDER, "winnerModel": MODEL,
             "attempts": [{
@@ -191,6 +202,10 @@ fn new_meta(run: &Record, now: u64) -> Value {
             .map(|tool| tool.name.as_str())
             .collect();
         more["toolSummary"] = json!({"calls": calls, "tools": names, "failures": run.failed_tools});
+        let last = run.script.tools.last();
+        if let Some(last) = last.filter(|_| run.failed_tools > 0) {
+            more["toolSummary"]["unresolvedError"] = json!({"toolName": last.name});
+        }
     }
     with(common_meta(run, now), more)
 }
@@ -210,14 +225,50 @@ pub(super) fn new_result(run: &Record, now: u64) -> Value {
     })
 }
 
-/// The final answer of 2026.9.6 to a run that took too long.
-pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
+/// The final answer of 2026.9.6 to a run whose model had nothing to say.
+pub(super) fn new_silent(run: &Record, message: &str, now: u64) -> Value {
+    let more = json!({
+        "replayInvalid": true, "livenessState": "abandoned",
+        "finalAssistantVisibleText": "NO_REPLY", "finalAssistantRawText": "NO_REPLY",
+        "error": {
+            "kind": "incomplete_turn", "message": "Agent couldn't generate a response.",
+            "fallbackSafe": true, "terminalPresentation": false,
+        },
+        "executionTrace": {
+            "attempts": [{
+                "provider": PROVIDER, "model": MODEL, "result": "candidate_failed", "reason": "format",
+            }],
+            "fallbackUsed": true,
+        },
+    });
+    let mut meta = with(common_meta(run, now), more);
+    meta["agentMeta"]["fallbackAttempts"] = json!([{
+        "provider": PROVIDER, "model": MODEL, "error": message, "reason": "format",
+        "code": "incomplete_result",
+    }]);
+    json!({
+        "runId": run.run_id, "status": "error", "summary": "failed",
+        "result": {
+            "payloads": [{"text": message, "isError": true, "mediaUrl": null}], "meta": meta,
+            "sourceReplyDeliveryState": "missing",
+        },
+    })
+}
+
+/// What it says about one that the model did not answer.
+fn unanswered_meta(run: &Record, now: u64) -> Value {
     let mut meta = common_meta(run, now);
     if let Some(agent) = meta["agentMeta"].as_object_mut() {
         for name in ["costUsd", "lastCallUsage", "promptTokens", "usage"] {
             agent.remove(name);
         }
     }
+    meta
+}
+
+/// The final answer of 2026.9.6 to a run that took too long.
+pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
+    let meta = unanswered_meta(run, now);
     let mut payload = json!({
         "runId": run.run_id, "status": "timeout", "summary": "aborted", "timeoutPhase": "provider",
         "providerStarted": true,
@@ -241,9 +292,19 @@ pub(super) fn new_timeout(run: &Record, message: &str, now: u64) -> Value {
 pub(super) fn new_turned_away(run: &Record, message: &str, now: u64) -> Value {
     let mut payload = json!({"runId": run.run_id, "status": "error", "summary": "failed"});
     if run.kind == Kind::Agent {
+        let more = json!({
+            "replayInvalid": true, "livenessState": "abandoned",
+            "error": {"kind": "incomplete_turn", "message": message, "fallbackSafe": false},
+            "executionTrace": {"fallbackUsed": false},
+        });
+        let mut meta = with(unanswered_meta(run, now), more);
+        if let Some(meta) = meta.as_object_mut() {
+            meta.remove("finalAssistantVisibleText");
+            meta.remove("finalAssistantRawText");
+        }
         payload["result"] = json!({
-            "payloads": [{"text": message, "isError": true, "mediaUrl": null}],
-            "meta": common_meta(run, now), "sourceReplyDeliveryState": "missing",
+            "payloads": [{"text": message, "isError": true, "mediaUrl": null}], "meta": meta,
+            "sourceReplyDeliveryState": "missing",
         });
     }
     payload

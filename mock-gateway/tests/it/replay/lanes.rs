@@ -27,8 +27,21 @@ pub(super) enum Item {
     Text {
         first: Value,
         chat: Option<Value>,
-        text: String,
+        /// As far as `agent` events have it, and `chat` events.
+        said: String,
+        shown: String,
     },
+}
+
+impl Item {
+    /// The text so far, if this is one. Both kinds of event have it, one may be behind.
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text { said, shown, .. } if said.starts_with(shown.as_str()) => Some(said),
+            Self::Text { shown, .. } => Some(shown),
+            Self::Frame(_) => None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,13 +61,10 @@ pub(super) struct Mark {
 
 impl Lane {
     pub(super) fn mark(&self) -> Mark {
-        let text = match self.items.last() {
-            Some(Item::Text { text, .. }) => text.chars().count(),
-            _ => 0,
-        };
+        let text = self.items.last().and_then(Item::text);
         Mark {
             items: self.items.len(),
-            text,
+            text: text.map_or(0, |text| text.chars().count()),
         }
     }
 
@@ -79,6 +89,7 @@ impl Lane {
     }
 
     fn add(&mut self, mut frame: Value) {
+        let seq = self.seq;
         self.relate(&mut frame);
         let payload = &frame["payload"];
         let is_delta = match frame["event"].as_str() {
@@ -106,28 +117,36 @@ impl Lane {
         } else {
             &payload["data"]["text"]
         };
-        let said = said.as_str().unwrap_or_default().to_owned();
+        let text = said.as_str().unwrap_or_default().to_owned();
         // The last piece of a text may come when the run is over.
-        let late = is_chat
-            && self
-                .items
-                .iter()
-                .rev()
-                .take(6)
-                .any(|item| matches!(item, Item::Text { text, .. } if *text == said));
+        let mut latest = self.items.iter().rev().take(6);
+        let late = is_chat && latest.any(|item| item.text() == Some(&text));
         match self.items.last_mut() {
-            Some(Item::Frame(_)) if late => {}
-            Some(Item::Text { first, chat, text }) => {
+            Some(Item::Frame(_)) if late => self.seq = seq,
+            Some(Item::Text {
+                first,
+                chat,
+                said,
+                shown,
+            }) => {
                 if is_chat && chat.is_none() && first["event"] != "chat" {
                     *chat = Some(frame);
                 }
-                *text = said;
+                *(if is_chat { shown } else { said }) = text;
             }
-            _ => self.items.push(Item::Text {
-                first: frame,
-                chat: None,
-                text: said,
-            }),
+            _ => {
+                let (said, shown) = if is_chat {
+                    (String::new(), text)
+                } else {
+                    (text, String::new())
+                };
+                self.items.push(Item::Text {
+                    first: frame,
+                    chat: None,
+                    said,
+                    shown,
+                });
+            }
         }
     }
 }
@@ -136,6 +155,8 @@ impl Lane {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     pub(super) by_name: BTreeMap<String, Lane>,
+    /// Phases of runs that are left out.
+    pub(super) unseen: &'static [&'static str],
     /// Ids that the gateway made up, in the order in which they came.
     made: Vec<String>,
     /// The number of the latest event.
@@ -170,6 +191,14 @@ impl Lanes {
             frame["seq"] = "some".into();
         }
         let payload = &mut frame["payload"];
+        if event == "agent"
+            && self
+                .unseen
+                .iter()
+                .any(|phase| payload["data"]["phase"] == *phase)
+        {
+            return None;
+        }
         let run = match event.as_str() {
             "task" => {
                 *payload = json!({

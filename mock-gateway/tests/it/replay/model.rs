@@ -26,6 +26,10 @@ fn orders(message: &str) -> Vec<(&str, &str)> {
 
 /// The script that does what the recorded model did.
 pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
+    // A turn about a command that somebody decided on.
+    if request.method == "heartbeat" && request.message.contains("approved-output") {
+        return Run::text("ok");
+    }
     let orders = orders(&request.message);
     let order = |name: &str| {
         orders
@@ -46,16 +50,31 @@ pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
             let text = say.unwrap_or(USUAL).to_owned();
             (text.clone(), Run::text(text))
         }
-        Some((name, args)) => called(name, serde_json::from_str(args).expect("arguments"), say),
+        Some((name, args)) => called(
+            edition,
+            name,
+            serde_json::from_str(args).expect("arguments"),
+            say,
+        ),
     };
     // The model cut its text by length.
     let pieces = usize::try_from(number("n", 4)).expect("a number");
+    run = if text.is_empty() {
+        run.deltas(pieces)
+    } else {
+        run.chunks(text.chars().count().div_ceil(pieces).max(1))
+    };
     run = run
-        .chunks(text.chars().count().div_ceil(pieces).max(1))
         .delay_first(Duration::from_millis(number("first", 0)))
         .delay_per_delta(Duration::from_millis(number("delay", 60)));
     if let Some(reason) = order("reason") {
         run = run.reasoning(reason);
+    }
+    if order("drop").is_some() {
+        // The stream ends after the second piece.
+        let size = text.chars().count().div_ceil(pieces).max(1);
+        let said: String = text.chars().take(2 * size).collect();
+        run = Run::text(said).chunks(size).cut_off();
     }
     if let Some(code) = order("status") {
         let said = format!("{code} fake upstream says {code}");
@@ -77,10 +96,11 @@ pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
 }
 
 /// What the tools of the recorded gateways gave.
-fn called(name: &str, args: Value, say: Option<&str>) -> (String, Run) {
+fn called(edition: Edition, name: &str, args: Value, say: Option<&str>) -> (String, Run) {
     let command = args["command"].as_str().unwrap_or_default().to_owned();
     let (result, is_error) = match name {
         "read" if args["path"] == "hello.txt" => ("file content for the read tool\n", false),
+        "read" if edition == Edition::V2026_9_6 => ("File not found: /no/such/file.", true),
         "read" => (
             "ENOENT: no such file or directory, access '/no/such/file'",
             true,
@@ -88,9 +108,23 @@ fn called(name: &str, args: Value, say: Option<&str>) -> (String, Run) {
         "exec" => (command.rsplit(' ').next().unwrap_or_default(), false),
         _ => ("Tool no_such_tool not found", true),
     };
+    // Not what the gateway makes of a tool's failure: there is no tool.
+    let given = if is_error && name == "read" {
+        format!(
+            "{{\n  \"status\": \"error\",\n  \"tool\": \"{name}\",\n  \"error\": {}\n}}",
+            Value::from(result),
+        )
+    } else {
+        result.to_owned()
+    };
+    if command.ends_with("approved-output-7") {
+        // What it says is up to who decides.
+        let run = Run::text("The tool said: ").approved_command(command.clone(), result);
+        return (String::new(), run.quoting(80));
+    }
     let said = || {
-        let result: String = result.chars().take(80).collect();
-        format!("The tool said: {result}")
+        let given: String = given.chars().take(80).collect();
+        format!("The tool said: {given}")
     };
     let text = say.map_or_else(said, str::to_owned);
     let run = Run::text(text.clone());

@@ -69,7 +69,9 @@ impl<'a> Stage<'a> {
             .edition(edition)
             .token("t0ken")
             .strict(false)
+            .startup_delay(entry.startup)
             .build();
+        sleep(entry.startup).await;
         gateway.script_runs(move |request| script(edition, request));
         let device = Device::new(1);
         if edition != NEW {
@@ -155,7 +157,12 @@ impl<'a> Stage<'a> {
                     frame["payload"] = json!({"type": "hello-ok"});
                 }
                 let lanes = self.got.entry(connection).or_default();
+                lanes.unseen = self.entry.unseen;
                 lanes.add(&frame, &self.keys, |text| self.ids.theirs(text));
+                if frame["type"] == "res" {
+                    // It may name what the events after it are about.
+                    self.compare();
+                }
             }
             end => {
                 self.ended.entry(connection).or_insert(end);
@@ -170,6 +177,9 @@ impl<'a> Stage<'a> {
         for (connection, recorded) in &self.recorded {
             let got = self.got.get(connection).unwrap_or(&none);
             for (name, lane) in &recorded.by_name {
+                if self.is_skipped(name) {
+                    continue;
+                }
                 let hurried = !UNHURRIED
                     .iter()
                     .any(|unhurried| name.starts_with(unhurried));
@@ -214,6 +224,10 @@ impl<'a> Stage<'a> {
         }
     }
 
+    fn is_skipped(&self, lane: &str) -> bool {
+        self.entry.skips.iter().any(|skip| lane.starts_with(skip))
+    }
+
     fn label(&self, connection: usize) -> String {
         format!("{}#{connection}", self.recording.labels[connection])
     }
@@ -243,6 +257,9 @@ impl<'a> Stage<'a> {
                 continue;
             };
             for (name, lane) in &recorded.by_name {
+                if self.entry.skips.iter().any(|skip| name.starts_with(skip)) {
+                    continue;
+                }
                 let Some(ours) = got.by_name.get(name) else {
                     continue;
                 };
@@ -272,6 +289,9 @@ impl<'a> Stage<'a> {
         let mut complaints: Vec<String> = got.seq_complaint.iter().cloned().collect();
         let names: BTreeSet<&String> = got.by_name.keys().collect();
         for name in names {
+            if self.is_skipped(name) {
+                continue;
+            }
             let known = recorded
                 .by_name
                 .get(name)
@@ -337,8 +357,12 @@ impl<'a> Stage<'a> {
     }
 
     /// What the recorder did to the gateway.
-    async fn obey(&mut self, note: &str) {
-        if note.starts_with("SIGTERM") {
+    async fn obey(&mut self, connection: usize, note: &str) {
+        if note.starts_with("binary frame") {
+            let frame = json!({"type": "req", "id": "bin1", "method": "health"});
+            let bytes = frame.to_string().into_bytes();
+            self.send(connection, Message::binary(bytes)).await;
+        } else if note.starts_with("SIGTERM") {
             let gateway = Arc::clone(&self.gateway);
             self.stopping = Some(tokio::spawn(async move { gateway.stop().await }));
             tokio::task::yield_now().await;
@@ -362,6 +386,7 @@ impl<'a> Stage<'a> {
             if let What::Comes(frame) = &step.what {
                 if !self.is_foreign(frame) {
                     let lanes = self.recorded.entry(connection).or_default();
+                    lanes.unseen = self.entry.unseen;
                     lanes.add(frame, &self.keys, str::to_owned);
                 }
                 continue;
@@ -387,7 +412,7 @@ impl<'a> Stage<'a> {
                 }
                 What::Note(text) => {
                     note.clone_from(text);
-                    self.obey(text).await;
+                    self.obey(connection, text).await;
                 }
                 What::Comes(_) => {}
             }
@@ -401,6 +426,7 @@ impl<'a> Stage<'a> {
         let about = payload["runId"]
             .as_str()
             .or_else(|| payload["task"]["runId"].as_str())
+            .or_else(|| payload["requestId"].as_str())
             .or_else(|| {
                 session
                     .as_str()
@@ -427,7 +453,9 @@ fn outline(items: &[Item]) -> String {
     items.iter().fold(String::new(), |mut text, item| {
         let (frame, more) = match item {
             Item::Frame(frame) => (frame, String::new()),
-            Item::Text { first, text, .. } => (first, format!(" … {text:?}")),
+            Item::Text { first, .. } => {
+                (first, format!(" … {:?}", item.text().unwrap_or_default()))
+            }
         };
         let payload = &frame["payload"];
         let words = [

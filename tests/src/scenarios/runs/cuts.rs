@@ -5,12 +5,15 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use futures_util::future::try_join_all;
 use openclaw_adapter::{Client, RetryPolicy};
-use tokio::time::sleep;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use super::follow::{Following, Story};
 use crate::dice::Dice;
 use crate::model::Script;
 use crate::road::Road;
+use crate::scenarios::gateway::Release;
 use crate::scenarios::stage::Stage;
 
 /// Runs that are cut, and how many at a time.
@@ -21,12 +24,12 @@ const AT_A_TIME: usize = 5;
 const WORDS: usize = 14;
 const PIECE: Duration = Duration::from_millis(60);
 
-/// When it is cut: up to so long after the request, or after so many bytes from the gateway.
-const WHEN: Duration = Duration::from_secs(3);
+/// When it is cut: up to so long after its beginning, or after so many bytes from the gateway.
+const WHEN: Duration = Duration::from_secs(2);
 const BYTES: usize = 12_000;
 
 /// The longest that one may take, reconnect included.
-const RUN: Duration = Duration::from_secs(90);
+const RUN: Duration = Duration::from_secs(120);
 
 /// Where the blow falls.
 #[derive(Debug, Clone, Copy)]
@@ -54,15 +57,35 @@ async fn cut_once(
 ) -> anyhow::Result<Story> {
     let question = stage.question("cuts", script)?;
     let session = stage.session("cut");
+    let (begun, begins) = oneshot::channel();
     let asking = async {
-        let run = client.agent().run(&session, &question.message).await?;
-        let story = Following::new(run).to_its_end(RUN).await?;
+        let run = client.agent().run(&session, &question.message);
+        let run = match stage.gateway().release() {
+            // A request that is lost before it is accepted may be lost for good there: nobody can
+            // say whether it arrived, and it must not be sent twice. So it goes out on a connection
+            // that is known to be good, and the cut comes after it is accepted.
+            Release::V2026_2_9 => {
+                let good = async {
+                    while client.call_raw("health", json!({})).await.is_err() {
+                        client.ready().await?;
+                    }
+                    anyhow::Ok(())
+                };
+                timeout(RUN, good).await.context("no connection")??;
+                run.await?
+            }
+            Release::V2026_9_6 | Release::Other => run.start(),
+        };
+        let _ = begun.send(());
+        let story = Following::new(run).until_its_end(RUN).await?;
         story.is_done_with(&question.answer)?;
         let asked = stage.asked(&question)?;
         ensure!(asked == 1, "the model was asked {asked} times in one run");
         anyhow::Ok(story)
     };
     let cutting = async {
+        // An error of the other half is reported there.
+        let _ = begins.await;
         match cut {
             Cut::Within(bytes) => road.cut_after(bytes),
             Cut::After(time) => {
@@ -72,6 +95,7 @@ async fn cut_once(
         }
     };
     let (story, ()) = tokio::join!(asking, cutting);
+    road.spare();
     story.with_context(|| format!("cut {cut:?}"))
 }
 

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use futures_util::future::try_join_all;
 use openclaw_adapter::{Client, RunOutcome};
-use uuid::Uuid;
 
 use super::follow::Following;
 use crate::model::{End, Script};
@@ -13,7 +12,7 @@ use crate::scenarios::gateway::Release;
 use crate::scenarios::stage::Stage;
 
 /// 2026.9.6 asks a model that limits its rate ten times, which takes up to three minutes (measured).
-const RUN: Duration = Duration::from_secs(285);
+const RUN: Duration = Duration::from_secs(330);
 
 /// How long a run may take where only the caller's own limit ends it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -57,18 +56,18 @@ async fn fails(stage: &Stage, client: &Client, way: Way) -> anyhow::Result<Strin
     let question = stage.question(way.name, way.script)?;
     let is_silent = way.name == "silence";
     let watches = stage.gateway().release() != Release::V2026_2_9;
-    // An agent whose model may not be silent for long, where gateways can be told so.
-    let session = if is_silent && watches {
-        format!("agent:hasty:{}", Uuid::new_v4().simple())
+    let agent = if is_silent {
+        stage.gateway().hasty_agent()
     } else {
-        stage.session(way.name)
+        "main"
     };
+    let session = stage.session_of(agent, way.name);
     let mut starting = client.agent().run(&session, &question.message);
     if is_silent && !watches {
         starting = starting.timeout(PATIENCE);
     }
     let started = Instant::now();
-    let story = Following::new(starting.await?).to_its_end(RUN).await?;
+    let story = Following::new(starting.await?).until_its_end(RUN).await?;
     let took = started.elapsed().as_secs_f64();
     let asked = stage.asked(&question)?;
     let name = way.name;

@@ -45,9 +45,14 @@ impl Stage {
     }
 
     /// A session that nobody else uses.
-    #[expect(clippy::unused_self, reason = "reads as what the stage gives")]
     pub(super) fn session(&self, name: &str) -> String {
-        format!("agent:main:{name}-{}", Uuid::new_v4().simple())
+        self.session_of("main", name)
+    }
+
+    /// Such a session of this agent.
+    #[expect(clippy::unused_self, reason = "reads as what the stage gives")]
+    pub(super) fn session_of(&self, agent: &str, name: &str) -> String {
+        format!("agent:{agent}:{name}-{}", Uuid::new_v4().simple())
     }
 
     /// Teaches the model an answer.

@@ -17,6 +17,10 @@ use crate::scenarios::{BACK_AGAIN, SOON};
 const PIECES: usize = 24;
 const PIECE: Duration = Duration::from_millis(250);
 
+/// 2026.2.9 does not name its process. A client tells one from the next by how long it has been up,
+/// which has to be longer than what a handshake may take.
+const A_LIFE: Duration = Duration::from_secs(3);
+
 /// How long after everything has come back the model might still be asked again, wrongly.
 const STILL: Duration = Duration::from_secs(5);
 
@@ -70,6 +74,7 @@ async fn answers(client: &Client, session: &str, question: &Question) -> anyhow:
 
 pub(super) async fn stopped(stage: &Stage) -> anyhow::Result<String> {
     let gateway = stage.gateway();
+    tokio::time::sleep(A_LIFE).await;
     let road = stage.road().await?;
     let client = stage.client("backend", &road).await?;
     let session = stage.session("stop");
@@ -83,7 +88,7 @@ pub(super) async fn stopped(stage: &Stage) -> anyhow::Result<String> {
         gateway.start().await?;
         anyhow::Ok(gone)
     };
-    let (gone, story) = tokio::join!(stopping, run.to_its_end(BACK_AGAIN));
+    let (gone, story) = tokio::join!(stopping, run.until_its_end(BACK_AGAIN));
     let (gone, story) = (gone?, story?);
     client.ready().await?;
     tokio::time::sleep(STILL).await;
@@ -123,6 +128,7 @@ pub(super) async fn stopped(stage: &Stage) -> anyhow::Result<String> {
 /// Kills the gateway under a run; what came of it, and how long that took.
 async fn kill_under(stage: &Stage, by: By) -> anyhow::Result<String> {
     let gateway = stage.gateway();
+    tokio::time::sleep(A_LIFE).await;
     let road = stage.road().await?;
     let client = stage.client("backend", &road).await?;
     let session = stage.session("kill");
@@ -132,7 +138,7 @@ async fn kill_under(stage: &Stage, by: By) -> anyhow::Result<String> {
     gateway.kill().await?;
     let killed = Instant::now();
     let starting = gateway.start();
-    let (started, story) = tokio::join!(starting, run.to_its_end(BACK_AGAIN));
+    let (started, story) = tokio::join!(starting, run.until_its_end(BACK_AGAIN));
     started?;
     let Story { outcome, .. } = story?;
     let took = killed.elapsed();
@@ -166,7 +172,7 @@ async fn kill_under(stage: &Stage, by: By) -> anyhow::Result<String> {
 }
 
 pub(super) async fn killed(stage: &Stage) -> anyhow::Result<String> {
-    let agent = kill_under(stage, By::Agent).await?;
-    let chat = kill_under(stage, By::Chat).await?;
+    let agent = kill_under(stage, By::Agent).await.context("agent")?;
+    let chat = kill_under(stage, By::Chat).await.context("chat")?;
     Ok(format!("{agent}; {chat}"))
 }

@@ -180,6 +180,11 @@ async fn next(
 /// The old generation has no subscriptions. It says so by name, and what it broadcasts goes on.
 async fn events(stage: &Stage, client: &Client) -> anyhow::Result<String> {
     let mut watch = client.sessions().watch(List::new());
+    let began = watch.next().await.context("the watch is over")??;
+    ensure!(
+        matches!(began, Update::Resync(_)),
+        "the watch began with {began:?}"
+    );
     match watch.next().await {
         Some(Err(Error::Unsupported { method, .. })) => {
             ensure!(

@@ -15,7 +15,7 @@ use crate::scenarios::stage::Stage;
 const COMMAND: &str = "echo one; sleep 1; echo two";
 const OUTPUT: [&str; 2] = ["one", "two"];
 
-const RUN: Duration = Duration::from_secs(60);
+const RUN: Duration = Duration::from_secs(120);
 
 pub(super) async fn tool_events(stage: &Stage) -> anyhow::Result<String> {
     let road = stage.road().await?;
@@ -38,7 +38,7 @@ pub(super) async fn tool_events(stage: &Stage) -> anyhow::Result<String> {
     });
     let question = stage.question("tools", script)?;
     let run = client.agent().run(&session, &question.message).await?;
-    let story = Following::new(run).to_its_end(RUN).await?;
+    let story = Following::new(run).until_its_end(RUN).await?;
     story.is_done_with(&question.answer)?;
     client.close().await;
 
@@ -73,8 +73,8 @@ pub(super) async fn tool_events(stage: &Stage) -> anyhow::Result<String> {
             "the result is {result}"
         );
     }
-    let updates = ended - started - 1;
+    let between = ended - started - 1;
     Ok(format!(
-        "start with its arguments, {updates} updates, result with its output"
+        "start with its arguments, {between} updates, result with its output"
     ))
 }

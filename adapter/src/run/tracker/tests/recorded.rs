@@ -1,6 +1,7 @@
 //! Every recorded run of both generations, played to the tracker frame by frame.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -75,8 +76,7 @@ impl<'a> Player<'a> {
         let run_id = send.run.clone().unwrap().trim().to_owned();
         let hello = lines
             .iter()
-            .filter(|line| line.what == "hello" && line.c == send.c && line.at <= send.at)
-            .next_back()
+            .rfind(|line| line.what == "hello" && line.c == send.c && line.at <= send.at)
             .unwrap();
         let now = zero + Duration::from_millis(send.at);
         let mut tracker = Tracker::new(
@@ -146,7 +146,7 @@ impl<'a> Player<'a> {
                     let wait = self
                         .last_wait
                         .clone()
-                        .unwrap_or(json!({"status":"timeout"}));
+                        .unwrap_or_else(|| json!({"status":"timeout"}));
                     self.tracker.on_waited(now, answer::waited(&wait));
                 }
                 Some(Ask::History) => match self.last_history.clone() {
@@ -202,7 +202,7 @@ impl<'a> Player<'a> {
                 if is_mine
                     && line.payload["runId"]
                         .as_str()
-                        .or(line.payload["request"]["runId"].as_str())
+                        .or_else(|| line.payload["request"]["runId"].as_str())
                         == Some(self.run()) =>
             {
                 let seq = line.payload["seq"].as_i64();
@@ -305,7 +305,7 @@ fn every_recorded_run_ends_as_the_recording_shows() {
     let expected = std::fs::read_to_string(folder().join("outcomes.txt")).unwrap();
     let mut lines = String::new();
     for (name, outcome) in play_all() {
-        lines.push_str(&format!("{name} => {outcome}\n"));
+        writeln!(lines, "{name} => {outcome}").unwrap();
     }
     assert_eq!(lines, expected);
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::super::book::{Kind, Record};
+use super::super::super::script::Cause;
 use super::super::{MODEL, PROVIDER, Said};
 
 /// An `agent` event.
@@ -22,6 +23,9 @@ pub(super) fn agent(run: &mut Record, stream: &str, data: Value, now: u64) -> Ma
         payload.insert("sessionKey".into(), key.as_str().into());
     }
     if stream == "lifecycle" {
+        if run.stands_for.is_some() {
+            payload["data"]["completionSource"] = "reply-dispatch".into();
+        }
         payload.insert("sessionId".into(), run.session_id.as_str().into());
     }
     if run.kind == Kind::Chat {
@@ -48,7 +52,11 @@ pub(super) fn chat(run: &Record, seq: u64, more: Value) -> Said {
 
 /// A `chat` event that the gateway makes up itself.
 pub(super) fn local_chat(run: &Record, more: Value) -> Said {
-    match chat(run, 1, more) {
+    without_agent(chat(run, 1, more))
+}
+
+pub(super) fn without_agent(said: Said) -> Said {
+    match said {
         Said::All(name, Value::Object(mut payload)) => {
             payload.remove("agentId");
             Said::All(name, payload.into())
@@ -63,6 +71,9 @@ pub(super) fn status(run: &mut Record, phase: &str, now: u64) -> Vec<Said> {
         return Vec::new();
     }
     let event = said(run, "run_status", json!({"phase": phase}), now);
+    if run.stands_for.is_some() {
+        return vec![event];
+    }
     let state = json!({"state": "status", "phase": phase});
     vec![chat(run, run.seq, state), event]
 }
@@ -84,7 +95,8 @@ pub(super) fn release(run: &mut Record, now: u64) -> Said {
 
 /// The `task` event that shows an `agent` run as background work.
 pub(super) fn task(run: &Record, status: &str, state: &str, more: Value, now: u64) -> Option<Said> {
-    if run.kind == Kind::Chat {
+    // Nor is a run in a session of its own shown.
+    if run.kind == Kind::Chat || !run.names_session {
         return None;
     }
     let over = status != "running";
@@ -133,10 +145,10 @@ pub(super) fn failed_task(run: &Record, status: &str, error: &str, now: u64) -> 
 }
 
 pub(super) fn observation(run: &Record) -> Value {
-    let (reason, kind) = if run.script.is_limited() {
-        ("rate_limit", "rate_limit")
-    } else {
-        ("server_error", "timeout")
+    let (reason, kind) = match run.script.cause() {
+        Some(Cause::Limit) => ("rate_limit", "rate_limit"),
+        Some(Cause::Cut) => ("timeout", "timeout"),
+        _ => ("server_error", "timeout"),
     };
     json!({
         "provider": PROVIDER, "model": MODEL, "failoverReason": reason,
@@ -148,7 +160,9 @@ pub(super) fn start(run: &mut Record, now: u64) -> Vec<Said> {
     let data = json!({"phase": "start", "startedAt": now});
     let mut events = vec![said(run, "lifecycle", data, now)];
     events.extend(running(run, now));
-    events.extend(status(run, "starting_model", now));
+    if !run.script.is_turned_away() {
+        events.extend(status(run, "starting_model", now));
+    }
     events.push(model(run, now));
     events
 }

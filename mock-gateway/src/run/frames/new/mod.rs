@@ -7,10 +7,12 @@ mod tools;
 
 use serde_json::{Value, json};
 
-use self::events::{chat, finishing_badly, local_chat, model, running, said, start, status, task};
+use self::events::{
+    chat, failed_task, finishing_badly, local_chat, model, running, said, start, status, task,
+};
 use self::rows::{answer_row, openclaw, responded, user_row};
 use super::super::book::{Kind, Record, Waited};
-use super::super::script::RunRequest;
+use super::super::script::{Cause, RunRequest};
 use super::{
     Call, Closing, Dialect, Place, Said, assistant_row, call_parts, chat_message, place, tool_row,
 };
@@ -19,8 +21,11 @@ use crate::wire::{ErrorShape, Reply};
 pub(super) struct New;
 
 impl Dialect for New {
-    fn attempts(&self, is_limited: bool) -> u32 {
-        if is_limited { 10 } else { 8 }
+    fn attempts(&self, cause: Cause) -> u32 {
+        match cause {
+            Cause::Broken | Cause::Cut => 8,
+            Cause::Limit => 10,
+        }
     }
 
     fn aborts_agent_runs(&self) -> bool {
@@ -43,7 +48,7 @@ impl Dialect for New {
         false
     }
 
-    fn writes_history_at_the_end(&self) -> bool {
+    fn waits_for_an_answer(&self) -> bool {
         false
     }
 
@@ -75,6 +80,10 @@ impl Dialect for New {
             payload["sessionKey"] = run.session_key.as_str().into();
         }
         payload
+    }
+
+    fn lifecycle(&self, run: &mut Record, data: Value, now: u64) -> Vec<Said> {
+        vec![said(run, "lifecycle", data, now)]
     }
 
     fn again(&self, run: &Record) -> Value {
@@ -191,8 +200,9 @@ impl Dialect for New {
         let (attempt, attempts) = attempt;
         let delay = crate::clock::millis(run.script.delay_per_delta);
         let mut events = vec![finishing_badly(run, message, now)];
-        let is_limited = run.script.is_limited();
-        // After an internal error one more attempt is announced than comes.
+        let cause = run.script.cause();
+        let is_limited = cause == Some(Cause::Limit);
+        // Except after a limit one more attempt is announced than comes.
         let retries = if is_limited { attempts - 1 } else { attempts };
         let (next, of) = (attempt + 1, retries + 1);
         let (reason, text) = if is_limited {
@@ -202,7 +212,9 @@ impl Dialect for New {
             let text = format!(
                 "Provider temporarily unavailable. Retrying in {seconds}s ({attempt}/{retries}).",
             );
-            ("server_error", text)
+            let is_cut = cause == Some(Cause::Cut);
+            let reason = if is_cut { "timeout" } else { "server_error" };
+            (reason, text)
         };
         let data = json!({
             "phase": "retrying", "retryAttempt": attempt, "maxRetries": retries, "delayMs": delay,
@@ -238,9 +250,21 @@ impl Dialect for New {
                 json!({"state": "delta", "deltaText": "", "replace": true, "message": message});
             events.push(chat(run, run.seq, more));
         }
-        events.extend(status(run, "preparing_context", now));
+        if !run.script.is_turned_away() {
+            events.extend(status(run, "preparing_context", now));
+        }
         events.extend(start(run, now));
         events
+    }
+
+    fn local(&self, run: &mut Record, now: u64) -> Closing {
+        ends::local(run, now)
+    }
+
+    fn cannot_begin(&self, run: &mut Record, error: &str, now: u64) -> Vec<Said> {
+        let begun = task(run, "running", "unknown", json!({}), now);
+        let failed = failed_task(run, "failed", error, now);
+        begun.into_iter().chain(failed).collect()
     }
 
     fn turned_away_once(&self, run: &mut Record, now: u64) -> Vec<Said> {
@@ -249,6 +273,22 @@ impl Dialect for New {
 
     fn turned_away(&self, run: &mut Record, now: u64) -> Closing {
         ends::turned_away(run, now)
+    }
+
+    fn notices_cuts(&self) -> bool {
+        true
+    }
+
+    fn insists_on_answers(&self, kind: Kind) -> bool {
+        kind == Kind::Agent
+    }
+
+    fn silent_once(&self, run: &mut Record, now: u64) -> Vec<Said> {
+        ends::silent_once(run, now)
+    }
+
+    fn silent(&self, run: &mut Record, now: u64) -> Closing {
+        ends::silent(run, now)
     }
 
     fn failed(&self, run: &mut Record, _: u32, message: &str, now: u64) -> Closing {

@@ -26,7 +26,7 @@ pub(super) fn user_row(run: &Record, now: u64) -> Value {
     if let Some(more) = more.as_object_mut() {
         more.remove("runId");
     }
-    if run.kind == Kind::Agent || run.from_admin {
+    if run.kind == Kind::Agent || run.from_admin || run.collects {
         more["senderIsOwner"] = run.from_admin.into();
     }
     if run.is_recovery {

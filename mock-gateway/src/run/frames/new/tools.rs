@@ -88,12 +88,17 @@ pub(super) fn ended(run: &mut Record, call: &Call, now: u64) -> Vec<Said> {
         data["meta"] = meta.into();
     }
     events.push(tool_event(run, data, now));
-    let status = if tool.is_error { "failed" } else { "completed" };
+    let status = match tool.is_error {
+        true if tool.is_unknown() => "blocked",
+        true => "failed",
+        false => "completed",
+    };
     let mut data = item(call, "end", status);
     data["startedAt"] = call.started_at.into();
     data["endedAt"] = now.into();
     if tool.is_error {
-        data["error"] = tool.result.as_str().into();
+        // Of the reason the first line.
+        data["error"] = tool.result.lines().next().into();
     }
     events.push(said(run, "item", data, now));
     if works {
@@ -103,8 +108,21 @@ pub(super) fn ended(run: &mut Record, call: &Call, now: u64) -> Vec<Said> {
         data["cwd"] = result::WORKSPACE.into();
         events.push(said(run, "command_output", data, now));
     } else if tool.is_command() {
-        let data = output(call, "end", status, &result::tool_text(call));
+        let mut data = output(call, "end", status, &result::tool_text(call));
+        if call.verdict.is_some() {
+            data["exitCode"] = Value::Null;
+            data["durationMs"] = 0.into();
+            data["cwd"] = result::WORKSPACE.into();
+        }
         events.push(said(run, "command_output", data, now));
+    }
+    if call.verdict.is_some() {
+        let data = json!({
+            "phase": "resolved", "kind": "exec", "status": "denied",
+            "title": "Command approval resolved", "itemId": format!("command:{}", call.id),
+            "toolCallId": call.id, "message": tool.command(),
+        });
+        events.push(said(run, "approval", data, now));
     }
     events
 }

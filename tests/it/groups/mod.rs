@@ -1,5 +1,7 @@
 //! The typed groups, on virtual time, against a peer that plays what gateways were recorded to say.
 
+mod mock;
+
 use std::future::IntoFuture;
 use std::time::Duration;
 
@@ -10,8 +12,8 @@ use openclaw_tests::peer::{Link, old_hello, ready, start};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-const NEW: &str = include_str!("../../adapter/tests/fixtures/groups/2026.9.6.jsonl");
-const OLD: &str = include_str!("../../adapter/tests/fixtures/groups/2026.2.9.jsonl");
+const NEW: &str = include_str!("../../../adapter/tests/fixtures/groups/2026.9.6.jsonl");
+const OLD: &str = include_str!("../../../adapter/tests/fixtures/groups/2026.2.9.jsonl");
 
 fn lines(text: &str) -> impl Iterator<Item = Value> + '_ {
     text.lines().map(|line| serde_json::from_str(line).unwrap())
@@ -241,8 +243,8 @@ async fn recorded_events_arrive_as_their_types() {
         events::Shutdown::NAME,
     ]));
     for name in ["tick", "exec.approval.requested", "cron", "shutdown"] {
-        let line = lines(NEW).find(|line| line["event"] == name).unwrap();
-        link.event(name, line["payload"].clone()).await;
+        let recorded = lines(NEW).find(|line| line["event"] == name).unwrap();
+        link.event(name, recorded["payload"].clone()).await;
     }
     let requested: exec_approvals::Requested = next(&mut stream).await;
     assert_eq!(requested.request.command, "echo approve me");

@@ -1,5 +1,7 @@
 //! Watches that survive, on virtual time against a peer, and over restarts of the mock.
 
+mod mock;
+
 use openclaw_adapter::api::sessions::{Changed, List, MessageWritten, SessionList};
 use openclaw_adapter::{
     Client, Error, MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update,

@@ -1,0 +1,363 @@
+//! One rule a test.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::run::answer::{self, Ack};
+
+const MS: Duration = Duration::from_millis(1);
+
+struct Play {
+    tracker: Tracker,
+    now: Instant,
+    told: String,
+    outcome: Option<RunOutcome>,
+}
+
+impl Play {
+    fn new(kind: Kind, protocol: u32) -> Self {
+        let now = Instant::now();
+        let mut play = Self {
+            tracker: Tracker::new(start(kind), Some(protocol), now),
+            now,
+            told: String::new(),
+            outcome: None,
+        };
+        assert_eq!(play.tracker.ask(now), Some(Ask::Send));
+        play.tracker.on_ack(now, Ack::Accepted, kind == Kind::Agent);
+        play.look();
+        play
+    }
+
+    fn look(&mut self) {
+        if let Some(outcome) = drain(&mut self.tracker, &mut self.told) {
+            assert!(self.outcome.is_none());
+            self.outcome = Some(outcome);
+        }
+    }
+
+    fn event(&mut self, name: &str, payload: &Value) -> &mut Self {
+        let event = event::read(name, payload).unwrap();
+        self.tracker.on_event(self.now, None, event);
+        self.look();
+        self
+    }
+
+    fn lifecycle(&mut self, data: &Value) -> &mut Self {
+        self.event("agent", &json!({"stream":"lifecycle","data":data}))
+    }
+
+    fn begun(&mut self) -> &mut Self {
+        self.lifecycle(&json!({"phase":"start","startedAt":1_000}))
+    }
+
+    fn said(&mut self, text: &str) -> &mut Self {
+        self.event(
+            "agent",
+            &json!({"stream":"assistant","data":{"text":text,"delta":text}}),
+        )
+    }
+
+    fn chat(&mut self, state: &str, text: Option<&str>) -> &mut Self {
+        let mut payload = json!({"state":state});
+        if let Some(text) = text {
+            payload["message"] = json!({"content":[{"type":"text","text":text}]});
+        }
+        self.event("chat", &payload)
+    }
+
+    fn last(&mut self, payload: &Value) -> &mut Self {
+        let verdict = answer::last(payload, None, self.tracker.protocol);
+        self.tracker.on_last(self.now, verdict);
+        self.look();
+        self
+    }
+
+    /// Lets time pass until something is asked.
+    fn asks(&mut self) -> Ask {
+        for _ in 0..100_000 {
+            if let Some(ask) = self.tracker.ask(self.now) {
+                return ask;
+            }
+            self.pass(50 * MS);
+        }
+        panic!("nothing is asked: {:?}", self.tracker)
+    }
+
+    fn pass(&mut self, time: Duration) -> &mut Self {
+        self.now += time;
+        self.tracker.on_tick(self.now);
+        self.look();
+        self
+    }
+
+    fn waited(&mut self, payload: &Value) -> &mut Self {
+        assert!(matches!(self.asks(), Ask::Wait(_)));
+        self.tracker.on_waited(self.now, answer::waited(payload));
+        self.look();
+        self
+    }
+
+    fn history(&mut self, payload: &Value) -> &mut Self {
+        assert_eq!(self.asks(), Ask::History);
+        self.tracker.on_history(self.now, payload);
+        self.look();
+        self
+    }
+
+    fn down(&mut self) -> &mut Self {
+        self.tracker.on_disconnected(self.now);
+        self
+    }
+
+    fn up(&mut self, restarted: bool) -> &mut Self {
+        let protocol = self.tracker.protocol;
+        self.tracker.on_connected(self.now, protocol, restarted);
+        self.look();
+        self
+    }
+
+    #[track_caller]
+    fn ends(&mut self, kind: &str, text: &str) {
+        let outcome = self.outcome.as_ref().expect("no outcome");
+        assert_eq!((outcome.kind(), outcome.text()), (kind, text));
+    }
+}
+
+fn ok(texts: &[&str]) -> Value {
+    let payloads: Vec<_> = texts.iter().map(|text| json!({"text":text})).collect();
+    json!({"status":"ok","result":{"payloads":payloads,"meta":{"agentMeta":{"usage":{"output":7}}}}})
+}
+
+fn user(id: &str) -> Value {
+    json!({"role":"user","content":"hi","idempotencyKey":format!("{id}:user"),"timestamp":1_001})
+}
+
+fn row(run: &str, text: &str, stop: &str) -> Value {
+    json!({"role":"assistant","content":[{"type":"text","text":text}],"stopReason":stop,
+        "timestamp":1_002,"__openclaw":{"runId":run}})
+}
+
+#[test]
+fn the_final_answer_names_the_last_part_only_and_the_text_has_all() {
+    let mut play = Play::new(Kind::Agent, 4);
+    play.begun().chat("delta", Some("Before.\n\nAfter."));
+    play.chat("final", Some("Before.\n\nAfter."));
+    assert!(play.outcome.is_none(), "the final answer is still to come");
+    play.last(&ok(&["After."]));
+    play.ends("done", "Before.\n\nAfter.");
+}
+
+#[test]
+fn a_final_answer_that_does_not_come_is_not_waited_for_for_ever() {
+    let mut play = Play::new(Kind::Agent, 4);
+    play.begun().chat("final", Some("All."));
+    play.pass(Duration::from_secs(6));
+    play.ends("done", "All.");
+}
+
+#[test]
+fn where_events_were_missed_the_history_has_the_whole_text() {
+    let mut play = Play::new(Kind::Agent, 4);
+    play.begun().chat("delta", Some("Bef")).down().up(false);
+    play.history(
+        &json!({"messages":[user("r")],"sessionInfo":{"hasActiveRun":true},
+        "inFlightRun":{"runId":"r","text":"Before.\n\nAf"}}),
+    );
+    assert_eq!(play.told, "Before.\n\nAf");
+    play.waited(&json!({"status":"ok","endedAt":1,"terminalReply":{"text":"After."}}));
+    play.history(
+        &json!({"messages":[user("r"), row("r", "Before.", "toolUse"), row("r", "After.", "stop")]}),
+    );
+    play.ends("done", "Before.\n\nAfter.");
+}
+
+#[test]
+fn a_reply_that_was_cut_is_not_taken_for_the_answer() {
+    let whole = "x".repeat(9_000);
+    let mut play = Play::new(Kind::Chat, 4);
+    play.begun();
+    play.waited(
+        &json!({"status":"ok","endedAt":1,"terminalReply":{"text":whole[..4096].to_owned()}}),
+    );
+    assert!(play.outcome.is_none());
+    play.history(&json!({"messages":[user("r"), row("r", &whole, "stop")]}));
+    play.ends("done", &whole);
+}
+
+#[test]
+fn the_words_of_an_abort_that_contradict_are_one_outcome() {
+    let mut play = Play::new(Kind::Agent, 4);
+    play.begun().chat("delta", Some("Par"));
+    play.event(
+        "chat",
+        &json!({"state":"aborted","stopReason":"rpc","message":{"content":[{"type":"text","text":"Part"}]}}),
+    );
+    play.lifecycle(&json!({"phase":"end","status":"cancelled","aborted":true,"stopReason":"rpc"}));
+    play.lifecycle(&json!({"phase":"error","error":"This operation was aborted","aborted":true,"executionSettled":true}));
+    play.last(&json!({"status":"timeout","summary":"aborted","stopReason":"rpc"}));
+    play.ends("aborted", "Part");
+    play.lifecycle(&json!({"phase":"error","error":"late","executionSettled":true}));
+}
+
+#[test]
+fn an_empty_end_without_a_beginning_is_a_queued_turn_that_is_followed() {
+    let mut play = Play::new(Kind::Chat, 4);
+    play.chat("final", None);
+    play.waited(&json!({"status":"pending","timeoutPhase":"queue"}));
+    play.history(&json!({"messages":[user("one")],"pendingInputs":{"items":[{"runId":"r"}]}}));
+    play.history(&json!({"messages":[user("one"), row("one", "First.", "stop"), user("r"), row("new", "Second.", "stop")]}));
+    play.ends("done", "Second.");
+    assert!(matches!(
+        &play.outcome,
+        Some(RunOutcome::Done { answered_by: Some(by), .. }) if by == "new"
+    ));
+}
+
+#[test]
+fn a_queued_turn_whose_answer_cannot_be_found_is_queued() {
+    let mut play = Play::new(Kind::Chat, 4);
+    play.chat("final", None);
+    play.waited(&json!({"status":"ok","endedAt":1}));
+    for _ in 0..3 {
+        play.history(&json!({"messages":[],"sessionInfo":{"hasActiveRun":false}}));
+    }
+    play.ends("queued", "");
+    let mut old = Play::new(Kind::Chat, 3);
+    old.chat("final", None);
+    old.ends("queued", "");
+}
+
+#[test]
+fn a_restart_that_the_run_survived_in_the_transcript_is_no_loss() {
+    for kind in [Kind::Agent, Kind::Chat] {
+        let mut play = Play::new(kind, 4);
+        play.begun().chat("delta", Some("On")).down().up(true);
+        play.history(&json!({"messages":[user("r"), row("r", "One two.", "stop")]}));
+        play.ends("done", "One two.");
+    }
+}
+
+#[test]
+fn a_run_that_the_gateway_takes_up_again_is_waited_for() {
+    let mut recovery = user("new");
+    recovery["provenance"] = json!({"sourceTool":"main_session_restart_recovery"});
+    let mut play = Play::new(Kind::Chat, 4);
+    play.begun().down().up(true);
+    play.history(&json!({"messages":[user("r")],"sessionInfo":{"hasActiveRun":false}}));
+    for _ in 0..20 {
+        play.history(
+            &json!({"messages":[user("r"), recovery],"sessionInfo":{"hasActiveRun":true}}),
+        );
+    }
+    play.history(&json!({"messages":[user("r"), recovery, row("new", "All.", "stop")]}));
+    play.ends("done", "All.");
+}
+
+#[test]
+fn a_run_that_nobody_takes_up_again_is_lost_in_time_and_not_sent_again() {
+    let mut play = Play::new(Kind::Agent, 4);
+    play.begun().down().up(true);
+    let since = play.now;
+    let known = json!({"messages":[user("r")],"sessionInfo":{"hasActiveRun":false}});
+    while play.outcome.is_none() {
+        match play.tracker.ask(play.now) {
+            Some(Ask::History) => play.tracker.on_history(play.now, &known),
+            Some(other) => panic!("asks {other:?}"),
+            None => {}
+        }
+        play.pass(50 * MS);
+    }
+    play.ends("lost", "");
+    assert!(play.now - since < Duration::from_secs(60));
+}
+
+#[test]
+fn a_request_of_unknown_fate_is_sent_again_where_the_history_does_not_show_it() {
+    let now = Instant::now();
+    let unknown = || Error::Disconnected {
+        method: "agent".into(),
+        delivery: Delivery::Unknown,
+    };
+    for protocol in [3, 4] {
+        let mut tracker = Tracker::new(start(Kind::Agent), Some(protocol), now);
+        assert_eq!(tracker.ask(now), Some(Ask::Send));
+        tracker.on_send_failed(now, unknown(), true);
+        tracker.on_connected(now, protocol, false);
+        let next = tracker.ask(now + PAUSE);
+        if protocol < 4 {
+            assert!(matches!(next, Some(Ask::Wait(_))), "{next:?}");
+            continue;
+        }
+        assert_eq!(next, Some(Ask::History));
+        tracker.on_history(now + PAUSE, &json!({"messages":[]}));
+        assert_eq!(tracker.ask(now + 3 * PAUSE), Some(Ask::Send));
+        tracker.on_ack(now + 3 * PAUSE, Ack::InFlight, false);
+        assert!(matches!(
+            tracker.next_item(),
+            Some(RunItem::Accepted { joined: true })
+        ));
+    }
+}
+
+#[test]
+fn on_the_old_generation_success_with_a_text_may_be_an_error() {
+    let mut play = Play::new(Kind::Agent, 3);
+    play.begun();
+    play.lifecycle(&json!({"phase":"end"})).chat("final", None);
+    play.last(&json!({"status":"ok","result":{"payloads":[{"text":"500 no"}],"meta":{"aborted":false,"agentMeta":{}}}}));
+    assert!(play.outcome.is_none());
+    let mut failed = row("", "", "error");
+    failed["errorMessage"] = json!("500 no");
+    play.history(&json!({"messages":[user("x"), failed]}));
+    play.ends("failed", "");
+}
+
+#[test]
+fn on_the_old_generation_a_partial_answer_may_be_an_error() {
+    let mut play = Play::new(Kind::Chat, 3);
+    play.begun().said("Half an ans");
+    play.lifecycle(&json!({"phase":"end"}))
+        .chat("final", Some("Half an ans"));
+    play.waited(&json!({"status":"ok","startedAt":1_000,"endedAt":2_000}));
+    let mut failed = row("", "Half an ans", "error");
+    failed["errorMessage"] = json!("stream exploded");
+    play.history(&json!({"messages":[user("x"), failed]}));
+    play.ends("failed", "Half an ans");
+}
+
+#[test]
+fn on_the_old_generation_a_failed_attempt_is_not_the_end() {
+    let mut play = Play::new(Kind::Chat, 3);
+    play.begun();
+    play.lifecycle(&json!({"phase":"end"})).chat("final", None);
+    play.waited(&json!({"status":"ok","startedAt":1_000,"endedAt":2_000}));
+    let mut failed = row("", "", "error");
+    failed["errorMessage"] = json!("429");
+    play.history(&json!({"messages":[user("x"), failed]}));
+    assert!(play.outcome.is_none(), "three more attempts may follow");
+    play.pass(Duration::from_secs(2));
+    play.lifecycle(&json!({"phase":"start","startedAt":4_000}));
+    play.said("Better now.").lifecycle(&json!({"phase":"end"}));
+    play.waited(&json!({"status":"ok","startedAt":1_000,"endedAt":2_000}));
+    play.history(&json!({"messages":[user("x"), failed, row("", "Better now.", "stop")]}));
+    play.ends("done", "Better now.");
+}
+
+#[test]
+fn on_the_old_generation_a_key_that_is_accepted_again_is_not_waited_for_for_ever() {
+    let mut play = Play::new(Kind::Agent, 3);
+    let since = play.now;
+    play.waited(&json!({"status":"ok","startedAt":1_000,"endedAt":2_000}));
+    assert!(play.now - since >= Duration::from_secs(20));
+    play.history(&json!({"messages":[user("x"), row("", "Yes.", "stop")]}));
+    play.ends("done", "Yes.");
+}
+
+#[test]
+fn a_run_that_is_silent_on_a_good_connection_is_left_alone() {
+    let mut play = Play::new(Kind::Agent, 4);
+    play.begun().pass(Duration::from_secs(7_200));
+    assert!(play.outcome.is_none());
+    assert_eq!(play.tracker.ask(play.now), None);
+}
