@@ -102,8 +102,8 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 /// The text frames after the answer to the upgrade.
 fn texts(heard: &[u8]) -> Vec<String> {
     let mut texts = Vec::new();
-    let head = heard.windows(4).position(|window| window == b"\r\n\r\n");
-    let mut rest = head.map_or(&[][..], |at| &heard[at + 4..]);
+    let blank = heard.windows(4).position(|window| window == b"\r\n\r\n");
+    let mut rest = blank.map_or(&[][..], |at| &heard[at + 4..]);
     while let [first, length, ..] = *rest {
         let (length, at) = match length {
             126 => (usize::from(u16::from_be_bytes([rest[2], rest[3]])), 4),

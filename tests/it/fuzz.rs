@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+#[expect(unreachable_pub, reason = "public in the crate of the fuzz target")]
 #[path = "../../fuzz/src/connect.rs"]
 mod connect;
 
