@@ -64,6 +64,8 @@ pub(super) enum Action {
         /// With or without waiting for a connection.
         when_down: WhenDown,
     },
+    /// The backend starts agent runs.
+    Runs(u32),
     /// The backend drops calls that it waits for.
     DropCalls,
     /// The gateway tells so many events.
@@ -190,7 +192,8 @@ impl Action {
             66..67 => Self::Strangers(rng.u32(1..12)),
             67..69 => Self::GatewayClock(seconds(rng, 900.0)),
             69..70 => Self::Leap(seconds(rng, 1_200.0)),
-            70..80 => Self::Calls {
+            70..72 => Self::Runs(rng.u32(1..3)),
+            72..80 => Self::Calls {
                 count: rng.u32(1..12),
                 within: seconds(rng, 25.0),
                 when_down: if rng.u8(0..4) == 0 {
@@ -214,8 +217,8 @@ impl Action {
         match rng.u8(0..100) {
             0..30 => seconds(rng, 0.05),
             30..70 => seconds(rng, 3.0),
-            70..95 => seconds(rng, 20.0),
-            _ => seconds(rng, 100.0),
+            70..96 => seconds(rng, 20.0),
+            _ => seconds(rng, 80.0),
         }
     }
 }
