@@ -204,7 +204,7 @@ impl EventFilter {
 /// #     .build()?;
 /// # let client = Client::connect(config).await?;
 /// let mut ticks = client.events_where(EventFilter::named(["tick"]));
-/// # gateway.emit("tick", serde_json::json!({"ts": 1}));
+/// # gateway.emit("tick", &serde_json::json!({"ts": 1}));
 /// while let Some(item) = ticks.next().await {
 ///     match item {
 ///         EventItem::Event(tick) => {
