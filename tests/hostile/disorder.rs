@@ -23,7 +23,7 @@ async fn act(rng: &mut fastrand::Rng, link: &mut Link, seen: &[Value]) -> bool {
         2 => link.answer(&request, peer::old_hello(rng.u64(..))).await,
         3 => {
             link.answer(&request, json!({"status":"accepted","runId":"r"}))
-                .await
+                .await;
         }
         4 => link.answer(&request, json!([rng.u64(..)])).await,
         5 => {
@@ -35,25 +35,25 @@ async fn act(rng: &mut fastrand::Rng, link: &mut Link, seen: &[Value]) -> bool {
         6 => link.refuse(&request, json!("odd")).await,
         7 => {
             link.frame(json!({"type":"res","id":rng.u64(..9).to_string(),"ok":rng.bool()}))
-                .await
+                .await;
         }
         8 => {
             link.frame(json!({"type":"res","id":rng.u64(..9),"ok":"yes"}))
-                .await
+                .await;
         }
         9 => {
             link.numbered(rng.u64(..), "agent", json!({"runId":"r"}))
-                .await
+                .await;
         }
         10 => link.event("shutdown", json!({"reason":7})).await,
         11 => {
             link.event("connect.challenge", json!({"nonce":7,"ts":-1}))
-                .await
+                .await;
         }
         12 => link.text(JUNK[rng.usize(..JUNK.len())]).await,
         13 => {
             link.frame(json!({"type":"req","id":"1","method":"connect"}))
-                .await
+                .await;
         }
         14 => link.frame(json!({"type":"hint"})).await,
         15 => tokio::time::sleep(Duration::from_millis(rng.u64(..40_000))).await,

@@ -2,6 +2,7 @@
 //! panics, and nothing that it says passes for a word of ours.
 #![cfg(target_os = "linux")]
 #![allow(
+    clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot go on says so by panicking"

@@ -1,8 +1,19 @@
 //! Values that must not be seen, in every form in which they might be.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use openclaw_tests::scenarios::Secrets;
+
+/// As lower-case digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
+}
 
 /// One secret, under the name that a failure may say.
 pub(crate) struct Canary {
@@ -13,14 +24,14 @@ pub(crate) struct Canary {
 impl Canary {
     pub(crate) fn new(name: &str, secret: &[u8]) -> Self {
         assert!(secret.len() >= 12, "{name} would be found by chance");
-        let hex = |upper: bool| -> String {
-            let digits = secret.iter().map(|byte| format!("{byte:02x}"));
-            let text: String = digits.collect();
-            if upper { text.to_uppercase() } else { text }
-        };
         let decimal = |byte: &u8| byte.to_string();
         let list: Vec<_> = secret.iter().take(12).map(decimal).collect();
-        let mut forms = vec![hex(false), hex(true), list.join(", "), list.join(",")];
+        let mut forms = vec![
+            hex(secret),
+            hex(secret).to_uppercase(),
+            list.join(", "),
+            list.join(","),
+        ];
         forms.extend(str::from_utf8(secret).ok().map(ToOwned::to_owned));
         // Base64 of something around it looks different at each of three offsets.
         for before in 0..3 {
@@ -59,9 +70,9 @@ impl Canaries {
     fn find(&self, text: &str) -> Option<String> {
         self.0.iter().find_map(|canary| {
             let at = canary.forms.iter().find_map(|form| text.find(form))?;
-            let from = text.floor_char_boundary(at.saturating_sub(400));
-            let upto = text.floor_char_boundary(at);
-            Some(format!("{} after `{}`", canary.name, &text[from..upto]))
+            let before: Vec<_> = text[..at].chars().rev().take(400).collect();
+            let before: String = before.into_iter().rev().collect();
+            Some(format!("{} after `{before}`", canary.name))
         })
     }
 
@@ -86,10 +97,9 @@ fn a_canary_is_found_in_every_form() {
     let mut canaries = Canaries::default();
     let secret = canaries.make("secret");
     let bytes = secret.as_bytes();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
     for said in [
         format!("x{secret}y"),
-        hex,
+        hex(bytes).to_uppercase(),
         format!("{bytes:?}"),
         STANDARD.encode(format!("a{secret}")),
         URL_SAFE.encode(format!("ab{secret}c")),

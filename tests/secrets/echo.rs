@@ -33,7 +33,7 @@ fn watched(builder: openclaw_adapter::ConfigBuilder) -> Client {
 async fn until(client: &Client, wanted: impl Fn(&ConnectionState) -> bool) {
     let mut states = client.state();
     let state = tokio::time::timeout(PATIENCE, states.wait_for(wanted)).await;
-    drop(state.expect("the state does not come").unwrap());
+    drop(state.unwrap().unwrap());
 }
 
 pub(crate) async fn a_gateway_that_repeats_what_it_was_told() {

@@ -15,6 +15,8 @@ use openclaw_tests::scenarios::Secrets;
 use serde_json::Value;
 use sha2::{Digest as _, Sha512};
 
+use crate::canary::hex;
+
 const DUTY: &str = "OPENCLAW_TEST_MEMORY_DIR";
 const URL: &str = "OPENCLAW_TEST_MEMORY_URL";
 const CHILD: &str = "memory::child_process";
@@ -60,15 +62,6 @@ impl Drop for Process {
 }
 
 impl Process {
-    /// Waits until it has come to this point.
-    fn at(&mut self, said: &mut impl BufRead, word: &str) {
-        let mut line = String::new();
-        while line.trim() != word {
-            line.clear();
-            assert_ne!(said.read_line(&mut line).unwrap(), 0, "ended before {word}");
-        }
-    }
-
     fn go_on(&mut self) {
         self.0.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
@@ -94,6 +87,15 @@ impl Process {
             }
         }
         all
+    }
+}
+
+/// Waits until a child has come to this point.
+fn wait_for(said: &mut impl BufRead, word: &str) {
+    let mut line = String::new();
+    while line.trim() != word {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0, "ended before {word}");
     }
 }
 
@@ -126,7 +128,7 @@ fn a_closed_client_leaves_no_key_and_no_shared_token_in_memory() {
         .block_on(gateway.wait_for_pending(PATIENCE))
         .unwrap();
     gateway.approve(&request.request_id).unwrap();
-    child.at(&mut said, "connected");
+    wait_for(&mut said, "connected");
 
     let store = FileStore::new(dir.path().join("state"));
     let inner = store.state_dir().join("identity");
@@ -140,7 +142,7 @@ fn a_closed_client_leaves_no_key_and_no_shared_token_in_memory() {
     let tokens = fs::read_to_string(inner.join("tokens.json")).unwrap();
     let device_token = tokens.split("\"token\": \"").nth(1).unwrap();
     let device_token = device_token.split('"').next().unwrap();
-    let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = hex(&seed);
     // What RFC 8032 signs with: the hash of the key, the first half with some bits set.
     let mut expanded = Sha512::digest(&seed).to_vec();
     let nonce_key = expanded.split_off(32);
@@ -153,14 +155,14 @@ fn a_closed_client_leaves_no_key_and_no_shared_token_in_memory() {
             "the private key as base64",
             STANDARD.encode(&seed).into_bytes(),
         ),
-        ("the private key in hex", hex.into_bytes()),
+        ("the private key in hex", digits.into_bytes()),
         ("the shared token", token.into_bytes()),
         ("the device token", device_token.as_bytes().to_vec()),
     ];
 
     let while_connected = child.memory();
     child.go_on();
-    child.at(&mut said, "closed");
+    wait_for(&mut said, "closed");
     let after = child.memory();
     assert!(count(&while_connected, &seed) > 0, "it has no key to use?");
     assert!(count(&after, MARK) > 0, "the memory was not read");

@@ -118,7 +118,8 @@ pub(crate) fn error<E: std::error::Error>(error: &E) {
         next = this.source();
     }
     let unwrapped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        Err::<(), _>(error).unwrap();
+        let outcome: Result<(), &E> = std::hint::black_box(Err(error));
+        outcome.unwrap();
     }));
     assert!(unwrapped.is_err());
 }

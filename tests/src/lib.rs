@@ -8,6 +8,7 @@ pub mod net;
 pub mod peer;
 pub mod road;
 pub mod scenarios;
+pub mod schedule;
 pub mod sim;
 pub mod soak;
 pub mod storm;

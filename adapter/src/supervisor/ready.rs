@@ -18,7 +18,7 @@ use crate::metrics;
 use crate::protocol::Hello;
 use crate::session::{Gap, Output, Session};
 use crate::shared::Shared;
-use crate::text::printable;
+use crate::text::quoted;
 use crate::transport::{Inbound, Socket};
 use crate::veil::Veil;
 
@@ -148,7 +148,7 @@ impl Supervisor {
                 }
                 if event.name == "shutdown" {
                     let said = event.payload.map_or("", RawValue::get);
-                    debug!("the gateway says that it goes down: {}", printable(said));
+                    debug!("the gateway says that it goes down: {}", quoted(said));
                 }
                 hub.publish(&event);
             }

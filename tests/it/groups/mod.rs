@@ -243,8 +243,8 @@ async fn recorded_events_arrive_as_their_types() {
         events::Shutdown::NAME,
     ]));
     for name in ["tick", "exec.approval.requested", "cron", "shutdown"] {
-        let line = lines(NEW).find(|line| line["event"] == name).unwrap();
-        link.event(name, line["payload"].clone()).await;
+        let recorded = lines(NEW).find(|line| line["event"] == name).unwrap();
+        link.event(name, recorded["payload"].clone()).await;
     }
     let requested: exec_approvals::Requested = next(&mut stream).await;
     assert_eq!(requested.request.command, "echo approve me");

@@ -101,12 +101,12 @@ async fn over_restarts_each_message_is_told_once_and_none_is_missing() {
     let mut watch = messages(watcher.sessions().watch_messages(KEY));
     watch.resync().await;
     let mut told: Vec<String> = Vec::new();
-    let mut sent = Vec::new();
+    let mut questions = Vec::new();
     for round in 0..5 {
         let text = format!("question {round}");
         let send = other.sessions().send(KEY, &*text).within(LIMIT);
         let run_id = send.await.unwrap().run_id;
-        sent.push(text);
+        questions.push(text);
         other.agent().wait(run_id, LIMIT).await.unwrap();
         gateway.restart().await.unwrap();
         // Everything up to the next snapshot.
@@ -133,10 +133,10 @@ async fn over_restarts_each_message_is_told_once_and_none_is_missing() {
         }
         other => panic!("{other:?}"),
     }
-    let questions: Vec<_> = told
+    let heard: Vec<_> = told
         .iter()
         .filter(|text| text.starts_with("question"))
         .collect();
-    assert_eq!(questions, sent.iter().collect::<Vec<_>>(), "{told:?}");
+    assert_eq!(heard, questions.iter().collect::<Vec<_>>(), "{told:?}");
     assert_eq!(told.len(), 10, "each with its answer, once: {told:?}");
 }

@@ -36,6 +36,12 @@ impl MockModel {
         gateway.script_runs(move |request| asked.begin(request));
         Self { book }
     }
+
+    /// Which gateway it is behind.
+    #[must_use]
+    pub fn edition(&self) -> Edition {
+        self.book.edition
+    }
 }
 
 impl Model for MockModel {

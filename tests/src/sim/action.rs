@@ -64,6 +64,8 @@ pub(super) enum Action {
         /// With or without waiting for a connection.
         when_down: WhenDown,
     },
+    /// The backend starts agent runs.
+    Runs(u32),
     /// The backend drops calls that it waits for.
     DropCalls,
     /// The gateway tells so many events.
@@ -81,7 +83,7 @@ pub(super) enum Action {
 }
 
 /// What a gateway, or something in front of it, does on a bad day.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Misdeed {
     /// Answers the upgrade with a status, so often, and perhaps with `Retry-After`.
     Http(u16, u32, Option<u32>),
@@ -138,7 +140,8 @@ pub(super) enum Trouble {
 
 fn seconds(rng: &mut Rng, most: f64) -> Duration {
     // In whole milliseconds, so that the story does not depend on rounding.
-    Duration::from_millis((rng.f64() * most * 1000.0) as u64)
+    let exact = Duration::from_secs_f64(rng.f64() * most);
+    Duration::from_millis(u64::try_from(exact.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn ways(rng: &mut Rng) -> &'static [Way] {
@@ -189,7 +192,8 @@ impl Action {
             66..67 => Self::Strangers(rng.u32(1..12)),
             67..69 => Self::GatewayClock(seconds(rng, 900.0)),
             69..70 => Self::Leap(seconds(rng, 1_200.0)),
-            70..80 => Self::Calls {
+            70..72 => Self::Runs(rng.u32(1..3)),
+            72..80 => Self::Calls {
                 count: rng.u32(1..12),
                 within: seconds(rng, 25.0),
                 when_down: if rng.u8(0..4) == 0 {
@@ -213,8 +217,8 @@ impl Action {
         match rng.u8(0..100) {
             0..30 => seconds(rng, 0.05),
             30..70 => seconds(rng, 3.0),
-            70..95 => seconds(rng, 20.0),
-            _ => seconds(rng, 100.0),
+            70..96 => seconds(rng, 20.0),
+            _ => seconds(rng, 80.0),
         }
     }
 }

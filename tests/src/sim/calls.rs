@@ -154,14 +154,9 @@ impl Calls {
             .count()
     }
 
-    /// How many were made, and how many came to an end.
-    #[must_use]
-    pub(super) fn counts(&self) -> (usize, usize) {
-        let book = self.book();
-        (
-            book.len(),
-            book.values().filter(|entry| entry.ended).count(),
-        )
+    /// How many were made.
+    pub(super) fn count(&self) -> usize {
+        self.book().len()
     }
 
     /// Nobody waits past the deadline.

@@ -16,6 +16,7 @@ mod events;
 pub mod net;
 mod referee;
 mod rules;
+mod runs;
 mod store;
 mod strangers;
 mod tap;

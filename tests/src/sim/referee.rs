@@ -82,8 +82,8 @@ impl Referee {
     }
 
     /// Calls a foul.
-    pub(super) fn foul(&self, what: impl Into<String>) {
-        self.book().foul(what.into());
+    pub(super) fn foul(&self, what: impl AsRef<str>) {
+        self.book().foul(what.as_ref());
     }
 
     /// The client's state has changed.
@@ -98,7 +98,7 @@ impl Referee {
             ConnectionState::Stopped { reason } => format!("stopped: {}", reason.kind()),
             _ => "a state that the referee does not know".to_owned(),
         };
-        self.note(&format!("  client: {word}"));
+        self.note(format!("  client: {word}"));
     }
 
     /// The backend says a word to the client.
@@ -149,7 +149,7 @@ impl Referee {
     pub(super) fn forgets(&self, token: &Token) {
         let mut book = self.book();
         if !book.rules.may_forget() {
-            book.foul("a device token was dropped without a device token mismatch".to_owned());
+            book.foul("a device token was dropped without a device token mismatch");
         }
         if book.token.as_deref() == Some(token.expose_secret()) {
             book.token = None;
@@ -160,7 +160,7 @@ impl Referee {
     pub(super) fn keeps(&self, token: &Token) {
         let mut book = self.book();
         if book.token.as_deref() != Some(token.expose_secret()) {
-            book.foul("a device token was stored that no hello had brought".to_owned());
+            book.foul("a device token was stored that no hello had brought");
         }
     }
 
@@ -170,21 +170,21 @@ impl Referee {
         let mut book = self.book();
         if book.held > 1 {
             let held = book.held;
-            book.foul(format!("{held} sockets at a time"));
+            book.foul(&format!("{held} sockets at a time"));
         }
         if book.closed && book.held > 0 {
-            book.foul("a socket is left after close".to_owned());
+            book.foul("a socket is left after close");
         }
         if let Permit::Between(_, latest) = book.rules.permit()
             && book.attempt.is_none()
             && !book.closed
             && now > latest
         {
-            book.foul("the next attempt is overdue".to_owned());
+            book.foul("the next attempt is overdue");
             book.rules.leapt(now + Duration::from_secs(3600));
         }
         if book.token.as_deref() != stored {
-            book.foul("the store does not hold the device token of the last hello".to_owned());
+            book.foul("the store does not hold the device token of the last hello");
             book.token = stored.map(str::to_owned);
         }
     }
@@ -208,7 +208,7 @@ impl Book {
         self.log.push(format!("{at:10.3} {line}"));
     }
 
-    fn foul(&mut self, what: String) {
+    fn foul(&mut self, what: &str) {
         self.note(&format!("FOUL: {what}"));
         let at = self.began.elapsed().as_secs_f64();
         self.fouls.push(format!("at {at:.3} s: {what}"));
@@ -263,7 +263,7 @@ impl Book {
             Used::Device
         });
         if !is_connect {
-            self.foul("the first request is not connect".to_owned());
+            self.foul("the first request is not connect");
         }
     }
 
@@ -313,20 +313,20 @@ impl Watch for Referee {
         book.dials += 1;
         book.held += 1;
         if book.held > 1 {
-            book.foul("a dial while a socket is open".to_owned());
+            book.foul("a dial while a socket is open");
         }
         if book.closed {
-            book.foul("a dial after close".to_owned());
+            book.foul("a dial after close");
         }
         match book.rules.permit() {
-            Permit::Never => book.foul("an attempt after a terminal verdict".to_owned()),
+            Permit::Never => book.foul("an attempt after a terminal verdict"),
             Permit::Between(earliest, _) if now < earliest => {
                 let early = earliest - now;
-                book.foul(format!("an attempt {early:?} too early"));
+                book.foul(&format!("an attempt {early:?} too early"));
             }
             Permit::Between(_, latest) if now > latest => {
                 let late = now - latest;
-                book.foul(format!("an attempt {late:?} too late"));
+                book.foul(&format!("an attempt {late:?} too late"));
             }
             Permit::Between(..) => {}
         }
@@ -353,7 +353,7 @@ impl Watch for Referee {
             attempt.out.is_past_head() || seen.iter().any(|seen| !matches!(seen, Seen::Head(_)));
         let is_early = is_more && !attempt.is_challenged;
         if is_early {
-            book.foul("something was sent before the challenge".to_owned());
+            book.foul("something was sent before the challenge");
         }
         for seen in seen {
             if let Seen::Text(text) = seen {
@@ -377,7 +377,7 @@ impl Watch for Referee {
                 Seen::Text(text) => book.frame_is_read(stream, &text),
                 Seen::Close(code, _) => {
                     if let Some(attempt) = book.attempt(stream) {
-                        attempt.close.get_or_insert(code.unwrap_or(1005));
+                        attempt.close.get_or_insert_with(|| code.unwrap_or(1005));
                     }
                 }
                 Seen::Other => {}

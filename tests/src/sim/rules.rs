@@ -92,6 +92,10 @@ enum Kind {
 }
 
 /// The memory of the rules.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that happened, in any mixture"
+)]
 #[derive(Debug)]
 pub(super) struct Rules {
     /// How long an approval is waited for.
@@ -189,13 +193,12 @@ impl Rules {
         const AT_ONCE: Option<(Duration, Duration)> = Some((Duration::ZERO, Duration::ZERO));
         match end {
             End::GivenUp => AT_ONCE,
-            End::NoVerdict => Some(self.back_off(None)),
             End::Http {
                 status: 408 | 425 | 429 | 500..=599,
                 retry_after,
             } => Some(self.back_off(retry_after.map(Duration::from_secs))),
             End::Http { .. } | End::Closed { code: 1002 } => None,
-            End::Closed { .. } => Some(self.back_off(None)),
+            End::NoVerdict | End::Closed { .. } => Some(self.back_off(None)),
             End::Lived { lived, code } => {
                 if *lived >= STABLE {
                     self.failures = (0, 0);
@@ -273,7 +276,7 @@ impl Rules {
         };
         let left = self
             .pairing_limit
-            .map_or(Duration::MAX, |limit| limit - waited);
+            .map_or(Duration::MAX, |limit| limit.saturating_sub(waited));
         let ms = |ms| Duration::from_millis(ms).min(left);
         Some((ms(least), ms(most)))
     }

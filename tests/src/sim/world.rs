@@ -20,6 +20,7 @@ use super::events::{NAME, Reader};
 use super::net::{Flow, Net, Speed, Watch};
 use super::referee::Referee;
 use super::rules::Word;
+use super::runs::Runs;
 use super::store::WatchedStore;
 use super::strangers;
 
@@ -53,6 +54,8 @@ pub struct Tally {
     pub hellos: u64,
     /// Calls made.
     pub calls: u64,
+    /// Agent runs started.
+    pub runs: u64,
     /// Items read from event streams.
     pub items: u64,
     /// Virtual time.
@@ -65,6 +68,7 @@ impl std::ops::AddAssign for Tally {
         self.dials += other.dials;
         self.hellos += other.hellos;
         self.calls += other.calls;
+        self.runs += other.runs;
         self.items += other.items;
         self.time += other.time;
     }
@@ -96,6 +100,7 @@ struct World {
     client: Client,
     store: WatchedStore,
     calls: Calls,
+    runs: Runs,
     waiting: Vec<JoinHandle<()>>,
     readers: Vec<Reader>,
     secrets: u32,
@@ -164,6 +169,8 @@ impl World {
         let store = WatchedStore::new(Arc::clone(&referee));
         let calls = Calls::new(Arc::clone(&referee));
         calls.mount(&gateway);
+        let runs = Runs::new(Arc::clone(&referee));
+        runs.mount(&gateway);
         referee.note(format!(
             "seed {seed}: {edition}, {locality:?}, {pairing:?}, starts in {startup_delay:?}, waits {limit:?}"
         ));
@@ -197,6 +204,7 @@ impl World {
             client,
             store,
             calls,
+            runs,
             waiting: Vec::new(),
             readers: readers.into(),
             secrets: 0,
@@ -208,7 +216,7 @@ impl World {
     }
 
     async fn live(mut self) -> Story {
-        let steps = self.rng.u64(15..45);
+        let steps = self.rng.u64(12..32);
         for _ in 0..steps {
             let trouble = self.trouble();
             let action = Action::choose(&mut self.rng, trouble);
@@ -262,23 +270,28 @@ impl World {
         self.calls.check();
         let stats = self.client.stats();
         let open = self.calls.open();
-        let streams = self
-            .readers
-            .iter()
-            .filter(|reader| !reader.has_ended())
-            .count();
+        let runs = self.runs.open();
+        let readers = self.readers.iter().filter(|reader| !reader.has_ended());
+        let streams = readers.count();
         let foul = |is_foul: bool, what: &str| {
             if is_foul {
-                self.referee.foul(format!(
-                    "{what}: {stats:?}, {open} calls, {streams} streams"
-                ));
+                let held = format!("{open} calls, {runs} runs, {streams} streams");
+                self.referee.foul(format!("{what}: {stats:?}, {held}"));
             }
         };
-        foul(stats.calls != open, "calls are counted that are not open");
-        foul(stats.unanswered > stats.calls, "an entry without a caller");
-        foul(stats.runs != 0, "a run that nobody began");
+        // A run that is followed makes calls of its own, and has a stream.
+        let is_exact = runs == 0;
         foul(
-            stats.event_streams != streams,
+            stats.calls < open || (is_exact && stats.calls != open),
+            "calls are counted that are not open",
+        );
+        foul(
+            stats.unanswered > stats.calls + runs,
+            "an entry without a caller",
+        );
+        foul(stats.runs != runs, "runs are counted that are not open");
+        foul(
+            stats.event_streams < streams || (is_exact && stats.event_streams != streams),
             "event streams that nobody holds",
         );
         let watch = self.client.state();
@@ -306,7 +319,6 @@ impl World {
                 // Without a listener of TCP there is nothing that could fail.
                 let _ = self.gateway.restart().await;
             }
-            Action::Restart | Action::Wait => {}
             Action::Partition(ways) => ways
                 .iter()
                 .for_each(|&way| self.net.set_flow(way, Flow::Lost)),
@@ -324,7 +336,7 @@ impl World {
             }
             Action::Remove => self.on_device(|gateway, device| drop(gateway.remove(device))),
             Action::Revoke => {
-                self.on_device(|gateway, device| drop(gateway.revoke_operator(device)))
+                self.on_device(|gateway, device| drop(gateway.revoke_operator(device)));
             }
             Action::Rotate => {
                 self.on_device(|gateway, device| drop(gateway.rotate(device, "operator", None)));
@@ -361,6 +373,12 @@ impl World {
                     self.waiting.push(call);
                 }
             }
+            Action::Runs(count) => {
+                for _ in 0..count {
+                    let number = self.runs.count() as u64;
+                    self.runs.start(&self.client, number);
+                }
+            }
             Action::DropCalls => {
                 let keep = self.rng.usize(0..=self.waiting.len());
                 self.waiting.drain(keep..).for_each(|call| call.abort());
@@ -376,7 +394,7 @@ impl World {
                 self.items += reader.count();
                 reader.stop();
             }
-            Action::Unlisten => {}
+            Action::Restart | Action::Wait | Action::Unlisten => {}
             Action::Fault(misdeed) => self.gateway.inject(fault(misdeed)),
             Action::ClearFaults => self.clear_faults(),
         }
@@ -462,6 +480,14 @@ impl World {
             ));
         }
         let _ = timeout(2 * MINUTE, call).await;
+        let runs = async {
+            while self.runs.open() > 0 {
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        if timeout(20 * MINUTE, runs).await.is_err() {
+            self.referee.foul("a run has no end");
+        }
         self.check().await;
     }
 
@@ -509,8 +535,8 @@ impl World {
             self.referee.foul("a socket is left after close");
         }
         self.calls.check();
-        if self.calls.open() > 0 {
-            self.referee.foul("calls are open after close");
+        if self.calls.open() > 0 || self.runs.open() > 0 {
+            self.referee.foul("calls or runs are open after close");
         }
         // A slow consumer still reads what was there.
         let patience = 10 * MINUTE;
@@ -540,7 +566,8 @@ impl World {
             steps: self.steps,
             dials,
             hellos,
-            calls: self.calls.counts().0 as u64,
+            calls: self.calls.count() as u64,
+            runs: self.runs.count() as u64,
             items: self.items,
             time: began - self.began,
         };

@@ -93,7 +93,7 @@ pub fn restart(clients: usize, policy: Policy, outage: Outage) -> Figures {
             loop {
                 let live = gateway.live();
                 if live * 2 >= clients {
-                    half.get_or_insert(began.elapsed());
+                    half.get_or_insert_with(|| began.elapsed());
                 }
                 if live == clients {
                     return (half.unwrap_or_default(), began.elapsed());

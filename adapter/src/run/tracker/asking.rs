@@ -29,7 +29,7 @@ impl Tracker {
             Some(Ask::Wait(_)) => matches!(want, Ask::Wait(_)),
             Some(Ask::Send | Ask::History) => true,
         };
-        if is_busy || now < self.ask_after || !self.connected && want != Ask::Send {
+        if is_busy || now < self.ask_after || !self.can_ask(want) {
             return None;
         }
         if want == Ask::Send {
@@ -40,6 +40,11 @@ impl Tracker {
         }
         self.asked = Some(want);
         Some(want)
+    }
+
+    /// Whether it can be asked now. A request waits for the connection by itself.
+    fn can_ask(&self, want: Ask) -> bool {
+        self.connected || want == Ask::Send
     }
 
     fn want(&self, now: Instant) -> Option<Ask> {
@@ -130,7 +135,7 @@ impl Tracker {
         if self.is_old() && self.final_due {
             at = at.min(self.last_sign + QUIET);
         }
-        if self.asked.is_none() && self.want(now).is_some() {
+        if self.asked.is_none() && self.want(now).is_some_and(|want| self.can_ask(want)) {
             at = at.min(self.ask_after);
         }
         if let Some((_, until)) = &self.outlined {

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use super::lanes::Item;
 
+/// How the ids of messages begin that were put in by hand.
+const INJECTED: &str = "inject-";
+
 /// The ids of a recording and what stands for them on the mock.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
@@ -322,7 +325,6 @@ impl Comparison<'_> {
         if theirs.starts_with("/var/lib/openclaw") && ours.starts_with('/') {
             return true;
         }
-        const INJECTED: &str = "inject-";
         if let (Some(theirs), Some(ours)) =
             (theirs.strip_prefix(INJECTED), ours.strip_prefix(INJECTED))
         {

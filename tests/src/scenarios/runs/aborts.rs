@@ -52,7 +52,7 @@ async fn abort(
     let asked = Instant::now();
     let (told, story) = {
         let abort = run.run().abort().await;
-        (abort, run.to_its_end(ABORTED).await)
+        (abort, run.until_its_end(ABORTED).await)
     };
     let aborted = told.context("the abort")?;
     let story = story?;

@@ -77,7 +77,7 @@ async fn cut_once(
             Release::V2026_9_6 | Release::Other => run.start(),
         };
         let _ = begun.send(());
-        let story = Following::new(run).to_its_end(RUN).await?;
+        let story = Following::new(run).until_its_end(RUN).await?;
         story.is_done_with(&question.answer)?;
         let asked = stage.asked(&question)?;
         ensure!(asked == 1, "the model was asked {asked} times in one run");

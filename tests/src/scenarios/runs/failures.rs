@@ -67,7 +67,7 @@ async fn fails(stage: &Stage, client: &Client, way: Way) -> anyhow::Result<Strin
         starting = starting.timeout(PATIENCE);
     }
     let started = Instant::now();
-    let story = Following::new(starting.await?).to_its_end(RUN).await?;
+    let story = Following::new(starting.await?).until_its_end(RUN).await?;
     let took = started.elapsed().as_secs_f64();
     let asked = stage.asked(&question)?;
     let name = way.name;

@@ -16,8 +16,6 @@ pub(super) struct Story {
     pub(super) tools: Vec<ToolEvent>,
     /// How often the connection was lost on the way.
     pub(super) interrupted: usize,
-    /// How often the model was asked again.
-    pub(super) retries: usize,
     /// The end.
     pub(super) outcome: RunOutcome,
 }
@@ -46,10 +44,9 @@ pub(super) struct Following {
 #[derive(Debug, Default)]
 struct Parts {
     text: String,
-    parts: usize,
+    count: usize,
     tools: Vec<ToolEvent>,
     interrupted: usize,
-    retries: usize,
 }
 
 impl Following {
@@ -105,7 +102,7 @@ impl Following {
     }
 
     /// Reads to the end, and makes sure that it is one.
-    pub(super) async fn to_its_end(mut self, within: Duration) -> anyhow::Result<Story> {
+    pub(super) async fn until_its_end(mut self, within: Duration) -> anyhow::Result<Story> {
         let outcome = self
             .until(within, |_| false)
             .await?
@@ -114,17 +111,15 @@ impl Following {
         ensure!(more.is_none(), "after its end it told {more:?}");
         let Parts {
             text,
-            parts,
+            count: parts,
             tools,
             interrupted,
-            retries,
         } = self.story;
         Ok(Story {
             text,
             parts,
             tools,
             interrupted,
-            retries,
             outcome,
         })
     }
@@ -143,7 +138,7 @@ impl Parts {
                     self.text.clear();
                 }
                 self.text.push_str(delta);
-                self.parts += 1;
+                self.count += 1;
                 ensure!(
                     self.text == **text,
                     "the parts make {:?}, the whole is {text:?}",
@@ -152,7 +147,6 @@ impl Parts {
             }
             RunItem::Tool(step) => self.tools.push(step.clone()),
             RunItem::Interrupted => self.interrupted += 1,
-            RunItem::Retrying(_) => self.retries += 1,
             _ => {}
         }
         Ok(())

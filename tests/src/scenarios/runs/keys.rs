@@ -49,12 +49,12 @@ pub(super) async fn shared(stage: &Stage) -> anyhow::Result<String> {
         })
         .await?;
     ensure!(joined.is_none(), "the second run ended at once: {joined:?}");
-    let (one, two) = tokio::try_join!(one.to_its_end(RUN), two.to_its_end(RUN))?;
+    let (one, two) = tokio::try_join!(one.until_its_end(RUN), two.until_its_end(RUN))?;
     one.is_done_with(&question.answer).context("the first")?;
     two.is_done_with(&question.answer).context("the second")?;
 
     // And once more, when it has long been over.
-    let late = start(&second).await?.to_its_end(RUN).await?;
+    let late = start(&second).await?.until_its_end(RUN).await?;
     late.is_done_with(&question.answer)
         .context("the late one")?;
     let asked = stage.asked(&question)?;

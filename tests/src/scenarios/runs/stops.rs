@@ -88,7 +88,7 @@ pub(super) async fn stopped(stage: &Stage) -> anyhow::Result<String> {
         gateway.start().await?;
         anyhow::Ok(gone)
     };
-    let (gone, story) = tokio::join!(stopping, run.to_its_end(BACK_AGAIN));
+    let (gone, story) = tokio::join!(stopping, run.until_its_end(BACK_AGAIN));
     let (gone, story) = (gone?, story?);
     client.ready().await?;
     tokio::time::sleep(STILL).await;
@@ -138,7 +138,7 @@ async fn kill_under(stage: &Stage, by: By) -> anyhow::Result<String> {
     gateway.kill().await?;
     let killed = Instant::now();
     let starting = gateway.start();
-    let (started, story) = tokio::join!(starting, run.to_its_end(BACK_AGAIN));
+    let (started, story) = tokio::join!(starting, run.until_its_end(BACK_AGAIN));
     started?;
     let Story { outcome, .. } = story?;
     let took = killed.elapsed();

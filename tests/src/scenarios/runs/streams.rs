@@ -34,7 +34,7 @@ async fn conversation(
     for script in scripts {
         let question = stage.question("streams", script)?;
         let run = client.agent().run(&session, &question.message).await?;
-        let story = Following::new(run).to_its_end(RUN).await?;
+        let story = Following::new(run).until_its_end(RUN).await?;
         story.is_done_with(&question.answer)?;
         ensure!(
             story.text == question.answer,

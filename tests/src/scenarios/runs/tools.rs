@@ -38,7 +38,7 @@ pub(super) async fn tool_events(stage: &Stage) -> anyhow::Result<String> {
     });
     let question = stage.question("tools", script)?;
     let run = client.agent().run(&session, &question.message).await?;
-    let story = Following::new(run).to_its_end(RUN).await?;
+    let story = Following::new(run).until_its_end(RUN).await?;
     story.is_done_with(&question.answer)?;
     client.close().await;
 

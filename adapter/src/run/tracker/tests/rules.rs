@@ -361,3 +361,25 @@ fn a_run_that_is_silent_on_a_good_connection_is_left_alone() {
     assert!(play.outcome.is_none());
     assert_eq!(play.tracker.ask(play.now), None);
 }
+
+#[test]
+fn a_run_whose_connection_is_gone_sleeps_until_there_is_another() {
+    for kind in [Kind::Agent, Kind::Chat] {
+        for protocol in [3, 4] {
+            let mut play = Play::new(kind, protocol);
+            play.begun().said("One").down().pass(1000 * MS);
+            let wake = play.tracker.wake_at(play.now).unwrap();
+            assert!(wake >= play.now + 10_000 * MS, "{kind:?} {protocol}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_is_closed_under_its_request_does_not_say_that_it_was_not_sent() {
+    let now = Instant::now();
+    let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);
+    assert_eq!(tracker.ask(now), Some(Ask::Send));
+    tracker.on_send_failed(now, Error::Closed, true);
+    let outcome = drain(&mut tracker, &mut String::new()).expect("no outcome");
+    assert_eq!(outcome.kind(), "lost");
+}
