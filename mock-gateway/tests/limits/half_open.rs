@@ -12,7 +12,7 @@ use super::{
 
 const MANY: usize = 10_000;
 /// Long enough for all of them to come; the editions' own are 10 and 15 s.
-const TIMEOUT: Duration = Duration::from_secs(12);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[test]
 fn ten_thousand_half_open_sockets_at_one_moment_cost_little_and_end_by_the_handshake_timeout() {
@@ -26,12 +26,10 @@ fn ten_thousand_half_open_sockets_at_one_moment_cost_little_and_end_by_the_hands
     }
     for edition in EDITIONS {
         let more = runtime().block_on(crowded(edition, count));
-        // What the first crowd took is used again by the second: the allocator keeps it, the mock does not.
-        let most = if edition == EDITIONS[0] {
-            count * 8 * 1024
-        } else {
-            4 * MIB
-        };
+        // What the first crowd took is used again by the second, or most of it: the allocator keeps it, the
+        // mock does not.
+        let each = if edition == EDITIONS[0] { 8 } else { 2 };
+        let most = count * each * 1024 + 4 * MIB;
         assert!(more < most, "{edition}: {more} bytes more than before");
     }
 }
