@@ -15,6 +15,7 @@ mod events;
 mod fuzz;
 mod groups;
 mod identity;
+mod kills;
 mod lifecycle;
 mod observability;
 mod refusals;
