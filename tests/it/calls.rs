@@ -189,6 +189,16 @@ async fn calls_fail_at_once_when_they_are_told_to() {
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
+#[tokio::test(start_paused = true)]
+async fn runs_fail_at_once_when_the_client_is_told_to() {
+    let (builder, _peer) = builder();
+    let client = Client::start(builder.when_down(WhenDown::Fail).build().unwrap());
+    let began = Instant::now();
+    let error = client.agent().run("billing", "hi").await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
 /// The shape of `agent`: two answers.
 #[derive(Serialize)]
 struct Agent {

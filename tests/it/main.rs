@@ -9,6 +9,7 @@
 mod calls;
 mod closing;
 mod conformance;
+mod disk;
 mod doctor;
 mod events;
 mod fuzz;

@@ -361,10 +361,11 @@ impl Driver {
         match asked {
             Asked::Sent(Ok(begun)) => self.on_begun(begun),
             Asked::Sent(Err(error)) => {
+                let usual = self.client.inner().when_down;
                 let may_repeat = self
                     .request
                     .as_ref()
-                    .is_some_and(|request| request.when_down != Some(WhenDown::Fail));
+                    .is_some_and(|request| request.when_down.unwrap_or(usual) != WhenDown::Fail);
                 self.tracker.on_send_failed(now, error, may_repeat);
             }
             Asked::Waited(answer) => match read(answer) {
