@@ -2,6 +2,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+/// Entry points of the fuzz targets, and no part of the interface.
+#[cfg(any(test, feature = "__fuzz"))]
+#[doc(hidden)]
+#[path = "fuzz.rs"]
+pub mod __fuzz;
 pub mod api;
 mod boot;
 mod breaker;

@@ -11,6 +11,7 @@ mod closing;
 mod conformance;
 mod doctor;
 mod events;
+mod fuzz;
 mod groups;
 mod identity;
 mod lifecycle;

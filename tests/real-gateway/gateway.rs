@@ -31,6 +31,16 @@ const LISTENING: Duration = Duration::from_secs(240);
 /// How long it may take to end after SIGTERM.
 const ENDING: Duration = Duration::from_secs(60);
 
+/// How often it is started until it listens.
+const STARTS: usize = 3;
+
+/// What came of starting it.
+enum Started {
+    Listens,
+    /// It ended; how.
+    Ended(String),
+}
+
 /// How often the port is looked at while a gateway starts.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -150,8 +160,25 @@ impl RealGateway {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Starts it until it listens, as whoever looks after a service does: 2026.9.6 ends by itself if
+    /// parts of it are not up within five seconds, which a busy machine may not give it.
     async fn begin(&self) -> anyhow::Result<()> {
         ensure!(!self.is_up(), "the gateway runs already");
+        for _ in 1..STARTS {
+            if let Started::Listens = self.try_begin().await? {
+                return Ok(());
+            }
+        }
+        match self.try_begin().await? {
+            Started::Listens => Ok(()),
+            Started::Ended(how) => bail!(
+                "the gateway ended while starting, {STARTS} times ({how})\n{}",
+                self.log_tail()
+            ),
+        }
+    }
+
+    async fn try_begin(&self) -> anyhow::Result<Started> {
         let log = File::options()
             .create(true)
             .append(true)
@@ -172,10 +199,7 @@ impl RealGateway {
         let deadline = Instant::now() + LISTENING;
         while !self.listens(id).await {
             if let Some(how) = end.borrow().clone() {
-                bail!(
-                    "the gateway ended while starting ({how})\n{}",
-                    self.log_tail()
-                );
+                return Ok(Started::Ended(how));
             }
             ensure!(
                 Instant::now() < deadline,
@@ -184,7 +208,7 @@ impl RealGateway {
             );
             tokio::time::sleep(LOOK).await;
         }
-        Ok(())
+        Ok(Started::Listens)
     }
 
     async fn listens(&self, id: u32) -> bool {

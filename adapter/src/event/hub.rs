@@ -1,7 +1,7 @@
 //! Who hears which event. One task speaks; nobody who listens can hold it up.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
@@ -21,7 +21,7 @@ struct Listener {
 struct Listeners {
     streams: Vec<Listener>,
     /// Those who follow one run, by its id.
-    runs: HashMap<Box<str>, Vec<Arc<Queue>>>,
+    runs: BTreeMap<Box<str>, Vec<Arc<Queue>>>,
     closed: bool,
 }
 

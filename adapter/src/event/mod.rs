@@ -191,7 +191,8 @@ impl EventFilter {
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// use openclaw_adapter::{EventFilter, EventItem};
+/// use openclaw_adapter::api::events::Tick;
+/// use openclaw_adapter::{EventFilter, EventItem, EventPayload};
 /// # use openclaw_mock_gateway::MockGateway;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -203,13 +204,13 @@ impl EventFilter {
 /// #     .store(MemoryStore::new())
 /// #     .build()?;
 /// # let client = Client::connect(config).await?;
-/// let mut ticks = client.events_where(EventFilter::named(["tick"]));
-/// # gateway.emit("tick", serde_json::json!({"ts": 1}));
+/// let mut ticks = client.events_where(EventFilter::named([Tick::NAME]));
+/// # gateway.emit("tick", &serde_json::json!({"ts": 1}));
 /// while let Some(item) = ticks.next().await {
 ///     match item {
-///         EventItem::Event(tick) => {
-///             let payload: serde_json::Value = tick.payload()?;
-///             println!("the gateway's clock says {}", payload["ts"]);
+///         EventItem::Event(event) => {
+///             let tick: Tick = event.payload()?;
+///             println!("the gateway's clock says {}", tick.ts);
 ///             break;
 ///         }
 ///         EventItem::Resync(why) => println!("a new connection: {why}"),

@@ -351,6 +351,8 @@ impl Tracker {
             }
             // Only a request whose first sending is of unknown fate is sent again.
             _ if self.sendings > 1 => self.lose(LostReason::NoTrace),
+            // It does not say whether the request had gone out.
+            _ if matches!(error, Error::Closed) => self.lose(LostReason::ClientStopped),
             _ => self.end(RunOutcome::NotStarted { error }),
         }
         self.decide(now);

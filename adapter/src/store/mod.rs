@@ -22,6 +22,8 @@ pub use error::{StoreError, StoreErrorKind};
 pub use file::FileStore;
 pub use inline::InlineStore;
 pub use memory::MemoryStore;
+#[cfg(any(test, feature = "__fuzz"))]
+pub(crate) use tokens::read_twice as read_tokens_twice;
 
 use crate::endpoint::GatewayKey;
 use crate::identity::{DeviceId, DeviceIdentity, IdentityError};

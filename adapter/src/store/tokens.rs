@@ -245,6 +245,32 @@ fn parse(content: &[u8]) -> Result<Document, Refused> {
     serde_json::from_slice(content).map_err(damaged)
 }
 
+/// Reads the content of a file, writes it, and reads that: nothing may be lost. What is wrong with it,
+/// if it cannot be read.
+#[cfg(any(test, feature = "__fuzz"))]
+pub(crate) fn read_twice(content: &[u8]) -> Result<(), String> {
+    let document = parse(content).map_err(|refused| refused.detail)?;
+    let written = serde_json::to_vec_pretty(&document).map_err(|error| error.to_string())?;
+    let again = parse(&written).map_err(|refused| refused.detail);
+    let rewritten = again.map(|document| serde_json::to_vec_pretty(&document).unwrap_or_default());
+    assert_eq!(
+        Ok(written),
+        rewritten,
+        "what is written is not what was read"
+    );
+    for (gateway, devices) in &document.gateways {
+        for (device, entry) in devices {
+            let memo = GatewayMemo::from(entry);
+            assert_eq!(
+                memo,
+                GatewayMemo::from(&Entry::from(&memo)),
+                "{gateway} {device}"
+            );
+        }
+    }
+    Ok(())
+}
+
 fn write(dir: &PrivateDir, lock: &DirLock, document: &Document) -> Result<(), StoreError> {
     let failed = || StoreError::new(StoreErrorKind::TooLarge, dir.path(NAME));
     // Large enough from the start: growing would leave copies of tokens behind.

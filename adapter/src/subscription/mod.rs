@@ -159,7 +159,8 @@ impl<T: Ask> Watch<T> {
 /// [`SyncReason::Lagged`], with a new list. As a handle, it keeps the client open.
 ///
 /// It ends when the client is closed or drained, and after an error that asking again does not heal:
-/// [`Error::Unsupported`] on 2026.2.9, a missing scope, or that the client has stopped.
+/// [`Error::Unsupported`] on 2026.2.9, a missing scope, or that the client has stopped when it is to
+/// ask. A client that stops later, and goes on with another token, takes its watches along.
 #[must_use = "a watch does nothing unless it is read"]
 pub struct SessionsWatch(Watch<Sessions>);
 

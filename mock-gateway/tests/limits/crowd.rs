@@ -25,6 +25,8 @@ const SAYS: &str = "crowd: ";
 const AT_ONCE: usize = 16;
 /// A close frame with code 1000, which the handshake timeout sends to who has upgraded.
 const CLOSE: &[u8] = b"\x88\x02\x03\xe8";
+/// How many of those who are not let in connect at once.
+const IN_A_RUSH: usize = 256;
 /// How long the crowd may take for what it is told.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -193,17 +195,20 @@ fn lines() -> mpsc::Receiver<String> {
 
 /// Connects, and says no more than a half of what would let it in.
 async fn stand_around(address: &str, count: usize, upgrades: bool, counts: &Arc<Counts>) {
+    let turns = Arc::new(Semaphore::new(IN_A_RUSH));
     for number in 0..count {
-        let mut socket = TcpStream::connect(address).await.unwrap();
-        let said = match number % 3 {
-            0 => "",
-            2 if upgrades => UPGRADE,
-            _ => &UPGRADE[..40],
-        };
-        socket.write_all(said.as_bytes()).await.unwrap();
-        counts.connected.fetch_add(1, Ordering::AcqRel);
-        let counts = Arc::clone(counts);
+        let turn = Arc::clone(&turns).acquire_owned().await.unwrap();
+        let (counts, address) = (Arc::clone(counts), address.to_owned());
         tokio::spawn(async move {
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            let said = match number % 3 {
+                0 => "",
+                2 if upgrades => UPGRADE,
+                _ => &UPGRADE[..40],
+            };
+            socket.write_all(said.as_bytes()).await.unwrap();
+            counts.connected.fetch_add(1, Ordering::AcqRel);
+            drop(turn);
             let mut seen = Vec::new();
             while socket
                 .read_buf(&mut seen)
@@ -217,6 +222,7 @@ async fn stand_around(address: &str, count: usize, upgrades: bool, counts: &Arc<
             counts.connected.fetch_sub(1, Ordering::AcqRel);
         });
     }
+    let _all = turns.acquire_many(u32::try_from(IN_A_RUSH).unwrap()).await;
 }
 
 async fn let_in(address: &str, count: usize, counts: &Arc<Counts>, calls: &watch::Sender<()>) {

@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::crowd::{Crowd, Kind, call, hello};
 use super::{
-    A_WHILE, EDITIONS, MIB, address, alone, file_limit, open_files, resident, runtime, status,
+    A_WHILE, EDITIONS, HARNESS_THREADS, MIB, address, alone, file_limit, open_files, resident,
+    runtime, threads,
 };
 
 const MANY: usize = 10_000;
 /// Long enough for all of them to come; the editions' own are 10 and 15 s.
-const TIMEOUT: Duration = Duration::from_secs(12);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[test]
 fn ten_thousand_half_open_sockets_at_one_moment_cost_little_and_end_by_the_handshake_timeout() {
@@ -26,12 +27,10 @@ fn ten_thousand_half_open_sockets_at_one_moment_cost_little_and_end_by_the_hands
     }
     for edition in EDITIONS {
         let more = runtime().block_on(crowded(edition, count));
-        // What the first crowd took is used again by the second: the allocator keeps it, the mock does not.
-        let most = if edition == EDITIONS[0] {
-            count * 8 * 1024
-        } else {
-            4 * MIB
-        };
+        // What the first crowd took is used again by the second, or most of it: the allocator keeps it, the
+        // mock does not.
+        let each = if edition == EDITIONS[0] { 8 } else { 2 };
+        let most = count * each * 1024 + 4 * MIB;
         assert!(more < most, "{edition}: {more} bytes more than before");
     }
 }
@@ -52,7 +51,7 @@ async fn crowded(edition: Edition, count: usize) -> usize {
     };
     let mut crowd = Crowd::start(kind, &address(&gateway), count);
     let mut client = hello(&local).await;
-    let (memory, threads, files) = (resident(), status("Threads:"), open_files());
+    let (memory, limit, files) = (resident(), threads() + HARNESS_THREADS, open_files());
     let begin = Instant::now();
     assert_eq!(crowd.connect().await, count, "{edition}");
     let all = gateway.wait_for(|now| now.open == count + 1, A_WHILE).await;
@@ -64,7 +63,7 @@ async fn crowded(edition: Edition, count: usize) -> usize {
         "{edition}: {count} half-open in {took:.1?}, {} KiB more",
         more / 1024
     );
-    assert!(status("Threads:") <= threads, "{edition}: more threads");
+    assert!(threads() <= limit, "{edition}: more threads");
     assert!(open_files() >= files + count, "{edition}: not all are open");
     // Meanwhile it is there for others: for who is in already, and for who comes.
     for client in [&mut client, &mut hello(&local).await] {

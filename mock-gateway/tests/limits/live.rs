@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use openclaw_mock_gateway::{Edition, MockGateway};
 
 use super::crowd::{Crowd, Kind};
-use super::{A_WHILE, EDITIONS, alone, file_limit, open_files, resident, runtime, status};
+use super::{
+    A_WHILE, EDITIONS, HARNESS_THREADS, alone, file_limit, open_files, resident, runtime, threads,
+};
 
 const MANY: usize = 1_000;
 
@@ -27,7 +29,7 @@ async fn served(edition: Edition, count: usize) {
     let gateway = builder.start().await;
     let local = gateway.local_url().replace("ws://", "");
     let mut crowd = Crowd::start(Kind::Live, &local, count);
-    let (memory, threads) = (resident(), status("Threads:"));
+    let (memory, limit) = (resident(), threads() + HARNESS_THREADS);
     let begin = Instant::now();
     assert_eq!(crowd.connect().await, count, "{edition}");
     let all = gateway.wait_for(|now| now.live == count, A_WHILE).await;
@@ -36,7 +38,7 @@ async fn served(edition: Edition, count: usize) {
     let each = resident().saturating_sub(memory) / count.max(1);
     println!("{edition}: {count} live in {took:.1?}, {each} bytes each");
     assert!(each < 64 * 1024, "{edition}: {each} bytes each");
-    assert!(status("Threads:") <= threads, "{edition}: more threads");
+    assert!(threads() <= limit, "{edition}: more threads");
 
     assert_eq!(crowd.call().await, count, "{edition}: not all are answered");
     // 2026.2.9 tells everybody of its health whenever somebody comes, and drops none of it.

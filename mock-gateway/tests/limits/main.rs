@@ -28,6 +28,9 @@ const EDITIONS: [Edition; 2] = [Edition::V2026_2_9, Edition::V2026_9_6];
 const A_WHILE: Duration = Duration::from_secs(30);
 const MIB: usize = 1024 * 1024;
 
+/// The test harness starts a thread for each of the tests, whenever it likes.
+const HARNESS_THREADS: usize = 4;
+
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -38,6 +41,11 @@ fn status(name: &str) -> usize {
     let text = fs::read_to_string("/proc/self/status").unwrap();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Threads of this process.
+fn threads() -> usize {
+    status("Threads:")
 }
 
 /// Memory of this process in bytes.

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use openclaw_mock_gateway::Edition;
 use tokio::net::TcpStream;
 
-use super::{A_WHILE, MIB, alone, mock, open_files, resident, runtime, status, upgraded};
-
-/// The test harness starts a thread for each of the tests, whenever it likes.
-const HARNESS_THREADS: usize = 4;
+use super::{
+    A_WHILE, HARNESS_THREADS, MIB, alone, mock, open_files, resident, runtime, threads, upgraded,
+};
 
 #[test]
 fn a_thousand_mocks_leave_no_task_thread_memory_or_port_behind() {
@@ -17,7 +16,7 @@ fn a_thousand_mocks_leave_no_task_thread_memory_or_port_behind() {
     let metrics = runtime.metrics();
     runtime.block_on(async {
         let (tasks, files) = (metrics.num_alive_tasks(), open_files());
-        let threads = status("Threads:") + HARNESS_THREADS;
+        let limit = threads() + HARNESS_THREADS;
         let mut addresses = Vec::new();
         let mut starts = Vec::new();
         let memory = resident();
@@ -29,17 +28,14 @@ fn a_thousand_mocks_leave_no_task_thread_memory_or_port_behind() {
             addresses
                 .extend([gateway.url(), gateway.local_url()].map(|url| url.replace("ws://", "")));
         }
-        let gone = || {
-            metrics.num_alive_tasks() <= tasks
-                && status("Threads:") <= threads
-                && open_files() <= files
-        };
+        let gone =
+            || metrics.num_alive_tasks() <= tasks && threads() <= limit && open_files() <= files;
         let end = Instant::now() + A_WHILE;
         while !gone() && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert!(metrics.num_alive_tasks() <= tasks, "tasks are left");
-        assert!(status("Threads:") <= threads, "threads are left");
+        assert!(threads() <= limit, "threads are left");
         assert!(
             open_files() <= files,
             "{} files, {files} before",

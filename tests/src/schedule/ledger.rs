@@ -18,6 +18,7 @@ struct Inner {
     began: Instant,
     lines: Mutex<Lines>,
     restarts: AtomicU32,
+    stops: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +34,7 @@ impl Ledger {
             began: Instant::now(),
             lines: Mutex::default(),
             restarts: AtomicU32::new(0),
+            stops: AtomicU32::new(0),
         }))
     }
 
@@ -63,6 +65,16 @@ impl Ledger {
     /// How often it has.
     pub(super) fn restarted(&self) -> u32 {
         self.0.restarts.load(Ordering::Relaxed)
+    }
+
+    /// The gateway's process ends when it is done, and forgets what it only had in memory.
+    pub(super) fn stops(&self) {
+        self.0.stops.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has ended, in whatever way.
+    pub(super) fn stopped(&self) -> u32 {
+        self.0.stops.load(Ordering::Relaxed) + self.restarted()
     }
 
     /// Takes everything.

@@ -105,7 +105,7 @@ impl Told {
 pub(super) async fn play(client: Client, ledger: Ledger, model: Arc<MockModel>, plan: Plan) {
     let name = plan.name.as_str();
     model.replies(name, plan.script.clone());
-    let restarts = ledger.restarted();
+    let (restarts, stops) = (ledger.restarted(), ledger.stopped());
     let message = format!("Please. {}", mark(name));
     let mut run = if plan.by_chat {
         let turn = client.chat().send(&plan.session, &message);
@@ -148,6 +148,7 @@ pub(super) async fn play(client: Client, ledger: Ledger, model: Arc<MockModel>, 
         plan: &plan,
         told: &told,
         restarted: ledger.restarted() - restarts,
+        stopped: ledger.stopped() - stops,
         asked: u32::try_from(asked).unwrap_or(u32::MAX),
         attached: left,
     };
@@ -196,6 +197,8 @@ struct Rules<'a> {
     told: &'a Told,
     /// How often the gateway lost its memory meanwhile.
     restarted: u32,
+    /// How often it ended, in whatever way.
+    stopped: u32,
     asked: u32,
     attached: bool,
 }
@@ -234,7 +237,9 @@ impl Rules<'_> {
             // that was cut off, neither.
             RunOutcome::Lost { reason, .. } => {
                 let unknown = is_old && (self.attached || !self.told.accepted);
-                let forgotten = self.told.aborting && (is_old || self.attached);
+                // An abort whose answer was lost, of a run that had said nothing yet, leaves no
+                // trace but in the process.
+                let forgotten = self.told.aborting && (is_old || self.attached || self.stopped > 0);
                 (calm && !unknown && !forgotten)
                     .then(|| format!("lost ({reason}), though nothing was"))
             }

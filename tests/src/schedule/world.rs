@@ -288,7 +288,9 @@ impl World {
                 gateway.kill();
             } else {
                 ledger.note("the gateway is told to stop");
-                if !drains {
+                if drains {
+                    ledger.stops();
+                } else {
                     ledger.restarts();
                 }
                 gateway.stop().await;

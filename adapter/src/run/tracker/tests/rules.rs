@@ -373,3 +373,13 @@ fn a_run_whose_connection_is_gone_sleeps_until_there_is_another() {
         }
     }
 }
+
+#[test]
+fn a_client_that_is_closed_under_its_request_does_not_say_that_it_was_not_sent() {
+    let now = Instant::now();
+    let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);
+    assert_eq!(tracker.ask(now), Some(Ask::Send));
+    tracker.on_send_failed(now, Error::Closed, true);
+    let outcome = drain(&mut tracker, &mut String::new()).expect("no outcome");
+    assert_eq!(outcome.kind(), "lost");
+}
