@@ -132,8 +132,10 @@ impl Tracker {
             Stage::Settling { .. } => now + TICK,
             Stage::Queued { .. } | Stage::Recovering { .. } => now + TICK * 4,
         };
-        if self.is_old() && self.final_due {
-            at = at.min(self.last_sign + QUIET);
+        // Once it has passed there is a question to ask, or one that was asked.
+        let quiet_until = self.last_sign + QUIET;
+        if self.is_old() && self.final_due && now < quiet_until {
+            at = at.min(quiet_until);
         }
         if self.asked.is_none() && self.want(now).is_some_and(|want| self.can_ask(want)) {
             at = at.min(self.ask_after);

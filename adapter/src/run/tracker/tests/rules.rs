@@ -375,6 +375,15 @@ fn a_run_whose_connection_is_gone_sleeps_until_there_is_another() {
 }
 
 #[test]
+fn a_run_that_has_been_asked_about_sleeps_until_it_is_answered() {
+    let mut play = Play::new(Kind::Agent, 3);
+    play.begun().said("One").pass(21_000 * MS);
+    assert!(matches!(play.tracker.ask(play.now), Some(Ask::Wait(_))));
+    let wake = play.tracker.wake_at(play.now).unwrap();
+    assert!(wake >= play.now + 10_000 * MS, "{:?}", wake - play.now);
+}
+
+#[test]
 fn a_client_that_is_closed_under_its_request_does_not_say_that_it_was_not_sent() {
     let now = Instant::now();
     let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);
