@@ -7,7 +7,7 @@ use openclaw_adapter::{Client, Run, RunItem, RunOutcome};
 use openclaw_mock_gateway::Edition;
 use tokio::time::{sleep, sleep_until};
 
-use super::ledger::Ledger;
+use super::ledger::{Fall, Ledger};
 use crate::dice::Dice;
 use crate::model::{End, MockModel, Model as _, Script, ToolCall, mark};
 
@@ -105,7 +105,7 @@ impl Told {
 pub(super) async fn play(client: Client, ledger: Ledger, model: Arc<MockModel>, plan: Plan) {
     let name = plan.name.as_str();
     model.replies(name, plan.script.clone());
-    let (restarts, stops) = (ledger.restarted(), ledger.stopped());
+    let began = ledger.mark();
     let message = format!("Please. {}", mark(name));
     let mut run = if plan.by_chat {
         let turn = client.chat().send(&plan.session, &message);
@@ -143,12 +143,13 @@ pub(super) async fn play(client: Client, ledger: Ledger, model: Arc<MockModel>, 
     ledger.note(format_args!(
         "{name} ends, asked {asked} times: {outcome:?}"
     ));
+    let restarted = ledger.since(began, Fall::Sudden);
     let rules = Rules {
         edition: model.edition(),
         plan: &plan,
         told: &told,
-        restarted: ledger.restarted() - restarts,
-        stopped: ledger.stopped() - stops,
+        restarted,
+        stopped: restarted + ledger.since(began, Fall::Drained),
         asked: u32::try_from(asked).unwrap_or(u32::MAX),
         attached: left,
     };
