@@ -70,7 +70,6 @@ fn no_schedule_of_troubles_breaks_a_promise() {
 }
 
 #[test]
-#[ignore = "a step of its own in .ci/run: it needs the machine for itself"]
 fn the_same_seed_gives_the_same_life_to_the_millisecond() {
     for seed in 0..40 {
         let (once, again) = (play(seed), play(seed));
