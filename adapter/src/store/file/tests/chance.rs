@@ -9,7 +9,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::store::step::with_hook;
 
-const GATEWAYS: [&str; 3] = ["ws://gateway:18789", "wss://gateway.example", "ws://[::1]:1"];
+const GATEWAYS: [&str; 3] = [
+    "ws://gateway:18789",
+    "wss://gateway.example",
+    "ws://[::1]:1",
+];
 const ROLES: [&str; 2] = ["operator", "node"];
 
 #[derive(Clone, Debug)]
