@@ -27,4 +27,5 @@ mod state_machine;
 mod storms;
 mod subscriptions;
 mod tls;
+mod turmoil;
 mod upgrade;
