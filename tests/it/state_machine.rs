@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use openclaw_tests::dice::SEED;
 use openclaw_tests::sim::{Story, Tally, play};
 
 /// How many seeds a run takes, unless `OPENCLAW_SEEDS` says otherwise.
@@ -43,7 +44,7 @@ fn play_all(seeds: std::ops::Range<u64>) -> (Tally, Option<Story>) {
 fn fail(story: &Story) -> ! {
     let tail = story.log.len().saturating_sub(120);
     panic!(
-        "{}\n\nseed {}: {}\nto repeat it: OPENCLAW_SEED={} cargo test -p openclaw-tests --test it state_machine",
+        "{}\n\nseed {}: {}\nto repeat it: {SEED}={} cargo test -p openclaw-tests --test it state_machine",
         story.log[tail..].join("\n"),
         story.seed,
         story.fouls.join("\n"),
@@ -53,7 +54,7 @@ fn fail(story: &Story) -> ! {
 
 #[test]
 fn no_schedule_of_troubles_breaks_a_promise() {
-    let (first, count) = match number("OPENCLAW_SEED") {
+    let (first, count) = match number(SEED) {
         Some(seed) => (seed, 1),
         None => (
             number("OPENCLAW_FIRST_SEED").unwrap_or(0),
@@ -69,7 +70,6 @@ fn no_schedule_of_troubles_breaks_a_promise() {
 }
 
 #[test]
-#[ignore = "a step of its own in .ci/run: it needs the machine for itself"]
 fn the_same_seed_gives_the_same_life_to_the_millisecond() {
     for seed in 0..40 {
         let (once, again) = (play(seed), play(seed));

@@ -15,5 +15,6 @@ mod events;
 mod host;
 mod identity;
 mod run;
+mod terminal;
 mod token;
 mod usage;

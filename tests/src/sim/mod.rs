@@ -20,6 +20,10 @@ mod runs;
 mod store;
 mod strangers;
 mod tap;
+mod watched;
 mod world;
 
+pub use self::referee::Referee;
+pub use self::store::WatchedStore;
+pub use self::watched::Watched;
 pub use self::world::{Story, Tally, play};

@@ -12,7 +12,7 @@ use super::referee::Referee;
 
 /// The store of one client.
 #[derive(Clone, Debug)]
-pub(super) struct WatchedStore {
+pub struct WatchedStore {
     inner: MemoryStore,
     referee: Arc<Referee>,
 }
@@ -20,7 +20,7 @@ pub(super) struct WatchedStore {
 impl WatchedStore {
     /// An empty one.
     #[must_use]
-    pub(super) fn new(referee: Arc<Referee>) -> Self {
+    pub fn new(referee: Arc<Referee>) -> Self {
         Self {
             inner: MemoryStore::new(),
             referee,

@@ -27,6 +27,10 @@ use super::strangers;
 const MINUTE: Duration = Duration::from_secs(60);
 /// `close` promises a second.
 const CLOSE: Duration = Duration::from_millis(1_100);
+/// How often the thread may go to rest in a step, and in each second of it: the mock alone looks at its
+/// disk ten times a second.
+const RESTS: u64 = 4_000;
+const RESTS_A_SECOND: u64 = 60;
 /// Any moment will do; one that is fixed makes the numbers on the wire as long each time.
 const EPOCH_MS: u64 = 1_795_375_154_446;
 
@@ -222,9 +226,11 @@ impl World {
             let action = Action::choose(&mut self.rng, trouble);
             self.referee.note(format!("{action:?}"));
             self.steps += 1;
+            let (began, rests) = (Instant::now(), rests());
             self.perform(action).await;
             let pause = Action::pause(&mut self.rng);
             sleep(pause + Duration::from_millis(1)).await;
+            self.is_idle(began, rests);
             self.check().await;
         }
         // Every second client is closed in the middle of its troubles.
@@ -251,6 +257,18 @@ impl World {
     async fn settle(&self) {
         for _ in 0..32 {
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Whoever has nothing to do sleeps: the thread does not go to rest a thousand times a second.
+    fn is_idle(&self, began: Instant, before: u64) {
+        let allowed = RESTS + RESTS_A_SECOND * began.elapsed().as_secs();
+        let rests = rests() - before;
+        if rests > allowed {
+            let time = began.elapsed();
+            self.referee.foul(format!(
+                "somebody is busy for nothing: {rests} rests in {time:?}"
+            ));
         }
     }
 
@@ -373,8 +391,10 @@ impl World {
                     self.waiting.push(call);
                 }
             }
-            Action::Runs(count) => {
-                for _ in 0..count {
+            // One at a time: in which order tasks learn that a client has changed is tokio's to choose,
+            // by chance, and a seed has to give the same life again. `schedule` has many at once.
+            Action::Run => {
+                if self.runs.open() == 0 {
                     let number = self.runs.count() as u64;
                     self.runs.start(&self.client, number);
                 }
@@ -589,6 +609,13 @@ impl World {
             tally,
         }
     }
+}
+
+/// How often this thread has run out of things to do.
+fn rests() -> u64 {
+    tokio::runtime::Handle::current()
+        .metrics()
+        .worker_park_count(0)
 }
 
 fn filter() -> openclaw_adapter::EventFilter {

@@ -9,6 +9,7 @@ mod events;
 mod failures;
 mod follow;
 mod keys;
+mod laps;
 mod limits;
 mod stage;
 mod stops;

@@ -8,15 +8,16 @@ use openclaw_adapter::api::sessions::{Create, List};
 use openclaw_adapter::{Client, Error, EventItem, EventStream, RetryPolicy, SessionsWatch, Update};
 use serde_json::json;
 
+use super::laps::Laps;
 use crate::scenarios::BACK_AGAIN;
 use crate::scenarios::gateway::Release;
 use crate::scenarios::stage::Stage;
 
 /// How often the gateway goes and comes back.
 const RESTARTS: usize = 20;
-/// A real gateway is restarted as often as goes into this time: its starts take seconds, and the
-/// back-off grows while it comes and goes. The answer says how often it was.
-const LONG_ENOUGH: Duration = Duration::from_secs(240);
+/// A real gateway is restarted as often as goes into this time: one start of 2026.9.6 takes ten
+/// seconds of processor time. The answer says how often it was.
+const LONG_ENOUGH: Duration = Duration::from_secs(300);
 /// But at least this often.
 const LEAST: usize = 3;
 
@@ -96,14 +97,31 @@ async fn new_session(stage: &Stage, client: &Client, copy: &mut Copy) -> anyhow:
     Ok(key)
 }
 
-async fn away_and_back(stage: &Stage, round: usize) -> anyhow::Result<()> {
+/// The gateway goes, comes back, and lets the client in again.
+async fn away_and_back(
+    stage: &Stage,
+    client: &Client,
+    round: usize,
+    laps: &mut Laps,
+    since: &mut Instant,
+) -> anyhow::Result<()> {
     let gateway = stage.gateway();
     if round.is_multiple_of(2) {
         gateway.stop().await?;
+        laps.end("stopped", since);
     } else {
         gateway.kill().await?;
+        laps.end("killed", since);
     }
-    gateway.start().await
+    stage.note(&format!("gone the {round}. time"));
+    gateway.start().await?;
+    laps.end("listens", since);
+    stage.note("listens again");
+    let ready = tokio::time::timeout(BACK_AGAIN, client.ready()).await;
+    ready.with_context(|| format!("not ready after {BACK_AGAIN:?}"))??;
+    laps.end("ready", since);
+    stage.note("the client is ready");
+    Ok(())
 }
 
 pub(super) async fn over_restarts(stage: &Stage) -> anyhow::Result<String> {
@@ -130,17 +148,20 @@ async fn sessions(stage: &Stage, client: &Client) -> anyhow::Result<String> {
         .await?;
     let mut made = vec![new_session(stage, client, &mut copy).await?];
     let began = Instant::now();
+    let mut laps = Laps::default();
     let mut restarts = 0;
     while restarts < LEAST || restarts < RESTARTS && began.elapsed() < LONG_ENOUGH {
         restarts += 1;
         let round = restarts;
         let before = (copy.resyncs, copy.snapshots);
-        away_and_back(stage, round).await?;
+        let mut since = Instant::now();
+        away_and_back(stage, client, round, &mut laps, &mut since).await?;
         // Written before the watch has its place back, as far as that can be arranged.
         let early = stage.session("early");
         let create = client.sessions().create(Create::new().key(&early));
         create.within(BACK_AGAIN).await?;
         made.push(early);
+        laps.end("a call", &mut since);
         if copy.snapshots == before.1 {
             copy.until("a new list", |copy, told| {
                 matches!(told, Update::Snapshot(())) && copy.resyncs > before.0
@@ -148,7 +169,10 @@ async fn sessions(stage: &Stage, client: &Client) -> anyhow::Result<String> {
             .await
             .with_context(|| format!("restart {round}"))?;
         }
+        laps.end("the list", &mut since);
+        stage.note("the watch has its list");
         made.push(new_session(stage, client, &mut copy).await?);
+        laps.end("a change", &mut since);
     }
     let list = client.sessions().list(List::new().limit(SESSIONS)).await?;
     let there: BTreeSet<String> = list.sessions.into_iter().map(|row| row.key).collect();
@@ -160,7 +184,7 @@ async fn sessions(stage: &Stage, client: &Client) -> anyhow::Result<String> {
     ensure!(missing.is_empty(), "the watch does not know {missing:?}");
     Ok(format!(
         "{restarts} restarts: {} times Resync and then a snapshot, every new session seen, none of {} \
-         missing",
+         missing; {laps}",
         copy.resyncs,
         there.len()
     ))
@@ -205,11 +229,12 @@ async fn events(stage: &Stage, client: &Client) -> anyhow::Result<String> {
     }
     let mut events = client.events();
     let began = Instant::now();
+    let mut laps = Laps::default();
     let mut restarts = 0;
     while restarts < LEAST || restarts < RESTARTS && began.elapsed() < LONG_ENOUGH {
         restarts += 1;
-        let round = restarts;
-        away_and_back(stage, round).await?;
+        let mut since = Instant::now();
+        away_and_back(stage, client, restarts, &mut laps, &mut since).await?;
         next(&mut events, "a Resync", |item| {
             matches!(item, EventItem::Resync(_))
         })
@@ -222,8 +247,10 @@ async fn events(stage: &Stage, client: &Client) -> anyhow::Result<String> {
             |item| matches!(item, EventItem::Event(event) if event.name() == "health"),
         )
         .await?;
+        laps.end("an event", &mut since);
     }
     Ok(format!(
-        "sessions.subscribe refused by name; {restarts} restarts: after each Resync and new events"
+        "sessions.subscribe refused by name; {restarts} restarts: after each Resync and new events; \
+         {laps}"
     ))
 }
