@@ -17,6 +17,7 @@ mod groups;
 mod identity;
 mod lifecycle;
 mod observability;
+mod protocol_mapping;
 mod refusals;
 mod runs;
 mod scenarios;
