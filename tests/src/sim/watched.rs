@@ -89,7 +89,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(length)) = &written {
-            self.watch.writes(self.id, bytes.get(..*length).unwrap_or(bytes));
+            self.watch
+                .writes(self.id, bytes.get(..*length).unwrap_or(bytes));
         }
         written
     }
