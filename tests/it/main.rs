@@ -18,6 +18,7 @@ mod identity;
 mod kills;
 mod lifecycle;
 mod observability;
+mod protocol_mapping;
 mod refusals;
 mod runs;
 mod scenarios;

@@ -15,7 +15,7 @@ use super::event;
 use super::item::{LostReason, RunItem, RunOutcome};
 use super::queue::Queue;
 use super::tracker::{Ask, Tracker};
-use crate::call::{Begun, First, Last, Terms};
+use crate::call::{Begun, First, Last, Needs, Terms};
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::{Error, TransportErrorKind};
@@ -43,6 +43,8 @@ pub(crate) struct Request {
     pub(crate) params: Box<RawValue>,
     pub(crate) within: Option<Duration>,
     pub(crate) when_down: Option<WhenDown>,
+    /// Of the gateway's generation.
+    needs: Needs,
 }
 
 impl Request {
@@ -59,6 +61,7 @@ impl Request {
             params: serde_json::value::to_raw_value(method).unwrap_or_default(),
             within,
             when_down,
+            needs: Needs::of(method),
         }
     }
 }
@@ -246,23 +249,24 @@ impl Driver {
         };
         match ask {
             Ask::Send => {
-                let prepared = match &self.request {
-                    Some(request) => {
-                        let terms = Terms {
-                            within: request.within,
-                            when_down: request.when_down,
-                            is_inner: self.tracker.was_sent_before(),
-                        };
-                        client.prepare(request.method, request.mode, &request.params, terms)
-                    }
+                let Some(request) = &self.request else {
                     // The tracker of a run that is only looked at sends nothing.
-                    None => Err(Error::Closed),
+                    return Box::pin(async { Asked::Sent(Err(Error::Closed)) });
                 };
+                let terms = Terms {
+                    within: request.within,
+                    when_down: request.when_down,
+                    is_inner: self.tracker.was_sent_before(),
+                };
+                let prepared = client.prepare(request.method, request.mode, &request.params, terms);
+                let needs = request.needs.clone();
                 Box::pin(async move {
-                    Asked::Sent(match prepared {
-                        Ok(call) => client.begin(&call).await,
-                        Err(error) => Err(error),
-                    })
+                    let sent = async {
+                        let call = prepared?;
+                        client.check_protocol(&call, needs).await?;
+                        client.begin(&call).await
+                    };
+                    Asked::Sent(sent.await)
                 })
             }
             Ask::Wait(timeout) => {

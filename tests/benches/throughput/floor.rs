@@ -1,4 +1,4 @@
-//! The floor: one task, one socket, no promises.
+//! The work by the floor: one task, one socket, no promises.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::{Times, times};
+use crate::measure::{Measured, Watch, resident};
+use crate::work::Work;
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -26,11 +29,90 @@ struct Request<'a> {
 }
 
 #[derive(Deserialize)]
-struct Frame<'a> {
-    #[serde(borrow, default)]
+struct Answer<'a> {
+    #[serde(borrow)]
     id: Cow<'a, str>,
-    #[serde(default)]
     payload: Value,
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, rename = "event")]
+    name: Cow<'a, str>,
+    seq: u64,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+/// What is handed to the consumer: all that an event has.
+struct Owned {
+    name: String,
+    seq: u64,
+    payload: Box<RawValue>,
+}
+
+pub(crate) async fn run(address: &SocketAddr, work: Work) -> Measured {
+    match work {
+        Work::Calls { in_flight, count } => {
+            let mut socket = connect(address).await;
+            calls(&mut socket, in_flight, count / 10).await;
+            let watch = Watch::start();
+            let each = calls(&mut socket, in_flight, count).await;
+            watch.stop().of(each)
+        }
+        Work::Events { count } => {
+            let mut socket = connect(address).await;
+            events(&mut socket, count / 10).await;
+            let watch = Watch::start();
+            events(&mut socket, count).await;
+            watch.stop()
+        }
+        Work::Dials { count } => {
+            for _ in 0..count / 10 {
+                connect(address).await;
+            }
+            let watch = Watch::start();
+            let mut each = Vec::new();
+            for _ in 0..count {
+                let began = Instant::now();
+                let socket = connect(address).await;
+                each.push(began.elapsed());
+                drop(socket);
+            }
+            watch.stop().of(each)
+        }
+        Work::Memory { count } => {
+            let mut held = vec![connect(address).await];
+            let before = resident();
+            for _ in 0..count {
+                held.push(connect(address).await);
+            }
+            let bytes = resident().zip(before).map(|(now, then)| now - then);
+            calls(held.last_mut().unwrap(), 1, 1).await;
+            Measured {
+                bytes: bytes.map(|bytes| bytes / count as f64),
+                ..Measured::default()
+            }
+        }
+    }
+}
+
+/// The events without anybody to hand them to.
+pub(crate) async fn inline(address: &SocketAddr, work: Work) -> Measured {
+    let mut socket = connect(address).await;
+    let mut watch = Watch::start();
+    for count in [work.count() / 10, work.count()] {
+        watch = Watch::start();
+        flood(&mut socket, count).await;
+        for seq in 1..=count {
+            let text = text(&mut socket).await;
+            let event: Event<'_> = serde_json::from_str(&text).unwrap();
+            let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
+            assert_eq!((&*event.name, event.seq), ("agent", seq));
+            assert_eq!(payload["seq"], seq);
+        }
+    }
+    watch.stop()
 }
 
 async fn connect(address: &SocketAddr) -> Socket {
@@ -46,10 +128,10 @@ async fn connect(address: &SocketAddr) -> Socket {
     socket
 }
 
-async fn text(socket: &mut Socket) -> String {
+async fn text(socket: &mut Socket) -> Utf8Bytes {
     loop {
         if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
-            return text.as_str().to_owned();
+            return text;
         }
     }
 }
@@ -65,50 +147,57 @@ async fn send(socket: &mut Socket, id: u64, method: &str, params: &Value) {
     socket.send(Message::text(text)).await.unwrap();
 }
 
-pub(crate) async fn calls(address: &SocketAddr, in_flight: u64, calls: u64) -> Times {
-    let mut socket = connect(address).await;
+async fn calls(socket: &mut Socket, in_flight: u64, count: u64) -> Vec<Duration> {
     let params = json!({"probe":false});
     let mut sent = HashMap::new();
     let mut each = Vec::new();
-    let began = Instant::now();
     let mut next = 1;
-    while next <= in_flight {
+    while next <= in_flight.min(count) {
         sent.insert(next, Instant::now());
-        send(&mut socket, next, "health", &params).await;
+        send(socket, next, "health", &params).await;
         next += 1;
     }
-    while (each.len() as u64) < calls {
-        let text = text(&mut socket).await;
-        let frame: Frame<'_> = serde_json::from_str(&text).unwrap();
-        assert_eq!(frame.payload["ok"], true);
-        let id: u64 = frame.id.parse().unwrap();
+    while (each.len() as u64) < count {
+        let text = text(socket).await;
+        let answer: Answer<'_> = serde_json::from_str(&text).unwrap();
+        assert_eq!(answer.payload["ok"], true);
+        let id: u64 = answer.id.parse().unwrap();
         each.push(sent.remove(&id).unwrap().elapsed());
-        if next <= calls {
+        if next <= count {
             sent.insert(next, Instant::now());
-            send(&mut socket, next, "health", &params).await;
+            send(socket, next, "health", &params).await;
             next += 1;
         }
     }
-    times(began, each)
+    each
 }
 
-pub(crate) async fn events(address: &SocketAddr, events: u64) -> Duration {
-    let mut socket = connect(address).await;
-    let began = Instant::now();
-    send(&mut socket, 1, &format!("flood-{events}"), &json!({})).await;
-    text(&mut socket).await;
-    for seq in 1..=events {
-        let text = text(&mut socket).await;
-        let frame: Frame<'_> = serde_json::from_str(&text).unwrap();
-        assert_eq!(frame.payload["seq"], seq);
-    }
-    began.elapsed()
+async fn flood(socket: &mut Socket, count: u64) {
+    send(socket, 0, &format!("flood-{count}"), &json!({})).await;
+    text(socket).await;
 }
 
-pub(crate) async fn dials(address: &SocketAddr, dials: u32) -> Duration {
-    let began = Instant::now();
-    for _ in 0..dials {
-        connect(address).await;
+/// Reads the events in this task and hands them to another.
+async fn events(socket: &mut Socket, count: u64) {
+    let (sender, mut receiver) = mpsc::channel::<Owned>(4096);
+    flood(socket, count).await;
+    let consumer = tokio::spawn(async move {
+        for seq in 1..=count {
+            let event = receiver.recv().await.unwrap();
+            let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
+            assert_eq!((&*event.name, event.seq), ("agent", seq));
+            assert_eq!(payload["seq"], seq);
+        }
+    });
+    for _ in 0..count {
+        let text = text(socket).await;
+        let event: Event<'_> = serde_json::from_str(&text).unwrap();
+        let owned = Owned {
+            name: event.name.into_owned(),
+            seq: event.seq,
+            payload: event.payload.to_owned(),
+        };
+        assert!(sender.send(owned).await.is_ok());
     }
-    began.elapsed()
+    consumer.await.unwrap();
 }

@@ -1,10 +1,13 @@
-//! What the adapter costs, beside a bare tokio-tungstenite and `serde_json` loop that does the same work on
-//! the same server in the same run.
+//! What the adapter costs, beside a bare tokio-tungstenite and `serde_json` loop that does the same work,
+//! and beside the clients for Node that others have written: on one server, in one run.
 //!
-//! `cargo bench -p openclaw-tests --bench throughput [-- calls|events|dials]`. The server has a thread of its own. Each figure is
-//! the better of `ROUNDS` rounds, taken in turn, so that a noisy moment hits both alike.
+//! `.ci/bench` fetches those clients and runs this; `cargo bench -p openclaw-tests --bench throughput`
+//! leaves them out. Each client is a process of its own with one thread, so that none finds the caches
+//! warm for it, and all take turns in each round, so that a noisy moment hits all alike. Of each figure
+//! the best round counts. See `docs/performance.md`.
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     reason = "a program for a person to read"
@@ -12,109 +15,147 @@
 
 mod adapter;
 mod floor;
+mod measure;
+mod peers;
 mod server;
+mod table;
+mod work;
 
-use std::future::Future;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::measure::Measured;
+use crate::peers::Peer;
+use crate::table::Table;
+use crate::work::{DEPTHS, Work};
 
 const ROUNDS: usize = 5;
-const EVENTS: u64 = 500_000;
-const DIALS: u32 = 200;
 
 fn main() {
-    let only = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
-    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
-    let address = server::start();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("--client") => client(&arguments[1..]),
+        _ => compare(&arguments),
+    }
+}
+
+/// One piece of work of one client, in a process of its own.
+fn client(arguments: &[String]) {
+    let [who, url, work @ ..] = arguments else {
+        unreachable!("--client WHO URL WORK");
+    };
+    let work = Work::read(work).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(async {
-        println!(
-            "{:<34} {:>12} {:>12} {:>7}",
-            "", "floor", "adapter", "ratio"
-        );
-        if wanted("calls") {
-            calls(&address).await;
-        }
-        if wanted("events") {
-            let (floor, adapter) = in_turn(
-                || floor::events(&address, EVENTS),
-                || adapter::events(&address, EVENTS),
-            )
-            .await;
-            rate("events per second", EVENTS, floor, adapter);
-        }
-        if wanted("dials") {
-            let (floor, adapter) = in_turn(
-                || floor::dials(&address, DIALS),
-                || adapter::dials(&address, DIALS),
-            )
-            .await;
-            latency("from dial to ready", floor / DIALS, adapter / DIALS);
+    let address = url.strip_prefix("ws://").unwrap().parse().unwrap();
+    let measured = runtime.block_on(async {
+        match who.as_str() {
+            "floor" => floor::run(&address, work).await,
+            "inline" => floor::inline(&address, work).await,
+            "adapter" => adapter::run(url, work).await,
+            other => unreachable!("no client {other}"),
         }
     });
+    println!("{}", serde_json::to_string(&measured).unwrap());
 }
 
-async fn calls(address: &SocketAddr) {
-    for (in_flight, calls) in [(1, 20_000), (64, 100_000), (1024, 100_000)] {
-        let name = format!("calls per second, {in_flight} in flight");
-        let (floor, adapter) = in_turn(
-            || floor::calls(address, in_flight, calls),
-            || adapter::calls(address, in_flight, calls),
-        )
-        .await;
-        rate(&name, calls, floor.0, adapter.0);
-        if in_flight == 1 {
-            latency("latency, median", floor.1, adapter.1);
-            latency("latency, 99th of a hundred", floor.2, adapter.2);
+fn compare(arguments: &[String]) {
+    let option = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1)
+    };
+    let rounds = option("--rounds").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let only = option("--only").map(String::as_str);
+    let wanted = |name: &str| only.is_none_or(|only| only == name);
+    let url = format!("ws://{}", server::start());
+    let peers = peers::installed();
+    let in_turn = |work: Work, rounds: usize| in_turn(&url, &peers, work, rounds);
+
+    let mut table = Table::new(peers.iter().map(|peer| peer.title));
+    if wanted("calls") {
+        for in_flight in DEPTHS {
+            let work = Work::calls(in_flight);
+            let best = in_turn(work, rounds);
+            let at = format!("{in_flight} in flight");
+            table.rate(&format!("calls per second, {at}"), work.count(), &best);
+            table.micros(&format!("median latency, {at}"), &best, |it| it.median);
+            table.micros(&format!("99th percentile, {at}"), &best, |it| it.late);
+            table.each(
+                &format!("processor time per call, {at}"),
+                work.count(),
+                &best,
+            );
         }
     }
-}
-
-/// The best of each, taken in turn.
-async fn in_turn<T: Ord, A: Future<Output = T>, B: Future<Output = T>>(
-    a: impl Fn() -> A,
-    b: impl Fn() -> B,
-) -> (T, T) {
-    let (mut best_a, mut best_b) = (a().await, b().await);
-    for _ in 1..ROUNDS {
-        best_a = best_a.min(a().await);
-        best_b = best_b.min(b().await);
+    if wanted("events") {
+        let work = Work::events();
+        let mut best = in_turn(work, rounds);
+        table.rate("events per second", work.count(), &best);
+        table.each("processor time per event", work.count(), &best);
+        best[0] = (0..rounds).fold(None, |best, _| better(best, own("inline", &url, work)));
+        table.rate("the same, floor without a channel", work.count(), &best);
     }
-    (best_a, best_b)
+    if wanted("dials") {
+        let best = in_turn(Work::dials(), rounds);
+        table.micros("from dial to ready, median", &best, |it| it.median);
+    }
+    if wanted("memory") {
+        let work = Work::memory();
+        let best = in_turn(work, 1);
+        table.bytes(
+            &format!("memory per connection, {} of them", work.count()),
+            &best,
+        );
+    }
+    table.print();
 }
 
-fn rate(name: &str, count: u64, floor: Duration, adapter: Duration) {
-    let per_second = |time: Duration| count as f64 / time.as_secs_f64();
-    let (floor, adapter) = (per_second(floor), per_second(adapter));
-    println!(
-        "{name:<34} {floor:>12.0} {adapter:>12.0} {:>7.2}",
-        adapter / floor
-    );
+/// The best of each client, taken in turn: floor, adapter, peers.
+fn in_turn(url: &str, peers: &[Peer], work: Work, rounds: usize) -> Vec<Option<Measured>> {
+    let mut best = vec![None; 2 + peers.len()];
+    for _ in 0..rounds {
+        best[0] = better(best[0], own("floor", url, work));
+        best[1] = better(best[1], own("adapter", url, work));
+        for (peer, best) in peers.iter().zip(&mut best[2..]) {
+            *best = better(*best, heard(&mut peer.command(url, work)));
+        }
+    }
+    best
 }
 
-fn latency(name: &str, floor: Duration, adapter: Duration) {
-    let micros = |time: Duration| time.as_secs_f64() * 1e6;
-    println!(
-        "{name:<34} {:>9.1} us {:>9.1} us {:>7.2}",
-        micros(floor),
-        micros(adapter),
-        floor.as_secs_f64() / adapter.as_secs_f64()
-    );
+fn better(best: Option<Measured>, new: Option<Measured>) -> Option<Measured> {
+    match (best, new) {
+        (Some(best), Some(new)) => Some(best.best(new)),
+        (best, new) => best.or(new),
+    }
 }
 
-/// All of it, the median and the 99th of a hundred.
-type Times = (Duration, Duration, Duration);
+/// This program as a client.
+fn own(who: &str, url: &str, work: Work) -> Option<Measured> {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--client", who, url]).args(work.arguments());
+    heard(&mut command)
+}
 
-fn times(began: Instant, mut each: Vec<Duration>) -> Times {
-    let all = began.elapsed();
-    each.sort_unstable();
-    let at = |part: usize| {
-        each.get(each.len() * part / 100)
-            .copied()
-            .unwrap_or_default()
-    };
-    (all, at(50), at(99))
+/// What a client measured; `None`, and its words, where it failed.
+fn heard(command: &mut Command) -> Option<Measured> {
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let measured = said.lines().last().map(serde_json::from_str::<Value>);
+    match measured {
+        Some(Ok(measured)) if output.status.success() => {
+            Some(serde_json::from_value(measured).unwrap())
+        }
+        _ => {
+            eprintln!("failed ({}): {command:?}", output.status);
+            None
+        }
+    }
 }

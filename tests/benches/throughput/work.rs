@@ -1,0 +1,75 @@
+//! What every client is asked to do.
+
+/// How many calls are in flight at once.
+pub(crate) const DEPTHS: [u64; 3] = [1, 64, 1024];
+
+/// A tenth of this comes before, unmeasured: caches, and the compiler of Node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    /// So many calls of `health`, so many of them in flight, each answer read as JSON.
+    Calls { in_flight: u64, count: u64 },
+    /// So many events handed to a consumer, who reads each payload as JSON.
+    Events { count: u64 },
+    /// So many connections, one after the other, with an identity that is there already.
+    Dials { count: u64 },
+    /// So many connections, held.
+    Memory { count: u64 },
+}
+
+impl Work {
+    pub(crate) const fn calls(in_flight: u64) -> Self {
+        let count = if in_flight == 1 { 10_000 } else { 60_000 };
+        Self::Calls { in_flight, count }
+    }
+
+    pub(crate) const fn events() -> Self {
+        Self::Events { count: 300_000 }
+    }
+
+    pub(crate) const fn dials() -> Self {
+        Self::Dials { count: 200 }
+    }
+
+    pub(crate) const fn memory() -> Self {
+        Self::Memory { count: 1000 }
+    }
+
+    pub(crate) const fn count(self) -> u64 {
+        match self {
+            Self::Calls { count, .. }
+            | Self::Events { count }
+            | Self::Dials { count }
+            | Self::Memory { count } => count,
+        }
+    }
+
+    /// As words: `calls COUNT IN_FLIGHT`, `events COUNT`, `dials COUNT`, `memory COUNT`.
+    pub(crate) fn arguments(self) -> Vec<String> {
+        let name = match self {
+            Self::Calls { .. } => "calls",
+            Self::Events { .. } => "events",
+            Self::Dials { .. } => "dials",
+            Self::Memory { .. } => "memory",
+        };
+        let mut words = vec![name.to_owned(), self.count().to_string()];
+        if let Self::Calls { in_flight, .. } = self {
+            words.push(in_flight.to_string());
+        }
+        words
+    }
+
+    pub(crate) fn read(words: &[String]) -> Option<Self> {
+        let number = |at: usize| words.get(at)?.parse::<u64>().ok();
+        let count = number(1)?;
+        Some(match words.first()?.as_str() {
+            "calls" => Self::Calls {
+                in_flight: number(2)?,
+                count,
+            },
+            "events" => Self::Events { count },
+            "dials" => Self::Dials { count },
+            "memory" => Self::Memory { count },
+            _ => return None,
+        })
+    }
+}
