@@ -350,19 +350,19 @@ async fn a_port_that_is_taken_is_named() {
     assert_ne!(code, Some(0));
 }
 
-#[tokio::test]
-async fn without_a_terminal_nothing_has_colour() {
-    let dir = tempfile::tempdir().unwrap();
-    let forced = [
-        ("CLICOLOR_FORCE", "1"),
-        ("TERM", "xterm"),
-        ("RUST_LOG", "trace"),
-    ];
-    let program = Program::start_with(dir.path(), &[], &forced).await;
-    let session = Session::connect(&program, &token(dir.path())).await;
-    assert_eq!(session.hello["ok"], true, "{}", session.hello);
-    let (code, said) = program.stop_and_listen().await;
-    assert_eq!(code, Some(0));
-    assert!(said.contains("TRACE") || said.contains("DEBUG"), "{said}");
-    assert!(!said.contains('\u{1b}'), "{said}");
+#[test]
+fn without_a_terminal_neither_help_nor_complaint_has_colour() {
+    for (arguments, code, words) in [
+        (&["run", "--help"][..], 0, "Examples"),
+        (&["run", "--nonsense"], 2, "--nonsense"),
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_openclaw-mock-gateway"))
+            .args(arguments)
+            .envs([("CLICOLOR_FORCE", "1"), ("TERM", "xterm")])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(said.contains(words) && !said.contains('\u{1b}'), "{said}");
+    }
 }
