@@ -27,6 +27,7 @@ mod soak;
 mod state_machine;
 mod storms;
 mod subscriptions;
+mod telling;
 mod tls;
 mod turmoil;
 mod upgrade;

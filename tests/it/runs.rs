@@ -22,7 +22,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) async fn new(edition: Edition, script: fn() -> mock::Run) -> Self {
+    pub(crate) fn new(edition: Edition, script: fn() -> mock::Run) -> Self {
         // Without a listener: on a paused clock nothing waits for a port that somebody else has taken.
         let gateway = MockGateway::builder().edition(edition).build();
         let begun = Arc::new(AtomicUsize::new(0));

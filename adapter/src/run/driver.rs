@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
+use tracing::Span;
 
 use super::answer::{self, Ack};
 use super::event;
@@ -23,6 +24,7 @@ use crate::load::Busy;
 use crate::method::{AnswerMode, Method};
 use crate::protocol::Hello;
 use crate::session::Answer;
+use crate::spans;
 use crate::state::ConnectionState;
 
 /// How much longer than its own timeout an answer to `agent.wait` may take.
@@ -163,7 +165,17 @@ pub(crate) async fn follow(parts: Parts) {
     loop {
         while let Some(item) = driver.tracker.next_item() {
             let over = match &item {
-                RunItem::Ended(outcome) => Some(matches!(outcome, RunOutcome::Aborted { .. })),
+                RunItem::Ended(outcome) => {
+                    if !matches!(
+                        outcome,
+                        RunOutcome::Done { .. }
+                            | RunOutcome::Queued
+                            | RunOutcome::Superseded { .. }
+                    ) {
+                        spans::failed(&Span::current(), outcome.kind());
+                    }
+                    Some(matches!(outcome, RunOutcome::Aborted { .. }))
+                }
                 _ => None,
             };
             if let Some(taken) = taken(&item)
