@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::Stdio;
+use std::sync::LazyLock;
 
 use openclaw_tests::scenarios::adapter_program;
 use serde_json::Value;
@@ -130,6 +131,19 @@ fn what_cargo_is_told_to_build_and_run_is_there() {
     assert!(checked > 10, "{checked} commands for cargo");
 }
 
+/// Whether the sources of the workspace have these words, as the beginning of a name at least.
+fn named(words: &str) -> bool {
+    static SOURCES: LazyLock<String> = LazyLock::new(|| {
+        let out = std::process::Command::new("git")
+            .args(["grep", "-hE", r"\b(fn|mod) [a-z_]+", "--", "*.rs"])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    });
+    SOURCES.contains(words)
+}
+
 fn cargo(block: &Block, command: &Command, metadata: &Value) {
     let line = command.words.join(" ");
     let packages = metadata["packages"].as_array().unwrap();
@@ -192,8 +206,15 @@ fn cargo(block: &Block, command: &Command, metadata: &Value) {
                 package = find(name);
                 assert!(package.is_some(), "{block}: no package `{name}`");
             }
+            filter if subcommand == "test" && !filter.starts_with('-') => {
+                for name in filter.split("::").filter(|name| !name.is_empty()) {
+                    let known = named(&format!("fn {name}")) || named(&format!("mod {name}"));
+                    assert!(known, "{block}: {line}: no test or module `{name}`");
+                }
+            }
             flag => {
                 let known = [
+                    "--lib",
                     "--workspace",
                     "--release",
                     "--locked",

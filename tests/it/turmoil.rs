@@ -18,6 +18,7 @@ const SEEDS: u64 = 24;
 const SECOND: Duration = Duration::from_secs(1);
 const SECRET: &str = "the-shared-token";
 const PORT: u16 = 18_789;
+const URL: &str = "ws://gateway:18789";
 
 /// Dials in the simulation.
 #[derive(Debug)]
@@ -67,10 +68,10 @@ async fn backend(seed: u64, book: Arc<Book>) -> turmoil::Result {
     let referee = Arc::new(Referee::new(SECRET, None, true));
     let store = WatchedStore::new(Arc::clone(&referee));
     let config = Config::builder()
-        .url(format!("ws://gateway:{PORT}"))
+        .url(URL)
         .allow_insecure_ws(true)
         .token(Token::new(SECRET)?)
-        .store(store)
+        .store(store.clone())
         .seed(seed)
         .connector(Route {
             referee: Arc::clone(&referee),
@@ -95,9 +96,7 @@ async fn backend(seed: u64, book: Arc<Book>) -> turmoil::Result {
         book.answered
             .fetch_add(u64::from(is_answered), Ordering::Relaxed);
         sleep(SECOND).await;
-        if referee.held() > 1 {
-            referee.foul("more than one socket");
-        }
+        referee.check(store.token(URL).as_deref());
     }
     // A half-open connection is noticed after two ticks, and the longest pause is half a minute.
     let is_back = timeout(90 * SECOND, async { while !call(5 * SECOND).await {} });

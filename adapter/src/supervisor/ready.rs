@@ -1,5 +1,6 @@
 //! A connection in use: frames in, calls out, until it ends.
 
+use std::ops::ControlFlow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,23 +8,32 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use serde_json::value::RawValue;
+use tokio::task::yield_now;
 use tokio::time::sleep_until;
-use tracing::{debug, info};
+use tracing::{Span, debug, info};
 
 use super::{Control, GOODBYE, Phase, Supervisor, now};
 use crate::call::Call;
 use crate::error::{Error, TransportError, TransportErrorKind};
-use crate::lifecycle::Loss;
+use crate::lifecycle::{Loss, Next};
 use crate::metrics;
 use crate::protocol::Hello;
 use crate::session::{Gap, Output, Session};
 use crate::shared::Shared;
+use crate::spans;
 use crate::text::quoted;
 use crate::transport::{Inbound, Socket};
 use crate::veil::Veil;
 
 /// How many frames are taken before calls and controls have their turn.
 const BATCH: usize = 64;
+
+/// What is left on the socket after a batch.
+enum Rest {
+    Nothing,
+    Perhaps,
+}
+
 impl Supervisor {
     /// Serves one connection. `None` when the client is to be closed.
     pub(super) async fn serve(&mut self, mut socket: Socket, hello: Arc<Hello>) -> Option<Phase> {
@@ -63,11 +73,13 @@ impl Supervisor {
                         return None;
                     }
                 },
-                inbound = socket.next() => {
-                    if let Some(loss) = self.hear_all(&mut session, &mut socket, inbound) {
-                        break loss;
-                    }
-                }
+                inbound = socket.next() => match self.hear_all(&mut session, &mut socket, inbound) {
+                    ControlFlow::Continue(Rest::Nothing) => {}
+                    // Whoever waits for these frames may be on this thread. Without a turn of theirs
+                    // a burst would overflow the queues of those who read fast enough.
+                    ControlFlow::Continue(Rest::Perhaps) => yield_now().await,
+                    ControlFlow::Break(loss) => break loss,
+                },
                 () = &mut watchdog => {
                     // Set anew only when it goes off, not with each frame.
                     if session.dead_at() > now() {
@@ -93,24 +105,26 @@ impl Supervisor {
             call.disconnected();
         }
         let lived = now().saturating_duration_since(since);
-        info!(
-            target: super::STATE,
-            conn_id = %hello.conn_id,
-            lived_ms = u64::try_from(lived.as_millis()).unwrap_or(u64::MAX),
-            "the connection ended: {}",
-            loss.error()
-        );
+        let lived_ms = u64::try_from(lived.as_millis()).unwrap_or(u64::MAX);
+        let (conn_id, error) = (&hello.conn_id, loss.error().clone());
+        spans::failed(&Span::current(), spans::transport_word(error.kind()));
         let next = self.life.connection_lost(lived, loss);
+        // One line for one change of state: a wait says the same by itself.
+        if matches!(next, Next::BackOff { .. }) {
+            debug!(target: super::STATE, %conn_id, lived_ms, "the connection ended: {error}");
+        } else {
+            info!(target: super::STATE, %conn_id, lived_ms, "the connection ended: {error}");
+        }
         self.follow(next, None).await
     }
 
-    /// Takes what has arrived, and what else is there already; the loss, if it was the last.
+    /// Takes what has arrived, and what else is there already, up to a batch; the loss, if it was the last.
     fn hear_all(
         &self,
         session: &mut Session<Call>,
         socket: &mut Socket,
         first: Inbound,
-    ) -> Option<Loss> {
+    ) -> ControlFlow<Loss, Rest> {
         let mut inbound = first;
         let now = now();
         for left in (0..BATCH).rev() {
@@ -118,15 +132,19 @@ impl Supervisor {
                 Inbound::Text(text) => self.hear(session, now, &text, socket.veil()),
                 Inbound::Other => session.alive(now),
                 Inbound::Closed(close) => {
-                    return Some(Loss::of_close(&close, session.is_shutdown_announced()));
+                    let loss = Loss::of_close(&close, session.is_shutdown_announced());
+                    return ControlFlow::Break(loss);
                 }
             }
             if left == 0 {
                 break;
             }
-            inbound = socket.next().now_or_never()?;
+            match socket.next().now_or_never() {
+                Some(next) => inbound = next,
+                None => return ControlFlow::Continue(Rest::Nothing),
+            }
         }
-        None
+        ControlFlow::Continue(Rest::Perhaps)
     }
 
     fn hear(&self, session: &mut Session<Call>, now: Instant, text: &str, veil: &Veil) {

@@ -14,6 +14,7 @@ mod doctor;
 mod events;
 mod host;
 mod identity;
+mod page;
 mod run;
 mod terminal;
 mod token;

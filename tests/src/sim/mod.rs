@@ -13,6 +13,7 @@
 mod action;
 mod calls;
 mod events;
+mod many;
 pub mod net;
 mod referee;
 mod rules;
@@ -23,6 +24,7 @@ mod tap;
 mod watched;
 mod world;
 
+pub use self::many::play_all;
 pub use self::referee::Referee;
 pub use self::store::WatchedStore;
 pub use self::watched::Watched;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use openclaw_adapter::store::StoreError;
 use openclaw_adapter::{
-    DeviceId, DeviceIdentity, DeviceToken, GatewayKey, GatewayMemo, IdentityError, IdentityStore,
-    MemoryStore, SignatureVersion, Token,
+    DeviceId, DeviceIdentity, DeviceToken, Endpoint, GatewayKey, GatewayMemo, IdentityError,
+    IdentityStore, MemoryStore, SignatureVersion, Token,
 };
 
 use super::referee::Referee;
@@ -25,6 +25,16 @@ impl WatchedStore {
             inner: MemoryStore::new(),
             referee,
         }
+    }
+
+    /// The operator's device token for the gateway at this URL.
+    #[must_use]
+    pub fn token(&self, url: &str) -> Option<String> {
+        let identity = self.inner.load().ok()??;
+        let key = Endpoint::parse(url).ok()?.key();
+        let memo = self.inner.gateway(&key, identity.id()).ok()?;
+        let token = memo.token("operator")?;
+        Some(token.token().expose_secret().to_owned())
     }
 }
 

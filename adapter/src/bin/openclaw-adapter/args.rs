@@ -25,26 +25,29 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The heading of the options that each command has.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
     /// The gateway's address, such as ws://gateway:18789; goes before OPENCLAW_GATEWAY_URL
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// Where the device identity is kept; goes before OPENCLAW_ADAPTER_STATE_DIR
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// The scopes to ask for, separated by commas or spaces
-    #[arg(long, global = true, value_name = "LIST", value_parser = parse_scopes)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "LIST", value_parser = parse_scopes)]
     pub(crate) scopes: Option<Scopes>,
     /// An extra header for a proxy in front of the gateway; may be given more than once
     ///
     /// Everybody on the host can see arguments: for a secret, write NAME:@FILE, and the value is
     /// read from the file.
-    #[arg(long, global = true, value_name = "NAME:VALUE", value_parser = parse_header)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME:VALUE", value_parser = parse_header)]
     pub(crate) header: Vec<(String, String)>,
     /// One JSON object per line on stdout
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
 }
 

@@ -7,11 +7,12 @@ use anyhow::{Context as _, bail, ensure};
 use openclaw_adapter::api::sessions::{Create, List};
 use openclaw_adapter::{Client, Error, EventItem, EventStream, RetryPolicy, SessionsWatch, Update};
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::laps::Laps;
-use crate::scenarios::BACK_AGAIN;
 use crate::scenarios::gateway::Release;
 use crate::scenarios::stage::Stage;
+use crate::scenarios::{BACK_AGAIN, SOON};
 
 /// How often the gateway goes and comes back.
 const RESTARTS: usize = 20;
@@ -79,7 +80,7 @@ impl Copy {
                 }
             }
         };
-        match tokio::time::timeout(BACK_AGAIN, reading).await {
+        match timeout(BACK_AGAIN, reading).await {
             Ok(read) => read,
             Err(_) => bail!("{what} did not come within {BACK_AGAIN:?}"),
         }
@@ -114,10 +115,15 @@ async fn away_and_back(
         laps.end("killed", since);
     }
     stage.note(&format!("gone the {round}. time"));
+    // What is asked before the client has noticed would go out to the gateway that is gone.
+    let mut states = client.state();
+    let noticed = timeout(SOON, states.wait_for(|state| !state.is_ready())).await;
+    noticed.with_context(|| format!("the loss is not noticed within {SOON:?}"))??;
+    laps.end("noticed", since);
     gateway.start().await?;
     laps.end("listens", since);
     stage.note("listens again");
-    let ready = tokio::time::timeout(BACK_AGAIN, client.ready()).await;
+    let ready = timeout(BACK_AGAIN, client.ready()).await;
     ready.with_context(|| format!("not ready after {BACK_AGAIN:?}"))??;
     laps.end("ready", since);
     stage.note("the client is ready");
@@ -204,7 +210,7 @@ async fn next(
         }
         bail!("the events are over")
     };
-    match tokio::time::timeout(BACK_AGAIN, reading).await {
+    match timeout(BACK_AGAIN, reading).await {
         Ok(read) => read,
         Err(_) => bail!("{what} did not come within {BACK_AGAIN:?}"),
     }
