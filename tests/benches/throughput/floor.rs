@@ -37,8 +37,8 @@ struct Answer<'a> {
 
 #[derive(Deserialize)]
 struct Event<'a> {
-    #[serde(borrow)]
-    event: Cow<'a, str>,
+    #[serde(rename = "event", borrow)]
+    name: Cow<'a, str>,
     seq: u64,
     #[serde(borrow)]
     payload: &'a RawValue,
@@ -108,7 +108,7 @@ pub(crate) async fn inline(address: &SocketAddr, work: Work) -> Measured {
             let text = text(&mut socket).await;
             let event: Event<'_> = serde_json::from_str(&text).unwrap();
             let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
-            assert_eq!((&*event.event, event.seq), ("agent", seq));
+            assert_eq!((&*event.name, event.seq), ("agent", seq));
             assert_eq!(payload["seq"], seq);
         }
     }
@@ -193,7 +193,7 @@ async fn events(socket: &mut Socket, count: u64) {
         let text = text(socket).await;
         let event: Event<'_> = serde_json::from_str(&text).unwrap();
         let owned = Owned {
-            name: event.event.into_owned(),
+            name: event.name.into_owned(),
             seq: event.seq,
             payload: event.payload.to_owned(),
         };
