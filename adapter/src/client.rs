@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tracing::{Span, debug_span, field};
 
 use crate::api::agent::Agent;
 use crate::api::agents::Agents;
@@ -27,11 +26,12 @@ use crate::method::Method;
 use crate::protocol::Hello;
 use crate::secret::Token;
 use crate::shared::Shared;
+use crate::spans::Server;
 use crate::state::ConnectionState;
 use crate::stats::Stats;
 use crate::subscription::Registry;
 use crate::supervisor::{self, Control, Ends};
-use crate::trace_context::TraceParent;
+use crate::trace_context::{self, TraceParent};
 
 /// A connection to one gateway that looks after itself.
 ///
@@ -75,8 +75,7 @@ pub(crate) struct Inner {
     pub(crate) when_down: WhenDown,
     watched: Arc<Registry>,
     trace_context: Option<TraceHook>,
-    /// `host:port`, for spans.
-    server: Arc<str>,
+    pub(crate) server: Server,
     last_id: AtomicU64,
 }
 
@@ -99,21 +98,13 @@ impl Inner {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// The trace that the caller's task is in, if the backend told how to find it.
+    /// The trace that this task is in, if the backend told how to find it.
     pub(crate) fn traceparent(&self) -> Option<TraceParent> {
-        TraceParent::parse(&self.trace_context.as_ref()?()?)
-    }
-
-    /// A span for one call, with OpenTelemetry's names.
-    pub(crate) fn call_span(&self, method: &str) -> Span {
-        debug_span!(
-            "openclaw.call",
-            otel.kind = "client",
-            rpc.system = "openclaw",
-            rpc.method = method,
-            server.address = %self.server,
-            error.r#type = field::Empty,
-        )
+        let hook = self.trace_context.as_ref()?;
+        match trace_context::INHERITED.try_with(Clone::clone) {
+            Ok(inherited) => inherited,
+            Err(_) => TraceParent::parse(&hook()?),
+        }
     }
 }
 
@@ -173,7 +164,7 @@ impl Client {
             request_timeout: config.request_timeout,
             when_down: config.when_down,
             trace_context: config.trace_context.clone(),
-            server: config.endpoint.to_string().into(),
+            server: Server::of(&config.endpoint),
         };
         tokio::spawn(supervisor::run(
             config,

@@ -38,6 +38,7 @@ mod run;
 mod secret;
 mod session;
 mod shared;
+mod spans;
 mod state;
 mod stats;
 pub mod store;

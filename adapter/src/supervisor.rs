@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until};
-use tracing::{debug, info, warn};
+use tracing::{Instrument as _, Span, debug, info, warn};
 
 use self::backlog::Backlog;
 use self::blocking::Disk;
@@ -29,6 +29,7 @@ use crate::metrics;
 use crate::protocol::Hello;
 use crate::secret::Token;
 use crate::shared::Shared;
+use crate::spans::{self, Server};
 use crate::state::{ConnectionState, StopReason};
 use crate::transport::{Dialer, Socket};
 
@@ -73,6 +74,8 @@ enum Phase {
     Ready {
         socket: Box<Socket>,
         hello: Arc<Hello>,
+        /// Of the connection, from its attempt on.
+        span: Span,
     },
     Stopped {
         reason: StopReason,
@@ -186,6 +189,7 @@ struct Supervisor {
     backlog: Backlog,
     /// The gateway's process behind the last connection.
     boot: Option<Boot>,
+    server: Server,
     /// The last complaint, so that the same one is not logged every few seconds.
     complaint: String,
 }
@@ -217,6 +221,7 @@ impl Supervisor {
             tls: config.tls.clone(),
         };
         Self {
+            server: Server::of(&config.endpoint),
             config,
             dialer,
             disk,
@@ -236,7 +241,11 @@ impl Supervisor {
             let next = match phase {
                 Phase::Connect => self.connect().await,
                 Phase::Wait { until } => self.wait(until).await,
-                Phase::Ready { socket, hello } => self.serve(*socket, hello).await,
+                Phase::Ready {
+                    socket,
+                    hello,
+                    span,
+                } => self.serve(*socket, hello).instrument(span).await,
                 Phase::Stopped { reason } => self.stopped(reason).await,
             };
             match next {
@@ -266,6 +275,7 @@ impl Supervisor {
             self.publish(ConnectionState::Connecting { attempt: number });
         }
         let (auth, signature) = self.life.begin();
+        let span = self.server.connection(number);
         let attempt = attempt::run(
             self.dialer.clone(),
             self.identity.clone(),
@@ -273,7 +283,8 @@ impl Supervisor {
             auth,
             signature,
             self.config.connect_timeout,
-        );
+        )
+        .instrument(span.clone());
         tokio::pin!(attempt);
         let (socket, outcome) = loop {
             tokio::select! {
@@ -291,20 +302,23 @@ impl Supervisor {
                 ended = &mut attempt => break ended,
             }
         };
+        if let Some(how) = attempt::failure(&outcome) {
+            spans::failed(&span, how);
+        }
         let next = self.life.attempt_ended(now(), now_ms(), outcome);
         self.write_down().await;
-        self.follow(next, socket).await
+        self.follow(next, socket.map(|socket| (socket, span))).await
     }
 
     /// Turns a decision into the next phase.
-    async fn follow(&mut self, mut next: Next, socket: Option<Socket>) -> Option<Phase> {
+    async fn follow(&mut self, mut next: Next, made: Option<(Socket, Span)>) -> Option<Phase> {
         if matches!(next, Next::ReadToken) {
             let token = self.disk.token().await;
             next = self.life.token_read(token);
         }
         Some(match next {
-            Next::Ready(hello) => match socket {
-                Some(socket) => self.welcome(socket, hello),
+            Next::Ready(hello) => match made {
+                Some((socket, span)) => self.welcome(socket, span, hello),
                 // An accepted attempt always brings its socket.
                 None => Phase::Connect,
             },
@@ -348,7 +362,10 @@ impl Supervisor {
         })
     }
 
-    fn welcome(&mut self, socket: Socket, hello: Arc<Hello>) -> Phase {
+    fn welcome(&mut self, socket: Socket, span: Span, hello: Arc<Hello>) -> Phase {
+        span.record("openclaw.connection.id", &*hello.conn_id);
+        span.record("openclaw.protocol", hello.protocol);
+        span.record("openclaw.server.version", &*hello.server_version);
         info!(
             target: STATE,
             conn_id = %hello.conn_id,
@@ -372,6 +389,7 @@ impl Supervisor {
         Phase::Ready {
             socket: Box::new(socket),
             hello,
+            span,
         }
     }
 

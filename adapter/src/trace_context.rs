@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+tokio::task_local! {
+    /// What a task of our own sends: the trace of whoever set it off, in whose task it is not.
+    pub(crate) static INHERITED: Option<TraceParent>;
+}
+
 /// A `traceparent`: `00-<trace id>-<span id>-<flags>`, in hexadecimal.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct TraceParent(Box<str>);

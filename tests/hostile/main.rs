@@ -10,5 +10,6 @@
 
 mod cost;
 mod disorder;
+mod late;
 mod raw;
 mod words;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use openclaw_adapter::{
-    AnswerMode, Client, Delivery, Effect, Error, Method, Recovery, TypedCall, WhenDown,
+    AnswerMode, Client, Delivery, Effect, Error, Method, QueueMode, Recovery, TypedCall, WhenDown,
 };
 use openclaw_tests::peer::{Link, builder, old_hello, ready, start};
 use serde::Serialize;
@@ -189,6 +189,16 @@ async fn calls_fail_at_once_when_they_are_told_to() {
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
+#[tokio::test(start_paused = true)]
+async fn runs_fail_at_once_when_the_client_is_told_to() {
+    let (builder, _peer) = builder();
+    let client = Client::start(builder.when_down(WhenDown::Fail).build().unwrap());
+    let began = Instant::now();
+    let error = client.agent().run("billing", "hi").await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
 /// The shape of `agent`: two answers.
 #[derive(Serialize)]
 struct Agent {
@@ -269,6 +279,30 @@ async fn a_method_that_the_old_generation_lacks_is_not_sent_to_it() {
         "{error}"
     );
     is_silent(&mut link, SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_mode_that_the_old_generation_lacks_is_refused_by_name_and_not_sent() {
+    let (client, mut peer) = start();
+    let mut link = peer.welcome_with(old_hello(1000)).await;
+    let turn = || client.chat().send("tests", "hi").with_id("k");
+    let error = turn().queue_mode(QueueMode::Collect).await.unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            Error::UnsupportedParameter { method, parameter, protocol: 3 }
+                if &**method == "chat.send" && &**parameter == "queueMode"
+        ),
+        "{error}"
+    );
+    is_silent(&mut link, SECOND).await;
+    let _run = turn().start();
+    assert_eq!(link.request().await["method"], "chat.send");
+
+    let (client, _peer, mut link) = ready().await;
+    let turn = client.chat().send("tests", "hi");
+    let _run = turn.queue_mode(QueueMode::Collect).start();
+    assert_eq!(link.request().await["params"]["queueMode"], "collect");
 }
 
 #[tokio::test(start_paused = true)]

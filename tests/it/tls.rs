@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 const TOKEN: &str = "canary-0123456789abcdef";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);

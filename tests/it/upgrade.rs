@@ -1,14 +1,24 @@
 //! Answers to the upgrade that are not an upgrade: proxies, web servers, full gateways.
 
+use std::path::Path;
+use std::process::Stdio;
+use std::task::Poll;
 use std::time::Duration;
 
 use openclaw_adapter::{
     Client, Config, ConnectionState, Error, MemoryStore, StopReason, Token, UpgradeRefusal,
 };
+use openclaw_mock_gateway::MockGateway;
+use openclaw_tests::scenarios::adapter_program;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio::process::Command;
 use wiremock::matchers::{header, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 const TOKEN: &str = "canary-0123456789abcdef";
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn client(server: &MockServer) -> Client {
     let config = Config::builder()
@@ -35,7 +45,7 @@ async fn answering(template: ResponseTemplate) -> MockServer {
 async fn outcome(client: &Client) -> ConnectionState {
     let mut state = client.state();
     let found = state.wait_for(|state| !matches!(state, ConnectionState::Connecting { .. }));
-    tokio::time::timeout(Duration::from_secs(10), found)
+    tokio::time::timeout(PATIENCE, found)
         .await
         .expect("no outcome in time")
         .expect("the client ended")
@@ -140,4 +150,58 @@ async fn the_extra_header_arrives_and_no_origin_does() {
         !all.contains(TOKEN),
         "the token is for the gateway, not for the upgrade"
     );
+}
+
+/// The program, whose environment names a proxy for everything.
+fn program_behind(proxy: &TcpListener, url: &str, state: &Path) -> Command {
+    let proxy = format!("http://{}", proxy.local_addr().unwrap());
+    let mut command = Command::new(adapter_program().unwrap());
+    command
+        .args(["connect", "--wait", "0", "--json"])
+        .env_clear()
+        .env("OPENCLAW_GATEWAY_URL", url)
+        .env("OPENCLAW_GATEWAY_TOKEN", TOKEN)
+        .env("OPENCLAW_ADAPTER_STATE_DIR", state.join("state"))
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    for name in [
+        "http_proxy",
+        "https_proxy",
+        "ws_proxy",
+        "wss_proxy",
+        "all_proxy",
+    ] {
+        command.env(name, &proxy).env(name.to_uppercase(), &proxy);
+    }
+    command
+}
+
+#[tokio::test]
+async fn a_proxy_of_the_environment_is_not_asked() {
+    let gateway = MockGateway::builder().token(TOKEN).start().await;
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let ended = program_behind(&proxy, &gateway.url(), state.path()).output();
+    let ended = tokio::time::timeout(PATIENCE, ended)
+        .await
+        .unwrap()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(
+        said.contains("pairing_not_approved") && !said.contains(TOKEN),
+        "{said}"
+    );
+
+    let secured = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://{}", secured.local_addr().unwrap());
+    let mut program = program_behind(&proxy, &url, state.path());
+    let mut child = program.stdout(Stdio::null()).spawn().unwrap();
+    let accepted = tokio::time::timeout(PATIENCE, secured.accept());
+    let (mut stream, _) = accepted.await.expect("the way is another").unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), 22, "no greeting of TLS");
+    drop(stream);
+    child.wait().await.unwrap();
+    // Nobody waits in front of it.
+    let asked = std::future::poll_fn(|cx| Poll::Ready(proxy.poll_accept(cx).is_ready())).await;
+    assert!(!asked, "the proxy was asked");
 }

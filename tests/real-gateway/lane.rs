@@ -28,6 +28,9 @@ pub(crate) struct Plan<'a> {
     /// Held while a gateway starts for the first time: each keeps all of two cores busy, and one
     /// after the other they are there no later than all at once.
     pub(crate) starting: &'a tokio::sync::Mutex<()>,
+    /// Gets a permit for every version that has only slow scenarios left, which wait and need no
+    /// processor: what must not run beside the others may begin.
+    pub(crate) calm: &'a tokio::sync::Semaphore,
 }
 
 /// A version that is installed.
@@ -61,7 +64,20 @@ pub(crate) async fn run_version(plan: Plan<'_>, candidate: &Candidate) -> Result
         version: &candidate.version,
         results: &results,
     };
-    tokio::join!(lane.calm(&gentle, &slow), lane.rough(&rough));
+    let (tell, mut busy) = tokio::sync::watch::channel(2_u8);
+    let done = || tell.send_modify(|lanes| *lanes -= 1);
+    tokio::join!(
+        lane.calm(&gentle, &slow, &done),
+        async {
+            lane.rough(&rough).await;
+            done();
+        },
+        async {
+            // The sender outlives this future.
+            let _ = busy.wait_for(|lanes| *lanes == 0).await;
+            plan.calm.add_permits(1);
+        },
+    );
     results.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -74,16 +90,17 @@ struct Lane<'a> {
 }
 
 impl Lane<'_> {
-    async fn calm(&self, gentle: &[&Scenario], slow: &[&Scenario]) {
+    async fn calm(&self, gentle: &[&Scenario], slow: &[&Scenario], gentle_done: &impl Fn()) {
         let all = [slow, gentle].concat();
         let Some(gateway) = self.gateway(&all).await else {
+            gentle_done();
             return;
         };
         let slow = slow.iter().map(|scenario| self.one(&gateway, scenario));
-        tokio::join!(
-            futures_util::future::join_all(slow),
-            self.in_turn(&gateway, gentle)
-        );
+        tokio::join!(futures_util::future::join_all(slow), async {
+            self.in_turn(&gateway, gentle).await;
+            gentle_done();
+        });
     }
 
     async fn rough(&self, scenarios: &[&Scenario]) {

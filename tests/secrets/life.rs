@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openclaw_adapter::{Client, Config, ConfigBuilder, ConnectionState, StopReason, Token};
+use openclaw_adapter::{Client, Config, ConfigBuilder, ConnectionState, StopReason, Token, doctor};
 use openclaw_mock_gateway::{Edition, Fault, MockGateway, ReloadMode};
 use serde_json::{Value, json};
 
@@ -237,6 +237,18 @@ async fn calls(client: &Client) {
     witness::error(&client.devices().list().await.unwrap_err());
 }
 
+/// What the doctor says of it, with this token.
+async fn examined(life: &mut Life, token: &str) {
+    let builder = life.builder().token(Token::new(token).unwrap());
+    let report = doctor::examine(&builder, &doctor::Options::new()).await;
+    assert!(report.finding(doctor::Check::Login).is_some());
+    witness::debug(&report);
+    for finding in &report.findings {
+        witness::text(&serde_json::to_string(finding).unwrap());
+    }
+    witness::text(&serde_json::to_string(&report.verdict).unwrap());
+}
+
 /// First contact, approval, calls, a kill, a changed token, a rotation, a removal, strange answers.
 async fn a_whole_life(edition: Edition) {
     let mut life = Life::new(edition, false).await;
@@ -253,6 +265,10 @@ async fn a_whole_life(edition: Edition) {
     life.approve(&client).await;
     until(&client, is_ready).await;
     calls(&client).await;
+    let token = life.gateway.token();
+    examined(&mut life, &token).await;
+    let wrong = life.canaries.make("a wrong token");
+    examined(&mut life, &wrong).await;
     // The approval's own token comes with the next connection on one of the generations.
     let first = connection(&client);
     life.gateway.kill();
@@ -310,6 +326,7 @@ async fn a_whole_life(edition: Edition) {
     life.assert_silence(&[
         "the shared token",
         "the changed token",
+        "a wrong token",
         "a device token",
         "the value of an extra header",
         "a signature",

@@ -18,6 +18,8 @@ pub mod storm;
 mod pages {
     #[doc = include_str!("../../README.md")]
     mod readme {}
+    #[doc = include_str!("../../docs/protocol-mapping.md")]
+    mod protocol_mapping {}
     #[doc = include_str!("../../mock-gateway/README.md")]
     mod mock_gateway {}
 }

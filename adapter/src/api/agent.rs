@@ -120,7 +120,7 @@ impl Method for StartAgent {
 }
 
 /// A file that goes with a message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {
     #[serde(rename = "type")]

@@ -86,8 +86,8 @@ impl<'a> Chat<'a> {
     }
 }
 
-/// What happens to a turn while another one runs in its session. 2026.9.6 only: 2026.2.9 refuses the
-/// parameter, and lets turns wait.
+/// What happens to a turn while another one runs in its session. 2026.9.6 only: 2026.2.9 knows no modes,
+/// and lets turns wait.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -102,6 +102,9 @@ pub enum QueueMode {
     Interrupt,
 }
 
+/// The parameter of `chat.send` that only 2026.9.6 has, of those with a method of their own here.
+const QUEUE_MODE: &str = "queueMode";
+
 /// The parameters of `chat.send`.
 #[derive(Serialize)]
 #[serde(transparent)]
@@ -111,6 +114,10 @@ impl Method for ChatSend {
     const NAME: &'static str = "chat.send";
     const EFFECT: Effect = Effect::Changes;
     type Answer = Value;
+
+    fn unsupported_parameter(&self, protocol: u32) -> Option<String> {
+        (protocol < 4 && self.0.contains_key(QUEUE_MODE)).then(|| QUEUE_MODE.to_owned())
+    }
 }
 
 #[derive(Serialize)]
@@ -168,9 +175,10 @@ impl ChatTurn<'_> {
         self
     }
 
-    /// What happens while another turn runs in the session.
+    /// What happens while another turn runs in the session. On 2026.2.9 the turn is not sent, with
+    /// [`Error::UnsupportedParameter`].
     pub fn queue_mode(self, mode: QueueMode) -> Self {
-        self.param("queueMode", json!(mode))
+        self.param(QUEUE_MODE, json!(mode))
     }
 
     /// How hard the model is to think, as the gateway knows it.

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+pub(crate) use self::builder::Needs;
 pub use self::builder::{RawCall, TypedCall};
 pub(crate) use self::send::{Begun, First, Last, Terms};
 use crate::config::WhenDown;

@@ -19,9 +19,9 @@ use crate::method::AnswerMode;
 use crate::metrics;
 use crate::protocol::{GatewayError, frame};
 use crate::session::Answer;
+use crate::spans;
 use crate::state::ConnectionState;
 use crate::supervisor::Control;
-use crate::trace_context::TraceParent;
 
 /// The shortest pause before a draining gateway is asked again.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
@@ -56,7 +56,6 @@ pub(crate) struct Outgoing {
     method: Arc<str>,
     mode: AnswerMode,
     frame: Utf8Bytes,
-    traceparent: Option<TraceParent>,
     deadline: Instant,
     within: Duration,
     when_down: WhenDown,
@@ -205,7 +204,7 @@ fn count<T: Outcome>(call: &Outgoing, span: &Span, began: Instant, answer: &Resu
         Err(error) => error.kind(),
     };
     if outcome != "ok" {
-        span.record("error.type", outcome);
+        spans::failed(span, outcome);
     }
     metrics::call(&call.method, outcome, began.elapsed());
 }
@@ -231,7 +230,6 @@ impl Client {
             method: method.into(),
             mode,
             frame: frame.into(),
-            traceparent: inner.traceparent(),
             deadline: Instant::now() + within.min(FAR),
             within,
             when_down: terms.when_down.unwrap_or(inner.when_down),
@@ -244,7 +242,7 @@ impl Client {
     /// Cancel safe: dropping it gives the call up.
     pub(crate) async fn exchange(&self, call: &Outgoing) -> Result<Answer, Error> {
         let _busy = self.inner().load.call();
-        let span = self.inner().call_span(&call.method);
+        let span = self.inner().server.call(&call.method);
         let began = Instant::now();
         let answer = self.asked(call).instrument(span.clone()).await;
         count(call, &span, began, &answer);
@@ -271,7 +269,7 @@ impl Client {
     /// Cancel safe: dropping it gives the call up.
     pub(crate) async fn begin(&self, call: &Outgoing) -> Result<Begun, Error> {
         let _busy = self.inner().load.call();
-        let span = self.inner().call_span(&call.method);
+        let span = self.inner().server.call(&call.method);
         let began = Instant::now();
         let answer = self.begun(call).instrument(span.clone()).await;
         count(call, &span, began, &answer);
@@ -351,7 +349,8 @@ impl Client {
             method: Arc::clone(&call.method),
             mode: call.mode,
             frame: call.frame.clone(),
-            traceparent: call.traceparent.clone(),
+            // Here, inside the call's own span.
+            traceparent: inner.traceparent(),
             when_down: call.when_down,
             claim: claim.clone(),
             accepted,

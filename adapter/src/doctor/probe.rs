@@ -18,7 +18,7 @@ use crate::protocol::frame::{self, Incoming};
 use crate::transport::{Connection, DialError, Dialer, Inbound, Socket, connect_tcp, resolve};
 
 /// How long the gateway may keep silent before it is asked for a sign of life.
-const PASSIVE: Duration = Duration::from_secs(2);
+const PASSIVE: Duration = Duration::from_millis(500);
 /// An answer to a ping that does not come within this time is missing.
 const PONG: Duration = Duration::from_millis(500);
 /// A tick may come this much late.

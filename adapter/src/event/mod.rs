@@ -236,6 +236,11 @@ impl EventStream {
     pub async fn next(&mut self) -> Option<EventItem> {
         std::future::poll_fn(|cx| self.queue.poll(cx)).await
     }
+
+    /// As [`Queue::forget_old_connections`](queue::Queue::forget_old_connections).
+    pub(crate) fn forget_old_connections(&self) {
+        self.queue.forget_old_connections();
+    }
 }
 
 impl Stream for EventStream {

@@ -141,6 +141,25 @@ impl Queue {
         wake(state);
     }
 
+    /// Forgets all that stands before the newest connection, and that it is a new one: for who is
+    /// about to ask how things are on it.
+    pub(crate) fn forget_old_connections(&self) {
+        let mut state = self.lock();
+        let is_resync = |entry: &Entry| matches!(entry, Entry::Mark(Mark::Resync(_)));
+        match state.entries.iter().rposition(is_resync) {
+            Some(newest) => {
+                state.dropped = Dropped::default();
+                for _ in 0..=newest {
+                    if let Some(Entry::Event(event)) = state.entries.pop_front() {
+                        state.events -= 1;
+                        state.bytes -= event.size();
+                    }
+                }
+            }
+            None => state.dropped.resync = None,
+        }
+    }
+
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;

@@ -105,7 +105,10 @@ fn read_error(raw: &RawValue) -> GatewayError {
 
 /// The number in `"17"`, as [`request`] writes it.
 fn number(id: &str) -> Option<u64> {
-    id.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+    let digits = id.strip_prefix('"')?.strip_suffix('"')?;
+    // Another spelling of a number is another id.
+    let is_ours = digits == "0" || !digits.starts_with(['0', '+']);
+    digits.parse().ok().filter(|_| is_ours)
 }
 
 #[derive(Serialize)]
@@ -168,6 +171,7 @@ pub(crate) fn secret_request(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::Value;
 
     use super::*;
 
@@ -283,13 +287,115 @@ mod tests {
             panic!("not an event");
         };
         let payload = event.payload.unwrap().get();
-        assert!(serde_json::from_str::<serde_json::Value>(payload).is_err());
+        assert!(serde_json::from_str::<Value>(payload).is_err());
+    }
+
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,6}|res|event|[0-9]{1,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-z]{0,4}", inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// An object with some of the fields of a frame, with the right types more often than not.
+    fn frame_like() -> impl Strategy<Value = Value> {
+        let kind = prop_oneof![Just("res"), Just("event"), Just("req"), Just("")];
+        let mostly = |right: BoxedStrategy<Value>| prop_oneof![6 => right, 1 => anything()];
+        let fields = (
+            mostly(kind.prop_map(Value::from).boxed()),
+            prop::option::of(mostly("[+0]{0,1}[0-9]{1,20}".prop_map(Value::from).boxed())),
+            prop::option::of(mostly(any::<bool>().prop_map(Value::from).boxed())),
+            prop::option::of(mostly("[a-z.]{0,8}".prop_map(Value::from).boxed())),
+            prop::option::of(mostly(any::<u64>().prop_map(Value::from).boxed())),
+            prop::option::of(anything()),
+            prop::option::of(anything()),
+        );
+        fields.prop_map(|(kind, id, ok, event, seq, payload, error)| {
+            let mut frame = serde_json::Map::new();
+            let optional = [
+                ("id", id),
+                ("ok", ok),
+                ("event", event),
+                ("seq", seq),
+                ("payload", payload),
+                ("error", error),
+            ];
+            frame.insert("type".into(), kind);
+            frame.extend(
+                optional
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name.to_owned(), value?))),
+            );
+            frame.into()
+        })
     }
 
     proptest! {
         #[test]
         fn parsing_never_panics(text in ".*") {
             let _ = parse(&text);
+        }
+
+        #[test]
+        fn a_frame_is_what_a_plain_reader_of_json_finds_in_it(frame in frame_like(), pretty: bool) {
+            let text = if pretty {
+                serde_json::to_string_pretty(&frame)
+            } else {
+                serde_json::to_string(&frame)
+            };
+            let text = text.unwrap();
+            let frame: Value = serde_json::from_str(&text).unwrap();
+            let number_of = |id: &str| id.parse().ok().filter(|number: &u64| number.to_string() == id);
+            let payload_of = |payload: Option<&RawValue>| {
+                payload.map(|raw| serde_json::from_str::<Value>(raw.get()).unwrap())
+            };
+            let expected = frame.get("payload").filter(|value| !value.is_null()).cloned();
+            match parse(&text) {
+                Ok(Incoming::Response(response)) => {
+                    prop_assert_eq!(&frame["type"], "res");
+                    prop_assert_eq!(Some(response.ok), frame["ok"].as_bool());
+                    prop_assert_eq!(payload_of(response.payload), expected);
+                    prop_assert_eq!(response.id, frame["id"].as_str().and_then(number_of));
+                    let failed = frame.get("error").is_some_and(|error| !error.is_null());
+                    prop_assert_eq!(response.error.is_some(), failed);
+                }
+                Ok(Incoming::Event(event)) => {
+                    prop_assert_eq!(&frame["type"], "event");
+                    prop_assert_eq!(Some(&*event.name), frame["event"].as_str());
+                    prop_assert_eq!(event.seq, frame["seq"].as_u64());
+                    prop_assert_eq!(payload_of(event.payload), expected);
+                }
+                Ok(Incoming::Other) => {
+                    let kind = frame["type"].as_str();
+                    prop_assert!(kind.is_some_and(|kind| kind != "res" && kind != "event"));
+                }
+                Err(fault) => {
+                    prop_assert_eq!(fault, FrameFault::NotAFrame);
+                    let is_wrong = |name: &str, right: fn(&Value) -> bool| {
+                        frame.get(name).is_some_and(|value| !right(value))
+                    };
+                    let wrong = is_wrong("type", Value::is_string)
+                        || is_wrong("event", Value::is_string)
+                        || is_wrong("ok", |ok| ok.is_boolean() || ok.is_null());
+                    let bare = match frame["type"].as_str() {
+                        Some("res") => frame["ok"].as_bool().is_none(),
+                        Some("event") => frame["event"].as_str().is_none_or(str::is_empty),
+                        _ => false,
+                    };
+                    prop_assert!(wrong || bare, "{}", text);
+                }
+            }
         }
     }
 }

@@ -8,13 +8,14 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
+use tracing::Span;
 
 use super::answer::{self, Ack};
 use super::event;
 use super::item::{LostReason, RunItem, RunOutcome};
 use super::queue::Queue;
 use super::tracker::{Ask, Tracker};
-use crate::call::{Begun, First, Last, Terms};
+use crate::call::{Begun, First, Last, Needs, Terms};
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::{Error, TransportErrorKind};
@@ -23,6 +24,7 @@ use crate::load::Busy;
 use crate::method::{AnswerMode, Method};
 use crate::protocol::Hello;
 use crate::session::Answer;
+use crate::spans;
 use crate::state::ConnectionState;
 
 /// How much longer than its own timeout an answer to `agent.wait` may take.
@@ -41,6 +43,8 @@ pub(crate) struct Request {
     pub(crate) params: Box<RawValue>,
     pub(crate) within: Option<Duration>,
     pub(crate) when_down: Option<WhenDown>,
+    /// Of the gateway's generation.
+    needs: Needs,
 }
 
 impl Request {
@@ -57,6 +61,7 @@ impl Request {
             params: serde_json::value::to_raw_value(method).unwrap_or_default(),
             within,
             when_down,
+            needs: Needs::of(method),
         }
     }
 }
@@ -160,7 +165,17 @@ pub(crate) async fn follow(parts: Parts) {
     loop {
         while let Some(item) = driver.tracker.next_item() {
             let over = match &item {
-                RunItem::Ended(outcome) => Some(matches!(outcome, RunOutcome::Aborted { .. })),
+                RunItem::Ended(outcome) => {
+                    if !matches!(
+                        outcome,
+                        RunOutcome::Done { .. }
+                            | RunOutcome::Queued
+                            | RunOutcome::Superseded { .. }
+                    ) {
+                        spans::failed(&Span::current(), outcome.kind());
+                    }
+                    Some(matches!(outcome, RunOutcome::Aborted { .. }))
+                }
                 _ => None,
             };
             if let Some(taken) = taken(&item)
@@ -234,23 +249,24 @@ impl Driver {
         };
         match ask {
             Ask::Send => {
-                let prepared = match &self.request {
-                    Some(request) => {
-                        let terms = Terms {
-                            within: request.within,
-                            when_down: request.when_down,
-                            is_inner: self.tracker.was_sent_before(),
-                        };
-                        client.prepare(request.method, request.mode, &request.params, terms)
-                    }
+                let Some(request) = &self.request else {
                     // The tracker of a run that is only looked at sends nothing.
-                    None => Err(Error::Closed),
+                    return Box::pin(async { Asked::Sent(Err(Error::Closed)) });
                 };
+                let terms = Terms {
+                    within: request.within,
+                    when_down: request.when_down,
+                    is_inner: self.tracker.was_sent_before(),
+                };
+                let prepared = client.prepare(request.method, request.mode, &request.params, terms);
+                let needs = request.needs.clone();
                 Box::pin(async move {
-                    Asked::Sent(match prepared {
-                        Ok(call) => client.begin(&call).await,
-                        Err(error) => Err(error),
-                    })
+                    let sent = async {
+                        let call = prepared?;
+                        client.check_protocol(&call, needs).await?;
+                        client.begin(&call).await
+                    };
+                    Asked::Sent(sent.await)
                 })
             }
             Ask::Wait(timeout) => {
@@ -361,10 +377,11 @@ impl Driver {
         match asked {
             Asked::Sent(Ok(begun)) => self.on_begun(begun),
             Asked::Sent(Err(error)) => {
+                let usual = self.client.inner().when_down;
                 let may_repeat = self
                     .request
                     .as_ref()
-                    .is_some_and(|request| request.when_down != Some(WhenDown::Fail));
+                    .is_some_and(|request| request.when_down.unwrap_or(usual) != WhenDown::Fail);
                 self.tracker.on_send_failed(now, error, may_repeat);
             }
             Asked::Waited(answer) => match read(answer) {

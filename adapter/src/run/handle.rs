@@ -10,6 +10,7 @@ use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::driver::{Command, NO_WORD, Parts, Request, follow};
 use super::item::{RunItem, RunOutcome};
@@ -18,6 +19,7 @@ use super::tracker::{Kind, Start, Tracker};
 use crate::client::Client;
 use crate::error::Error;
 use crate::state::ConnectionState;
+use crate::trace_context::INHERITED;
 
 /// How long a run may give no sign of life before it is given up, if nothing else is said.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
@@ -111,7 +113,11 @@ impl Run {
             can_send: plan.request.is_some(),
             patience: plan.patience,
         };
-        let task = tokio::spawn(follow(Parts {
+        let inner = client.inner();
+        let span = inner.server.run(&run_id, &session_key);
+        // The calls of the run are made in a task of its own, which knows nothing of the caller's.
+        let trace = span.in_scope(|| inner.traceparent());
+        let followed = follow(Parts {
             client: client.clone(),
             tracker: Tracker::new(start, protocol, Instant::now().into_std()),
             session_key: Arc::clone(&session_key),
@@ -120,10 +126,11 @@ impl Run {
             events,
             commands: commands_end,
             queue: Arc::clone(&queue),
-            busy: client.inner().load.run(),
+            busy: inner.load.run(),
             conn_id,
             accepted: Some(accepted_end),
-        }));
+        });
+        let task = tokio::spawn(INHERITED.scope(trace, followed.instrument(span)));
         Self {
             handle: RunHandle {
                 id: run_id,

@@ -263,6 +263,9 @@ impl Tracker {
         self.strikes = 0;
         self.wait_failed = false;
         self.history_failed = false;
+        if let Stage::Settling { since } = &mut self.stage {
+            *since = now;
+        }
         if restarted {
             self.last_seq.clear();
             // Whatever `agent.wait` says from now on, it says of another process.

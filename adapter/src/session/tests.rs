@@ -167,8 +167,11 @@ proptest! {
             let caller = u32::try_from(step).unwrap();
             match op {
                 0 if !open.contains_key(&id) => {
-                    session.begin(id, AnswerMode::AcceptedThenFinal, caller);
-                    open.insert(id, (caller, false));
+                    // What has one answer is at once where the other kind is after `accepted`.
+                    let is_once = id % 2 == 0;
+                    let mode = if is_once { AnswerMode::Once } else { AnswerMode::AcceptedThenFinal };
+                    session.begin(id, mode, caller);
+                    open.insert(id, (caller, is_once));
                 }
                 0 => {}
                 1 => {

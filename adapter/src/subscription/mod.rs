@@ -81,7 +81,8 @@ impl fmt::Display for SyncReason {
     }
 }
 
-type Asking<T> = Pin<Box<dyn Future<Output = Result<<T as Topic>::Answer, Error>> + Send>>;
+type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+type Asking<T> = Boxed<<T as Topic>::Answer>;
 
 /// Asks the gateway about a topic.
 trait Ask: Topic {
@@ -105,6 +106,8 @@ impl Ask for Messages {
 struct Watch<T: Topic> {
     /// Before the topic: with the last handle, the connection ends and so do its subscriptions.
     client: Client,
+    /// Until there is a connection to ask on.
+    waiting: Option<Boxed<()>>,
     asking: Option<Asking<T>>,
     resting: Option<Pin<Box<Sleep>>>,
     order: Order<T>,
@@ -115,6 +118,7 @@ impl<T: Ask> Watch<T> {
     fn new(client: &Client, topic: T, event: &str) -> Self {
         Self {
             client: client.clone(),
+            waiting: None,
             asking: None,
             resting: None,
             order: Order::new(topic),
@@ -126,8 +130,23 @@ impl<T: Ask> Watch<T> {
         loop {
             match self.order.need() {
                 Need::Tell(told) => return Poll::Ready(Some(told)),
-                Need::Ask => self.asking = Some(self.order.topic.ask(self.client.clone())),
+                Need::Ask => {
+                    let client = self.client.clone();
+                    self.waiting = Some(Box::pin(async move { client.ready().await.map(drop) }));
+                }
                 Need::Answer => {
+                    if let Some(waiting) = &mut self.waiting {
+                        let waited = ready!(waiting.as_mut().poll(cx));
+                        self.waiting = None;
+                        if let Err(error) = waited {
+                            self.order.answered(Err(error));
+                            continue;
+                        }
+                        // What the connection begins with is in the answer. Told afterwards, its own
+                        // beginning would be one more reason to ask.
+                        self.events.forget_old_connections();
+                        self.asking = Some(self.order.topic.ask(self.client.clone()));
+                    }
                     let Some(asking) = &mut self.asking else {
                         return Poll::Ready(None);
                     };

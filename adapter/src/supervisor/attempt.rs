@@ -10,6 +10,8 @@ use crate::handshake::{Auth, Handshake, Offer, Step};
 use crate::identity::DeviceIdentity;
 use crate::lifecycle::Outcome;
 use crate::protocol::connect::Profile;
+use crate::refusal::RefusalKind;
+use crate::spans;
 use crate::store::SignatureVersion;
 use crate::transport::{DialError, Dialer, Inbound, Socket};
 
@@ -88,4 +90,15 @@ async fn shake_hands(socket: &mut Socket, handshake: &mut Handshake, offer: &Off
             }
         }
     }
+}
+
+/// What went wrong, in the word that a span has for it.
+pub(super) fn failure(outcome: &Outcome) -> Option<&'static str> {
+    Some(match outcome {
+        Outcome::Accepted(_) => return None,
+        Outcome::Refused { error, .. } => RefusalKind::of(error).as_str(),
+        Outcome::UpgradeRefused(_) => "upgrade_refused",
+        Outcome::Closed(_) => spans::transport_word(TransportErrorKind::Closed),
+        Outcome::Failed(error) => spans::transport_word(error.kind()),
+    })
 }

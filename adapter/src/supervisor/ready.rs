@@ -10,16 +10,17 @@ use futures_util::FutureExt as _;
 use serde_json::value::RawValue;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
-use tracing::{debug, info};
+use tracing::{Span, debug, info};
 
 use super::{Control, GOODBYE, Phase, Supervisor, now};
 use crate::call::Call;
 use crate::error::{Error, TransportError, TransportErrorKind};
-use crate::lifecycle::Loss;
+use crate::lifecycle::{Loss, Next};
 use crate::metrics;
 use crate::protocol::Hello;
 use crate::session::{Gap, Output, Session};
 use crate::shared::Shared;
+use crate::spans;
 use crate::text::quoted;
 use crate::transport::{Inbound, Socket};
 use crate::veil::Veil;
@@ -104,14 +105,16 @@ impl Supervisor {
             call.disconnected();
         }
         let lived = now().saturating_duration_since(since);
-        info!(
-            target: super::STATE,
-            conn_id = %hello.conn_id,
-            lived_ms = u64::try_from(lived.as_millis()).unwrap_or(u64::MAX),
-            "the connection ended: {}",
-            loss.error()
-        );
+        let lived_ms = u64::try_from(lived.as_millis()).unwrap_or(u64::MAX);
+        let (conn_id, error) = (&hello.conn_id, loss.error().clone());
+        spans::failed(&Span::current(), spans::transport_word(error.kind()));
         let next = self.life.connection_lost(lived, loss);
+        // One line for one change of state: a wait says the same by itself.
+        if matches!(next, Next::BackOff { .. }) {
+            debug!(target: super::STATE, %conn_id, lived_ms, "the connection ended: {error}");
+        } else {
+            info!(target: super::STATE, %conn_id, lived_ms, "the connection ended: {error}");
+        }
         self.follow(next, None).await
     }
 

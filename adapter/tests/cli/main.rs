@@ -14,6 +14,8 @@ mod doctor;
 mod events;
 mod host;
 mod identity;
+mod page;
 mod run;
+mod terminal;
 mod token;
 mod usage;

@@ -349,3 +349,20 @@ async fn a_port_that_is_taken_is_named() {
     );
     assert_ne!(code, Some(0));
 }
+
+#[test]
+fn without_a_terminal_neither_help_nor_complaint_has_colour() {
+    for (arguments, code, words) in [
+        (&["run", "--help"][..], 0, "Examples"),
+        (&["run", "--nonsense"], 2, "--nonsense"),
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_openclaw-mock-gateway"))
+            .args(arguments)
+            .envs([("CLICOLOR_FORCE", "1"), ("TERM", "xterm")])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(said.contains(words) && !said.contains('\u{1b}'), "{said}");
+    }
+}

@@ -37,7 +37,7 @@ struct Answer<'a> {
 
 #[derive(Deserialize)]
 struct Event<'a> {
-    #[serde(rename = "event", borrow)]
+    #[serde(borrow, rename = "event")]
     name: Cow<'a, str>,
     seq: u64,
     #[serde(borrow)]

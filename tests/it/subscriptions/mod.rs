@@ -4,7 +4,8 @@ mod mock;
 
 use openclaw_adapter::api::sessions::{Changed, List, MessageWritten, SessionList};
 use openclaw_adapter::{
-    Client, Error, MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update,
+    Client, ConnectionState, Error, MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason,
+    Update,
 };
 use openclaw_tests::peer::{Link, Peer, builder, old_hello, ready, start};
 use serde_json::{Value, json};
@@ -173,6 +174,39 @@ async fn each_new_connection_is_asked_again() {
     assert_eq!(watch.resync().await, SyncReason::GatewayRestarted);
     answer_list(&mut link, &["d"]).await;
     assert_eq!(keys(&watch.snapshot().await), ["d"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_begun_while_the_client_is_down_has_one_list() {
+    let (client, mut peer, link) = ready().await;
+    // Before anything is read, and after the reader has begun to wait.
+    let mut unread = client.sessions().watch(List::new());
+    link.close(1006, "").await;
+    let mut state = client.state();
+    let down = state.wait_for(|state| !matches!(state, ConnectionState::Ready { .. }));
+    timeout(LONG, down).await.unwrap().unwrap();
+    let mut watch = sessions(client.sessions().watch(List::new()));
+    assert_eq!(watch.resync().await, SyncReason::Started);
+
+    let mut link = peer.welcome().await;
+    answer_list(&mut link, &["a"]).await;
+    assert_eq!(keys(&watch.snapshot().await), ["a"]);
+    link.event("sessions.changed", changed("b")).await;
+    assert_eq!(watch.live().await.session_key.as_deref(), Some("b"));
+
+    assert!(matches!(
+        unread.next().await,
+        Some(Ok(Update::Resync(SyncReason::Started)))
+    ));
+    let (snapshot, _) = tokio::join!(unread.next(), answer_list(&mut link, &["a", "b"]));
+    assert!(matches!(snapshot, Some(Ok(Update::Snapshot(_)))));
+    link.event("sessions.changed", changed("c")).await;
+    for key in ["b", "c"] {
+        match unread.next().await {
+            Some(Ok(Update::Live(change))) => assert_eq!(change.session_key.as_deref(), Some(key)),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

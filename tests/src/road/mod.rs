@@ -162,10 +162,13 @@ impl Traffic {
         let (mut from_client, mut to_client) = tokio::io::split(client);
         let (mut from_gateway, mut to_gateway) = tokio::io::split(gateway);
         let passing = async {
-            tokio::join!(
-                self.out(&mut from_client, &mut to_gateway),
-                self.back(&mut from_gateway, &mut to_client),
-            )
+            let out = async {
+                // What the gateway said before it stopped reading still has to arrive.
+                let _ = self.out(&mut from_client, &mut to_gateway).await;
+                Ok(())
+            };
+            // A gateway that is gone takes both directions along, or the client would wait for it.
+            tokio::try_join!(out, self.back(&mut from_gateway, &mut to_client))
         };
         tokio::select! {
             biased;
@@ -275,6 +278,21 @@ mod tests {
         assert_eq!(arrived, b"HTTP/1.1 101\r\n\r\n\x81\x05h");
         assert_eq!((road.cuts(), road.cuts_within_a_frame()), (1, 1));
         speaker.abort();
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_resets_a_connection_ends_the_clients() -> anyhow::Result<()> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let road = Road::to(Address::Tcp(listener.local_addr()?)).await?;
+        let mut client = TcpStream::connect(road.address).await?;
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await?;
+        let (gateway, _) = timeout(SOON, listener.accept()).await??;
+        // With something unread, its end is a reset.
+        timeout(SOON, gateway.readable()).await??;
+        drop(gateway);
+        let ended = timeout(SOON, client.read_u8()).await?;
+        assert!(ended.is_err());
         Ok(())
     }
 

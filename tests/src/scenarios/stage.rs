@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
@@ -33,6 +34,8 @@ pub struct Stage {
     program: PathBuf,
     secrets: Secrets,
     transcripts: Mutex<Vec<Arc<Transcript>>>,
+    began: Instant,
+    notes: Mutex<Vec<String>>,
 }
 
 impl std::fmt::Debug for Stage {
@@ -63,7 +66,18 @@ impl Stage {
             program: program.to_owned(),
             secrets,
             transcripts: Mutex::default(),
+            began: Instant::now(),
+            notes: Mutex::default(),
         })
+    }
+
+    /// Says how far the scenario has come, for the report of one that fails.
+    pub(crate) fn note(&self, what: &str) {
+        let line = format!("{:>6.1} s  {what}", self.began.elapsed().as_secs_f64());
+        self.notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
     }
 
     /// The gateway under test.
@@ -231,10 +245,19 @@ impl Stage {
         Ok(())
     }
 
-    /// What the backends printed last, without secrets.
+    /// How far the scenario came, and what the backends printed last, without secrets.
     #[must_use]
     pub fn outputs(&self) -> String {
         let mut text = String::new();
+        for note in self
+            .notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {}", self.secrets.redact(note));
+        }
         for transcript in self.transcripts().iter() {
             self.secrets.learn_from(&self.state_dir(&transcript.name));
             let printed = transcript.read();

@@ -1,7 +1,6 @@
 //! What happened, and what should not have.
 
 use std::fmt::Display;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,9 +16,29 @@ pub(super) struct Ledger(Arc<Inner>);
 struct Inner {
     began: Instant,
     lines: Mutex<Lines>,
-    restarts: AtomicU32,
-    stops: AtomicU32,
+    ends: Mutex<[Ends; 2]>,
 }
+
+/// How often the gateway's process began to end in one way, and how often it had ended. A run that
+/// begins in between goes down with it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    begun: u32,
+    over: u32,
+}
+
+/// How the gateway's process ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fall {
+    /// When it is done; it forgets what it only had in memory.
+    Drained,
+    /// In the middle of whatever it does.
+    Sudden,
+}
+
+/// How far the gateway had come at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark([Ends; 2]);
 
 #[derive(Debug, Default)]
 struct Lines {
@@ -33,8 +52,7 @@ impl Ledger {
         Self(Arc::new(Inner {
             began: Instant::now(),
             lines: Mutex::default(),
-            restarts: AtomicU32::new(0),
-            stops: AtomicU32::new(0),
+            ends: Mutex::default(),
         }))
     }
 
@@ -57,24 +75,28 @@ impl Ledger {
         self.lines().fouls.push(what.to_string());
     }
 
-    /// The gateway's process ends in the middle of whatever it does.
-    pub(super) fn restarts(&self) {
-        self.0.restarts.fetch_add(1, Ordering::Relaxed);
+    fn ends(&self) -> MutexGuard<'_, [Ends; 2]> {
+        self.0.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often it has.
-    pub(super) fn restarted(&self) -> u32 {
-        self.0.restarts.load(Ordering::Relaxed)
+    /// The gateway's process begins to end.
+    pub(super) fn falls(&self, how: Fall) {
+        self.ends()[how as usize].begun += 1;
     }
 
-    /// The gateway's process ends when it is done, and forgets what it only had in memory.
-    pub(super) fn stops(&self) {
-        self.0.stops.fetch_add(1, Ordering::Relaxed);
+    /// It has ended.
+    pub(super) fn has_fallen(&self, how: Fall) {
+        self.ends()[how as usize].over += 1;
     }
 
-    /// How often it has ended, in whatever way.
-    pub(super) fn stopped(&self) -> u32 {
-        self.0.stops.load(Ordering::Relaxed) + self.restarted()
+    /// Now.
+    pub(super) fn mark(&self) -> Mark {
+        Mark(*self.ends())
+    }
+
+    /// How often the gateway's process was ending since then, in this way.
+    pub(super) fn since(&self, Mark(then): Mark, how: Fall) -> u32 {
+        self.ends()[how as usize].begun - then[how as usize].over
     }
 
     /// Takes everything.

@@ -7,7 +7,7 @@ use openclaw_adapter::{Client, Run, RunItem, RunOutcome};
 use openclaw_mock_gateway::Edition;
 use tokio::time::{sleep, sleep_until};
 
-use super::ledger::Ledger;
+use super::ledger::{Fall, Ledger};
 use crate::dice::Dice;
 use crate::model::{End, MockModel, Model as _, Script, ToolCall, mark};
 
@@ -105,7 +105,7 @@ impl Told {
 pub(super) async fn play(client: Client, ledger: Ledger, model: Arc<MockModel>, plan: Plan) {
     let name = plan.name.as_str();
     model.replies(name, plan.script.clone());
-    let (restarts, stops) = (ledger.restarted(), ledger.stopped());
+    let began = ledger.mark();
     let message = format!("Please. {}", mark(name));
     let mut run = if plan.by_chat {
         let turn = client.chat().send(&plan.session, &message);
@@ -143,12 +143,13 @@ pub(super) async fn play(client: Client, ledger: Ledger, model: Arc<MockModel>, 
     ledger.note(format_args!(
         "{name} ends, asked {asked} times: {outcome:?}"
     ));
+    let restarted = ledger.since(began, Fall::Sudden);
     let rules = Rules {
         edition: model.edition(),
         plan: &plan,
         told: &told,
-        restarted: ledger.restarted() - restarts,
-        stopped: ledger.stopped() - stops,
+        restarted,
+        stopped: restarted + ledger.since(began, Fall::Drained),
         asked: u32::try_from(asked).unwrap_or(u32::MAX),
         attached: left,
     };
@@ -206,12 +207,13 @@ struct Rules<'a> {
 impl Rules<'_> {
     fn broken(&self, outcome: &RunOutcome) -> Option<String> {
         let is_old = self.edition == Edition::V2026_2_9;
-        // 2026.9.6 knows what it has answered by its transcript, and takes up what it has not.
-        let most = if is_old { 1 } else { 1 + self.restarted };
+        // 2026.9.6 knows what it has answered by its transcript, and takes up what it has not. Of a
+        // request that arrives when it has drained already it may not have an answer.
+        let most = if is_old { 1 } else { 1 + self.stopped };
         if self.asked > most {
             return Some(format!(
                 "the model was asked {} times, with {} restarts",
-                self.asked, self.restarted
+                self.asked, self.stopped
             ));
         }
         let works = matches!(self.plan.script.end, End::Whole);

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::actors::{self, Ask, EVENT};
-use super::ledger::Ledger;
+use super::ledger::{Fall, Ledger};
 use super::runs::{self, Plan};
 use super::watches::{self, Keys};
 use crate::dice::Dice;
@@ -283,18 +283,17 @@ impl World {
             sleep(life).await;
             if kill {
                 ledger.note("the gateway is killed");
-                ledger.restarts();
+                ledger.falls(Fall::Sudden);
                 net.listen(false);
                 gateway.kill();
+                ledger.has_fallen(Fall::Sudden);
             } else {
                 ledger.note("the gateway is told to stop");
-                if drains {
-                    ledger.stops();
-                } else {
-                    ledger.restarts();
-                }
+                let how = if drains { Fall::Drained } else { Fall::Sudden };
+                ledger.falls(how);
                 gateway.stop().await;
                 net.listen(false);
+                ledger.has_fallen(how);
             }
             sleep(pause).await;
             // Without a listener of TCP there is nothing that could fail.

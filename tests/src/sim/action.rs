@@ -64,8 +64,8 @@ pub(super) enum Action {
         /// With or without waiting for a connection.
         when_down: WhenDown,
     },
-    /// The backend starts agent runs.
-    Runs(u32),
+    /// The backend starts an agent run, if none goes on.
+    Run,
     /// The backend drops calls that it waits for.
     DropCalls,
     /// The gateway tells so many events.
@@ -192,7 +192,7 @@ impl Action {
             66..67 => Self::Strangers(rng.u32(1..12)),
             67..69 => Self::GatewayClock(seconds(rng, 900.0)),
             69..70 => Self::Leap(seconds(rng, 1_200.0)),
-            70..72 => Self::Runs(rng.u32(1..3)),
+            70..72 => Self::Run,
             72..80 => Self::Calls {
                 count: rng.u32(1..12),
                 within: seconds(rng, 25.0),

@@ -13,6 +13,7 @@
 mod action;
 mod calls;
 mod events;
+mod many;
 pub mod net;
 mod referee;
 mod rules;
@@ -20,6 +21,11 @@ mod runs;
 mod store;
 mod strangers;
 mod tap;
+mod watched;
 mod world;
 
+pub use self::many::play_all;
+pub use self::referee::Referee;
+pub use self::store::WatchedStore;
+pub use self::watched::Watched;
 pub use self::world::{Story, Tally, play};

@@ -48,13 +48,13 @@ struct Book {
 
 /// The referee of one client.
 #[derive(Debug)]
-pub(super) struct Referee(Mutex<Book>);
+pub struct Referee(Mutex<Book>);
 
 impl Referee {
     /// For a client that starts now with this shared token. `falls_back`: its device token may serve
     /// when the shared one is refused.
     #[must_use]
-    pub(super) fn new(secret: &str, pairing_limit: Option<Duration>, falls_back: bool) -> Self {
+    pub fn new(secret: &str, pairing_limit: Option<Duration>, falls_back: bool) -> Self {
         let now = Instant::now();
         Self(Mutex::new(Book {
             began: now,
@@ -77,17 +77,17 @@ impl Referee {
     }
 
     /// Writes a line of the story.
-    pub(super) fn note(&self, line: impl AsRef<str>) {
+    pub fn note(&self, line: impl AsRef<str>) {
         self.book().note(line.as_ref());
     }
 
     /// Calls a foul.
-    pub(super) fn foul(&self, what: impl AsRef<str>) {
+    pub fn foul(&self, what: impl AsRef<str>) {
         self.book().foul(what.as_ref());
     }
 
     /// The client's state has changed.
-    pub(super) fn state(&self, state: &ConnectionState) {
+    pub fn state(&self, state: &ConnectionState) {
         let word = match state {
             ConnectionState::Connecting { .. } => "connecting".to_owned(),
             ConnectionState::AwaitingApproval { .. } => "awaiting approval".to_owned(),
@@ -128,20 +128,20 @@ impl Referee {
     }
 
     /// The client was told to close.
-    pub(super) fn closed(&self) {
+    pub fn closed(&self) {
         self.book().closed = true;
     }
 
     /// How many dials there were, and how many were let in.
     #[must_use]
-    pub(super) fn counts(&self) -> (u64, u64) {
+    pub fn counts(&self) -> (u64, u64) {
         let book = self.book();
         (book.dials, book.hellos)
     }
 
     /// How many sockets and dials the client holds.
     #[must_use]
-    pub(super) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.book().held
     }
 
@@ -165,7 +165,7 @@ impl Referee {
     }
 
     /// What has to be true whenever nothing is going on.
-    pub(super) fn check(&self, stored: Option<&str>) {
+    pub fn check(&self, stored: Option<&str>) {
         let now = Instant::now();
         let mut book = self.book();
         if book.held > 1 {
@@ -191,13 +191,13 @@ impl Referee {
 
     /// The fouls so far.
     #[must_use]
-    pub(super) fn fouls(&self) -> Vec<String> {
+    pub fn fouls(&self) -> Vec<String> {
         self.book().fouls.clone()
     }
 
     /// The story so far.
     #[must_use]
-    pub(super) fn log(&self) -> Vec<String> {
+    pub fn log(&self) -> Vec<String> {
         self.book().log.clone()
     }
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use openclaw_adapter::store::StoreError;
 use openclaw_adapter::{
-    DeviceId, DeviceIdentity, DeviceToken, GatewayKey, GatewayMemo, IdentityError, IdentityStore,
-    MemoryStore, SignatureVersion, Token,
+    DeviceId, DeviceIdentity, DeviceToken, Endpoint, GatewayKey, GatewayMemo, IdentityError,
+    IdentityStore, MemoryStore, SignatureVersion, Token,
 };
 
 use super::referee::Referee;
 
 /// The store of one client.
 #[derive(Clone, Debug)]
-pub(super) struct WatchedStore {
+pub struct WatchedStore {
     inner: MemoryStore,
     referee: Arc<Referee>,
 }
@@ -20,11 +20,21 @@ pub(super) struct WatchedStore {
 impl WatchedStore {
     /// An empty one.
     #[must_use]
-    pub(super) fn new(referee: Arc<Referee>) -> Self {
+    pub fn new(referee: Arc<Referee>) -> Self {
         Self {
             inner: MemoryStore::new(),
             referee,
         }
+    }
+
+    /// The operator's device token for the gateway at this URL.
+    #[must_use]
+    pub fn token(&self, url: &str) -> Option<String> {
+        let identity = self.inner.load().ok()??;
+        let key = Endpoint::parse(url).ok()?.key();
+        let memo = self.inner.gateway(&key, identity.id()).ok()?;
+        let token = memo.token("operator")?;
+        Some(token.token().expose_secret().to_owned())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use openclaw_adapter::{
-    Client, Config, ConnectionState, DeviceTokenFallback, IdentityStore as _, PairingPolicy, Token,
+    Client, Config, ConnectionState, DeviceTokenFallback, PairingPolicy, Token,
 };
 use openclaw_mock_gateway::{
     Edition, Fault, Locality, MockGateway, Pairing, Point, ReloadMode, TokioClock,
@@ -24,9 +24,15 @@ use super::runs::Runs;
 use super::store::WatchedStore;
 use super::strangers;
 
+/// Nobody dials it: the network is in memory.
+const URL: &str = "ws://127.0.0.1:1";
 const MINUTE: Duration = Duration::from_secs(60);
 /// `close` promises a second.
 const CLOSE: Duration = Duration::from_millis(1_100);
+/// How often the thread may go to rest in a step, and in each second of it: the mock alone looks at its
+/// disk ten times a second.
+const RESTS: u64 = 4_000;
+const RESTS_A_SECOND: u64 = 60;
 /// Any moment will do; one that is fixed makes the numbers on the wire as long each time.
 const EPOCH_MS: u64 = 1_795_375_154_446;
 
@@ -175,7 +181,7 @@ impl World {
             "seed {seed}: {edition}, {locality:?}, {pairing:?}, starts in {startup_delay:?}, waits {limit:?}"
         ));
         let config = Config::builder()
-            .url("ws://127.0.0.1:1")
+            .url(URL)
             .token(Token::new(secret).expect("a token"))
             .store(store.clone())
             .seed(seed)
@@ -222,9 +228,11 @@ impl World {
             let action = Action::choose(&mut self.rng, trouble);
             self.referee.note(format!("{action:?}"));
             self.steps += 1;
+            let (began, rests) = (Instant::now(), rests());
             self.perform(action).await;
             let pause = Action::pause(&mut self.rng);
             sleep(pause + Duration::from_millis(1)).await;
+            self.is_idle(began, rests);
             self.check().await;
         }
         // Every second client is closed in the middle of its troubles.
@@ -254,19 +262,21 @@ impl World {
         }
     }
 
-    fn stored(&self) -> Option<String> {
-        let identity = self.store.load().ok()??;
-        let key = openclaw_adapter::Endpoint::parse("ws://127.0.0.1:1")
-            .ok()?
-            .key();
-        let memo = self.store.gateway(&key, identity.id()).ok()?;
-        let token = memo.token("operator")?;
-        Some(token.token().expose_secret().to_owned())
+    /// Whoever has nothing to do sleeps: the thread does not go to rest a thousand times a second.
+    fn is_idle(&self, began: Instant, before: u64) {
+        let allowed = RESTS + RESTS_A_SECOND * began.elapsed().as_secs();
+        let rests = rests() - before;
+        if rests > allowed {
+            let time = began.elapsed();
+            self.referee.foul(format!(
+                "somebody is busy for nothing: {rests} rests in {time:?}"
+            ));
+        }
     }
 
     async fn check(&mut self) {
         self.settle().await;
-        self.referee.check(self.stored().as_deref());
+        self.referee.check(self.store.token(URL).as_deref());
         self.calls.check();
         let stats = self.client.stats();
         let open = self.calls.open();
@@ -373,8 +383,10 @@ impl World {
                     self.waiting.push(call);
                 }
             }
-            Action::Runs(count) => {
-                for _ in 0..count {
+            // One at a time: in which order tasks learn that a client has changed is tokio's to choose,
+            // by chance, and a seed has to give the same life again. `schedule` has many at once.
+            Action::Run => {
+                if self.runs.open() == 0 {
                     let number = self.runs.count() as u64;
                     self.runs.start(&self.client, number);
                 }
@@ -395,7 +407,13 @@ impl World {
                 reader.stop();
             }
             Action::Restart | Action::Wait | Action::Unlisten => {}
-            Action::Fault(misdeed) => self.gateway.inject(fault(misdeed)),
+            Action::Fault(misdeed) => {
+                // The numbers that are left out are of events that nobody hears of.
+                if let Misdeed::SeqGap(events) = misdeed {
+                    self.last_event += events;
+                }
+                self.gateway.inject(fault(misdeed));
+            }
             Action::ClearFaults => self.clear_faults(),
         }
     }
@@ -589,6 +607,13 @@ impl World {
             tally,
         }
     }
+}
+
+/// How often this thread has run out of things to do.
+fn rests() -> u64 {
+    tokio::runtime::Handle::current()
+        .metrics()
+        .worker_park_count(0)
 }
 
 fn filter() -> openclaw_adapter::EventFilter {

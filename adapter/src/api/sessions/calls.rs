@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use crate::api::agent::Attachment;
 use crate::api::wire::{answer, params, words};
+
+/// Several files, as one word for the macros.
+type Attachments = Vec<Attachment>;
 
 params! {
     /// Makes a session, or adopts the one that has this key already (2026.9.6).
@@ -31,6 +35,8 @@ params! {
             fork: bool;
             /// A first message: the answer tells the run that it starts.
             message: String;
+            /// The files that go with the first message.
+            attachments: Attachments;
             /// A task for the agent.
             task: String;
             /// The folder that the agent works in.
@@ -98,6 +104,8 @@ params! {
             agent_id: String;
             /// How much the model thinks.
             thinking: String;
+            /// The files that go with the message.
+            attachments: Attachments;
             /// How long the run may take, in milliseconds.
             timeout_ms: u64;
         }
@@ -272,5 +280,27 @@ answer! {
             /// How many lines are left.
             kept: u64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn files_go_with_a_message_as_they_do_with_a_turn() {
+        let file = Attachment::new("text/plain", "a.txt", b"hi");
+        let sent =
+            json!({"type":"file","mimeType":"text/plain","fileName":"a.txt","content":"aGk="});
+        assert_eq!(
+            json!(Send::new("k", "m").attachments(vec![file.clone()])),
+            json!({"key":"k","message":"m","attachments":[sent]})
+        );
+        assert_eq!(
+            json!(Create::new().message("m").attachments(vec![file])),
+            json!({"message":"m","attachments":[sent]})
+        );
     }
 }

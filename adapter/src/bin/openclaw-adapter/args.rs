@@ -8,13 +8,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::help;
 
 /// Connects a backend to an OpenClaw gateway, and shows what stands in the way.
 ///
 /// The gateway's token comes from OPENCLAW_GATEWAY_TOKEN, or from the file that
 /// OPENCLAW_GATEWAY_TOKEN_FILE names.
 #[derive(Debug, Parser)]
-#[command(name = "openclaw-adapter", version, after_long_help = AFTER)]
+#[command(name = "openclaw-adapter", version, after_long_help = help::PROGRAM)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -22,48 +25,36 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const AFTER: &str = "\
-Exit codes:
-   0  done
-   2  usage or configuration, a missing token for one
-  10  pairing was not approved in time
-  11  token or password refused
-  12  refused for another reason: signature, protocol, scope, origin, upgrade
-  13  gateway not reachable in time
-  14  identity or state directory unusable
-  15  call refused by the gateway, or a run that did not end well
-  16  connection lost during a call; nobody knows what became of a run
-
-Environment: OPENCLAW_GATEWAY_URL, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_TOKEN_FILE,
-OPENCLAW_GATEWAY_PASSWORD, OPENCLAW_ADAPTER_STATE_DIR, OPENCLAW_ADAPTER_DEVICE_IDENTITY,
-OPENCLAW_GATEWAY_TLS_FINGERPRINT, OPENCLAW_ALLOW_INSECURE_PRIVATE_WS; RUST_LOG for the log on stderr.";
+/// The heading of the options that each command has.
+const EVERYWHERE: &str = "Options of every command";
 
 /// Options of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
     /// The gateway's address, such as ws://gateway:18789; goes before OPENCLAW_GATEWAY_URL
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
     pub(crate) url: Option<String>,
     /// Where the device identity is kept; goes before OPENCLAW_ADAPTER_STATE_DIR
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// The scopes to ask for, separated by commas or spaces
-    #[arg(long, global = true, value_name = "LIST", value_parser = parse_scopes)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "LIST", value_parser = parse_scopes)]
     pub(crate) scopes: Option<Scopes>,
     /// An extra header for a proxy in front of the gateway; may be given more than once
     ///
     /// Everybody on the host can see arguments: for a secret, write NAME:@FILE, and the value is
     /// read from the file.
-    #[arg(long, global = true, value_name = "NAME:VALUE", value_parser = parse_header)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME:VALUE", value_parser = parse_header)]
     pub(crate) header: Vec<(String, String)>,
     /// One JSON object per line on stdout
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Connect, wait for approval if it is needed, and say so
+    #[command(after_long_help = help::CONNECT)]
     Connect(Connect),
     /// Say what is wrong between this host and the gateway, and the one thing to do next
     ///
@@ -73,30 +64,47 @@ pub(crate) enum Command {
     /// It changes nothing on this host, and makes no identity. On the gateway it does what one
     /// connect does: a device that is not approved leaves its request there. Without an identity only
     /// the token is tried, and nothing is left there.
+    #[command(after_long_help = help::DOCTOR)]
     Doctor(Doctor),
     /// Call a method by its name, and print what it answers
     ///
     /// Of a method with two answers, agent for one, it prints the first: accepted.
+    #[command(after_long_help = help::CALL)]
     Call(Call),
     /// Ask an agent, and print its answer as it comes
     ///
     /// The run goes on at the gateway when the connection is lost, and is followed on as soon as there
-    /// is one again. SIGINT or SIGTERM stops it; the second one leaves without waiting.
+    /// is one again. SIGINT or SIGTERM stops it, which may take 20 s; the second one leaves at once.
+    #[command(after_long_help = help::RUN)]
     Run(Run),
     /// Print what the gateway tells, until SIGINT or SIGTERM
     ///
     /// Gateways tell the runs of all sessions to everybody who may read. Where something is missing,
     /// a line says so.
+    #[command(after_long_help = help::EVENTS)]
     Events(Events),
     /// Look at the device identity, or carry it over
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help::IDENTITY)]
     Identity(Identity),
     /// See and decide which devices may connect
     ///
     /// Run it on the gateway's own host, through its loopback address: there no approval is needed.
     /// Anywhere else this operator's own device has to be approved first; it is not the backend's.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help::DEVICES)]
     Devices(Devices),
+    /// Print what a shell needs to complete these commands
+    #[command(after_long_help = help::COMPLETIONS)]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    #[command(after_long_help = help::MAN)]
+    Man {
+        /// Write the pages of all commands into this directory instead
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -11,6 +11,8 @@ use crate::args::Call;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::reach::{Failure, connect, failed};
+use crate::setup::Signals;
+use crate::terminal::Mark;
 
 /// How long it may take, unless the command line says.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,14 +34,34 @@ pub(crate) async fn run(builder: ConfigBuilder, args: &Call, output: Output) -> 
     };
     let deadline = Instant::now() + args.timeout.unwrap_or(PATIENCE);
     let left = || deadline.saturating_duration_since(Instant::now());
-    let answer = async {
-        let client = connect(config, left()).await?;
-        let call = client.call_raw(&args.method, &params).within(left());
-        let answer = call.await.map_err(Failure::from);
-        client.close().await;
-        answer
+    let mut signals = Signals::listen()?;
+    let client = tokio::select! {
+        biased;
+        signal = signals.next() => return Ok(signal),
+        client = connect(config, left()) => match client {
+            Ok(client) => client,
+            Err(failure) => return failed(output, &failure),
+        },
     };
-    match answer.await {
+    let call = client.call_raw(&args.method, &params).within(left());
+    let answer = tokio::select! {
+        biased;
+        signal = signals.next() => Err(signal),
+        answer = async { call.await } => Ok(answer.map_err(Failure::from)),
+    };
+    client.close().await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(signal) => {
+            let text = format!(
+                "interrupted; the gateway may have carried {} out",
+                args.method
+            );
+            output.say(Mark::Warning, &text)?;
+            return Ok(signal);
+        }
+    };
+    match answer {
         Ok(payload) => {
             output.print(&payload, || format!("{payload:#}"))?;
             Ok(Exit::Done)

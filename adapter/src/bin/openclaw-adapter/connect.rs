@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::args::Connect;
+use crate::countdown::Countdown;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::setup::{Signals, is_about_the_token};
@@ -46,11 +47,13 @@ pub(crate) async fn run(
     let client = Client::start(config);
     let limit = if once { Some(ONE_ATTEMPT) } else { args.wait };
     let deadline = limit.map(|limit| Instant::now() + limit);
+    let mut countdown = Countdown::new(output, deadline);
     let mut reached = false;
     let exit = loop {
         tokio::select! {
             biased;
-            signal = signals.next() => break if args.hold { Exit::Done } else { signal },
+            // Holding is done as soon as there was something to hold.
+            signal = signals.next() => break if reached { Exit::Done } else { signal },
             Some(state) = changes.recv() => {
                 if once && let ConnectionState::BackingOff { cause, .. } = &state {
                     // The state would promise another attempt.
@@ -58,6 +61,7 @@ pub(crate) async fn run(
                     break Exit::Unreachable;
                 }
                 output.state(&state)?;
+                countdown.follow(&state);
                 match &state {
                     ConnectionState::Ready { .. } if !args.hold => break Exit::Done,
                     ConnectionState::Ready { .. } => reached = true,
@@ -75,8 +79,10 @@ pub(crate) async fn run(
                 too_late(output, &state, limit.unwrap_or_default())?;
                 break Exit::of_state(&state);
             }
+            () = countdown.run() => {}
         }
     };
+    drop(countdown);
     client.close().await;
     Ok(exit)
 }

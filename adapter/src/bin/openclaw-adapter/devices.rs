@@ -12,7 +12,7 @@ use crate::args::{Devices, Scopes};
 use crate::exit::Exit;
 use crate::output::{Output, plain};
 use crate::reach::{self, Failure};
-use crate::setup::{PAIRING, operator};
+use crate::setup::{PAIRING, Signals, operator};
 
 /// How long a gateway that is about to be there is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +30,13 @@ pub(crate) async fn run(
             return Ok(Exit::of_config(&error));
         }
     };
-    match act(builder, scopes, command).await {
+    let mut signals = Signals::listen()?;
+    let acted = tokio::select! {
+        biased;
+        signal = signals.next() => return Ok(signal),
+        acted = act(builder, scopes, command) => acted,
+    };
+    match acted {
         Ok((value, text)) => {
             output.print(&value, || text)?;
             Ok(Exit::Done)

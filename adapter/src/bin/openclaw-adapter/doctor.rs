@@ -12,6 +12,7 @@ use crate::args::{Doctor, Scopes};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::setup::{self, Signals};
+use crate::terminal::{Look, Mark};
 
 /// As much of a log as is looked through.
 const MAX_SEEN: u64 = 4 * 1024 * 1024;
@@ -100,16 +101,26 @@ fn candidates(named: Option<&Path>) -> Vec<PathBuf> {
 
 fn print(report: &Report, output: Output) -> io::Result<()> {
     for finding in &report.findings {
-        output.print(finding, || line(finding, &report.verdict.action))?;
+        output.print(finding, || {
+            line(output.stdout, finding, &report.verdict.action)
+        })?;
     }
     output.print(&report.verdict, || {
-        format!("\nnext: {}", report.verdict.action)
+        let next = output.stdout.strong(&report.verdict.action);
+        format!("\nnext: {next}")
     })
 }
 
 /// `next` is said at the end, so it is not said here as well.
-fn line(finding: &Finding, next: &str) -> String {
-    let (status, check) = (finding.status.as_str(), finding.check.as_str());
+fn line(look: Look, finding: &Finding, next: &str) -> String {
+    let mark = match finding.status {
+        Status::Ok => Mark::Good,
+        Status::Warning => Mark::Warning,
+        Status::Problem => Mark::Bad,
+        Status::Skipped => Mark::Minor,
+    };
+    let status = look.mark(mark, &format!("{:<8}", finding.status.as_str()));
+    let check = finding.check.as_str();
     let issue = finding
         .issue
         .map_or_else(String::new, |issue| format!(" [{issue}]"));
@@ -117,7 +128,7 @@ fn line(finding: &Finding, next: &str) -> String {
         Some(fix) if fix != next => format!("\n{:23} {fix}", ""),
         _ => String::new(),
     };
-    format!("{status:<8} {check:<14} {}{issue}{fix}", finding.message)
+    format!("{status} {check:<14} {}{issue}{fix}", finding.message)
 }
 
 /// The exit code of the table that all commands share.

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use crate::args::Events;
+use crate::countdown::Countdown;
 use crate::exit::Exit;
 use crate::output::{Output, plain, printable};
 use crate::setup::{Signals, is_about_the_token};
@@ -61,12 +62,17 @@ pub(crate) async fn run(builder: ConfigBuilder, args: &Events, output: Output) -
     let resumes = config.can_reread_token();
     let client = Client::start(config);
     let mut events = client.events_where(EventFilter::named(&args.event));
+    let mut countdown = Countdown::new(output, None);
+    let mut reached = false;
     let exit = loop {
         tokio::select! {
             biased;
-            _ = signals.next() => break Exit::Done,
+            // Before the first connection nothing is done yet.
+            signal = signals.next() => break if reached { Exit::Done } else { signal },
             Some(state) = changes.recv() => {
                 output.state(&state)?;
+                countdown.follow(&state);
+                reached |= state.is_ready();
                 if let ConnectionState::Stopped { reason } = &state
                     && !(resumes && is_about_the_token(reason))
                 {
@@ -77,8 +83,10 @@ pub(crate) async fn run(builder: ConfigBuilder, args: &Events, output: Output) -
                 Some(item) => tell(output, &item)?,
                 None => break Exit::ConnectionLost,
             },
+            () = countdown.run() => {}
         }
     };
+    drop(countdown);
     client.close().await;
     Ok(exit)
 }

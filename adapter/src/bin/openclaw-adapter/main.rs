@@ -3,27 +3,32 @@
 mod args;
 mod call;
 mod connect;
+mod countdown;
 mod devices;
 mod doctor;
 mod events;
 mod exit;
+mod help;
 mod identity;
 mod output;
+mod paperwork;
 mod reach;
 mod run;
 mod setup;
+mod terminal;
 
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 
 use crate::args::{Cli, Command};
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::terminal::Look;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = arguments();
     start_log(cli.global.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -45,9 +50,13 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: &Cli) -> io::Result<Exit> {
-    let output = Output {
-        json: cli.global.json,
-    };
+    let output = Output::new(cli.global.json);
+    // These ask neither the environment nor a gateway.
+    match &cli.command {
+        Command::Completions { shell } => return paperwork::completions(*shell),
+        Command::Man { dir } => return paperwork::man(dir.as_deref(), output),
+        _ => {}
+    }
     let builder = match setup::builder(&cli.global) {
         Ok(builder) => builder,
         Err(error) if matches!(cli.command, Command::Doctor(_)) => {
@@ -70,7 +79,22 @@ async fn run(cli: &Cli) -> io::Result<Exit> {
         Command::Devices(command) => {
             devices::run(builder, cli.global.scopes.as_ref(), command, output).await
         }
+        // Done above.
+        Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Done),
     }
+}
+
+/// The command line; ends the program where it is none. Help and complaints keep to the same rule of
+/// colour as everything else, which a variable such as `CLICOLOR_FORCE` does not change.
+fn arguments() -> Cli {
+    let colour = if Look::of_stdout().has_colour() && Look::of_stderr().has_colour() {
+        ColorChoice::Auto
+    } else {
+        ColorChoice::Never
+    };
+    let mut command = Cli::command().color(colour);
+    let matches = command.get_matches_mut();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
 /// Logs go to stderr; `RUST_LOG` chooses. A person sees the states on stdout already.
@@ -84,10 +108,8 @@ fn start_log(json: bool) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(
-            io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none(),
-        )
+        .with_writer(|| terminal::Log)
+        .with_ansi(Look::of_stderr().has_colour())
         .init();
 }
 

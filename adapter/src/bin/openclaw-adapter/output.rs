@@ -6,10 +6,14 @@ use openclaw_adapter::{ConfigError, ConnectionState, Error, StopReason};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::terminal::{Look, Mark, above};
+
 /// Where and how results are printed. Logs go to stderr.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     pub(crate) json: bool,
+    pub(crate) stdout: Look,
+    pub(crate) stderr: Look,
 }
 
 /// A line of `connect --json`; the fields stand in this order.
@@ -71,6 +75,14 @@ struct Refused<'a> {
 }
 
 impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self {
+            json,
+            stdout: Look::of_stdout(),
+            stderr: Look::of_stderr(),
+        }
+    }
+
     /// Prints `value` with `--json`, `text` without.
     pub(crate) fn print(
         self,
@@ -82,9 +94,16 @@ impl Output {
         } else {
             text()
         };
-        let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{line}")?;
-        stdout.flush()
+        above(|| {
+            let mut stdout = io::stdout().lock();
+            writeln!(stdout, "{line}")?;
+            stdout.flush()
+        })
+    }
+
+    /// Says something on stderr, with the program's name before it.
+    pub(crate) fn say(self, mark: Mark, text: &str) -> io::Result<()> {
+        above(|| writeln!(io::stderr().lock(), "{} {text}", self.stderr.name(mark)))
     }
 
     /// Says that the program ends for a reason that no state tells.
@@ -124,11 +143,13 @@ impl Output {
             };
             self.print(&line, String::new)?;
         }
-        let mut stderr = io::stderr().lock();
         if fix.is_empty() {
-            writeln!(stderr, "openclaw-adapter: {message}")
+            self.say(Mark::Bad, message)
         } else {
-            writeln!(stderr, "openclaw-adapter: {message}\n{fix}")
+            self.say(
+                Mark::Bad,
+                &format!("{message}\n{}", self.stderr.strong(fix)),
+            )
         }
     }
 
@@ -148,7 +169,7 @@ impl Output {
     }
 
     pub(crate) fn state(self, state: &ConnectionState) -> io::Result<()> {
-        let text = || state_text(state);
+        let text = || state_text(self.stdout, state);
         match state {
             ConnectionState::Connecting { attempt } => {
                 self.print(&Line::Connecting { attempt: *attempt }, text)
@@ -208,12 +229,15 @@ impl Output {
     }
 }
 
-fn state_text(state: &ConnectionState) -> String {
+fn state_text(look: Look, state: &ConnectionState) -> String {
     match state {
-        ConnectionState::Connecting { attempt: 1 } => "connecting".to_owned(),
-        ConnectionState::Connecting { attempt } => format!("connecting, attempt {attempt}"),
+        ConnectionState::Connecting { attempt: 1 } => look.mark(Mark::Minor, "connecting"),
+        ConnectionState::Connecting { attempt } => {
+            look.mark(Mark::Minor, &format!("connecting, attempt {attempt}"))
+        }
         ConnectionState::AwaitingApproval { pairing, .. } => format!(
-            "waiting for approval ({}): device {} asks for role {} with scopes [{}]{}\n  run on the gateway's host: {}",
+            "{} ({}): device {} asks for role {} with scopes [{}]{}\n  run on the gateway's host: {}",
+            look.mark(Mark::Waiting, "waiting for approval"),
             pairing.reason,
             pairing.device_id.short(),
             pairing.requested_role,
@@ -225,19 +249,25 @@ fn state_text(state: &ConnectionState) -> String {
                     ", approved so far [{}]",
                     scopes.join(" ")
                 )),
-            pairing.approve_command(),
+            look.strong(&pairing.approve_command()),
         ),
-        ConnectionState::BackingOff { delay, cause, .. } => {
-            format!("{cause}; trying again in {:.1} s", delay.as_secs_f64())
-        }
+        ConnectionState::BackingOff { delay, cause, .. } => look.mark(
+            Mark::Warning,
+            &format!("{cause}; trying again in {:.1} s", delay.as_secs_f64()),
+        ),
         ConnectionState::Ready { hello } => format!(
-            "ready: gateway {} (protocol {}), connection {}, scopes [{}]",
+            "{}: gateway {} (protocol {}), connection {}, scopes [{}]",
+            look.mark(Mark::Good, "ready"),
             hello.server_version,
             hello.protocol,
             hello.conn_id,
             hello.scopes.join(" ")
         ),
-        ConnectionState::Stopped { reason } => format!("stopped: {reason}\n  {}", reason.fix()),
+        ConnectionState::Stopped { reason } => format!(
+            "{}: {reason}\n  {}",
+            look.mark(Mark::Bad, "stopped"),
+            look.strong(&reason.fix())
+        ),
         other => format!("{other:?}"),
     }
 }

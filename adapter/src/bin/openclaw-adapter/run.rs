@@ -1,6 +1,7 @@
 //! `openclaw-adapter run`: one agent run or chat turn, its text as it comes.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::pin::pin;
 use std::time::Duration;
 
 use openclaw_adapter::{
@@ -8,15 +9,21 @@ use openclaw_adapter::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use crate::args;
 use crate::exit::Exit;
 use crate::output::{Output, plain};
 use crate::reach::{Failure, connect, failed};
 use crate::setup::Signals;
+use crate::terminal::Mark;
 
 /// How long connecting may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a run may take to end after a signal has stopped it. A gateway that is away, or cannot
+/// stop runs, must not hold up a shell.
+const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// A line of `run --json`.
 #[derive(Serialize)]
@@ -170,14 +177,17 @@ async fn follow(mut run: Run, signals: &mut Signals, output: Output) -> io::Resu
         output.print(&line, String::new)?;
     }
     let mut stopped: Option<Exit> = None;
+    let mut last_words = pin!(sleep(Duration::MAX));
     loop {
         tokio::select! {
             biased;
             signal = signals.next() => {
                 if stopped.is_some() {
+                    screen.end_line()?;
                     return Ok(signal);
                 }
                 stopped = Some(signal);
+                last_words.as_mut().reset(Instant::now() + LAST_WORDS);
                 let handle = run.handle();
                 screen.say("stopping the run; once more leaves without waiting")?;
                 tokio::spawn(async move { handle.abort().await });
@@ -190,6 +200,10 @@ async fn follow(mut run: Run, signals: &mut Signals, output: Output) -> io::Resu
                 Some(item) => screen.show(&item)?,
                 None => return Ok(Exit::ConnectionLost),
             },
+            () = last_words.as_mut() => {
+                screen.say("the run has not ended; it may go on at the gateway")?;
+                return Ok(stopped.unwrap_or(Exit::ConnectionLost));
+            }
         }
     }
 }
@@ -220,7 +234,7 @@ fn ended(outcome: &RunOutcome, stopped: Option<Exit>, output: Output) -> io::Res
         (RunOutcome::Lost { .. }, _) => Exit::ConnectionLost,
         _ => Exit::CallRefused,
     };
-    writeln!(io::stderr().lock(), "openclaw-adapter: {outcome}")?;
+    output.say(Mark::Bad, &outcome.to_string())?;
     Ok(exit)
 }
 
@@ -295,7 +309,7 @@ impl Screen {
         if self.is_terminal {
             self.end_line()?;
         }
-        writeln!(io::stderr().lock(), "openclaw-adapter: {}", plain(text))
+        self.output.say(Mark::Minor, &plain(text))
     }
 
     fn end_line(&mut self) -> io::Result<()> {

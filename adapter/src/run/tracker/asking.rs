@@ -19,6 +19,8 @@ const GRACE_CHAT: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(20);
 /// Between two looks at what may have changed by time alone.
 const TICK: Duration = Duration::from_millis(250);
+/// Where nothing changes by time.
+const FAR: Duration = Duration::from_secs(60);
 
 impl Tracker {
     /// What to ask now. The answer to the last question is wanted no more if there is a new one.
@@ -128,12 +130,14 @@ impl Tracker {
     pub(crate) fn wake_at(&self, now: Instant) -> Option<Instant> {
         let mut at = match self.stage {
             Stage::Ended => return None,
-            Stage::Going => self.last_sign + self.patience(),
+            Stage::Going => self.loses_patience_at().unwrap_or(now + FAR),
             Stage::Settling { .. } => now + TICK,
             Stage::Queued { .. } | Stage::Recovering { .. } => now + TICK * 4,
         };
-        if self.is_old() && self.final_due {
-            at = at.min(self.last_sign + QUIET);
+        // Once it has passed there is a question to ask, or one that was asked.
+        let quiet_until = self.last_sign + QUIET;
+        if self.is_old() && self.final_due && now < quiet_until {
+            at = at.min(quiet_until);
         }
         if self.asked.is_none() && self.want(now).is_some_and(|want| self.can_ask(want)) {
             at = at.min(self.ask_after);
@@ -144,8 +148,15 @@ impl Tracker {
         Some(at.max(now + Duration::from_millis(1)))
     }
 
+    /// When a run that gives no sign of life is lost. One that was not sent has not begun, and one
+    /// whose final answer is due ends with that or with its connection.
+    pub(super) fn loses_patience_at(&self) -> Option<Instant> {
+        let has_begun = matches!(self.sent, Sent::Unknown | Sent::Taken);
+        (has_begun && !self.final_due).then(|| self.last_sign + self.patience())
+    }
+
     /// How long there may be no sign of life. A request that may never have arrived gets less.
-    pub(super) fn patience(&self) -> Duration {
+    fn patience(&self) -> Duration {
         const FOR_A_TRACE: Duration = Duration::from_secs(120);
         if self.sent == Sent::Unknown && self.connected {
             self.start.patience.min(FOR_A_TRACE)

@@ -35,8 +35,7 @@ impl Tracker {
             Stage::Queued { since } => self.decide_queued(now, since),
             Stage::Recovering { since } => self.decide_recovering(now, since),
         }
-        let has_begun = matches!(self.sent, Sent::Unknown | Sent::Taken);
-        if has_begun && !self.final_due && now >= self.last_sign + self.patience() {
+        if self.loses_patience_at().is_some_and(|at| now >= at) {
             self.lose(if self.sent == Sent::Unknown {
                 LostReason::NoTrace
             } else {
@@ -59,6 +58,11 @@ impl Tracker {
         }
     }
 
+    /// Whether there was time enough to ask for what is missing. Without a connection there is none.
+    fn is_late(&self, now: Instant, since: Instant) -> bool {
+        self.connected && now >= since + SETTLE_LIMIT
+    }
+
     fn decide_settling(&mut self, now: Instant, since: Instant) {
         if self.is_last_expected(now, since) {
             return;
@@ -67,7 +71,7 @@ impl Tracker {
             self.end(RunOutcome::Queued);
             return;
         }
-        let is_late = now >= since + SETTLE_LIMIT;
+        let is_late = self.is_late(now, since);
         let verdict = self
             .last
             .clone()
@@ -221,7 +225,7 @@ impl Tracker {
             self.finish_done(text, success.usage, None);
             return;
         }
-        let is_late = now >= since + SETTLE_LIMIT;
+        let is_late = self.is_late(now, since);
         if success.bare && self.start.kind == Kind::Chat && self.attempts == 0 {
             self.queue(now);
             return;
@@ -269,7 +273,7 @@ impl Tracker {
             self.finish_done(success.text.clone().unwrap_or_default(), None, None);
             return;
         }
-        let is_late = now >= since + SETTLE_LIMIT;
+        let is_late = self.is_late(now, since);
         let Some(told) = self.trace.as_ref().and_then(|trace| trace.told.clone()) else {
             let cannot_look = self.history_failed || self.started_at_ms.is_none();
             let has_waited = self.waited.is_some() || self.wait_failed;

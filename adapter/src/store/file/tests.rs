@@ -9,6 +9,7 @@ use super::*;
 use crate::endpoint::Endpoint;
 use crate::store::conformance;
 
+mod chance;
 mod crash;
 
 const REAL: &str =

@@ -9,15 +9,31 @@ use openclaw_mock_gateway::{Edition, Pairing};
 
 /// A mock OpenClaw gateway: tokens, device pairing and close codes as the real one has them.
 #[derive(Debug, Parser)]
-#[command(name = "openclaw-mock-gateway", version, about)]
+#[command(name = "openclaw-mock-gateway", version, about, after_help = AFTER)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+const AFTER: &str = "\
+Examples:
+  openclaw-mock-gateway run                                on ws://127.0.0.1:18789
+  openclaw-mock-gateway run --port 0 --json                a free port; the ready line says which
+  openclaw-mock-gateway run --bind lan --pairing auto      other hosts, without approvals
+  openclaw-mock-gateway run --edition 2026.2.9 --scenario bad-day.json
+
+Signals: SIGTERM and SIGINT (Ctrl-C) stop it, SIGHUP and SIGUSR1 restart it in process.
+
+Exit codes: 0 stopped by a signal; 1 a scenario expected something in vain; 2 usage; and where it
+does not start, 78, or 1 with --edition 2026.2.9.
+
+Environment: OPENCLAW_STATE_DIR for --state-dir; ANTHROPIC_API_KEY, whose profile the first start
+writes; RUST_LOG for the log on stderr; NO_COLOR.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Listens until SIGTERM; SIGHUP or SIGUSR1 restarts it in process.
+    #[command(after_help = AFTER)]
     Run(Run),
 }
 

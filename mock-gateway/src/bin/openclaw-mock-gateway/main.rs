@@ -9,7 +9,7 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _};
 use openclaw_mock_gateway::{
     Edition, MockError, MockGateway, ReloadMode, Scenario, ScenarioError, StateDir,
 };
@@ -46,15 +46,24 @@ enum Refusal {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let coloured = say::is_coloured();
+    let choice = if coloured {
+        ColorChoice::Auto
+    } else {
+        ColorChoice::Never
+    };
+    let mut command = Cli::command().color(choice);
+    let matches = command.get_matches_mut();
     let Cli {
         command: Command::Run(run),
-    } = Cli::parse();
+    } = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(coloured)
         .init();
     match serve(&run).await {
         Ok(code) => code,

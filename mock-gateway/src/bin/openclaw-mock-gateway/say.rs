@@ -1,6 +1,6 @@
 //! What the program tells the person or the script that started it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
 use openclaw_mock_gateway::Edition;
@@ -63,6 +63,16 @@ impl Voice {
             write(io::stdout(), &format!("{event} ({signal})\n"));
         }
     }
+}
+
+/// Whether the log and the help may have colour: only on a terminal that can show it, and never
+/// where `NO_COLOR` is set (<https://no-color.org>).
+pub(crate) fn is_coloured() -> bool {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    io::stdout().is_terminal()
+        && io::stderr().is_terminal()
+        && set("NO_COLOR").is_none()
+        && set("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// Says why the program does not start.

@@ -9,6 +9,7 @@ mod events;
 mod failures;
 mod follow;
 mod keys;
+mod laps;
 mod limits;
 mod stage;
 mod stops;
@@ -58,7 +59,7 @@ pub const RUNS: &[Scenario] = &[
     },
     Scenario {
         name: "same-key",
-        row: "the same key from two clients",
+        row: "the same key from two processes",
         shows: "one run; both get its outcome",
         manner: Manner::Gentle,
         limit: minutes(6),

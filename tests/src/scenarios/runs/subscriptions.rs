@@ -7,16 +7,18 @@ use anyhow::{Context as _, bail, ensure};
 use openclaw_adapter::api::sessions::{Create, List};
 use openclaw_adapter::{Client, Error, EventItem, EventStream, RetryPolicy, SessionsWatch, Update};
 use serde_json::json;
+use tokio::time::timeout;
 
-use crate::scenarios::BACK_AGAIN;
+use super::laps::Laps;
 use crate::scenarios::gateway::Release;
 use crate::scenarios::stage::Stage;
+use crate::scenarios::{BACK_AGAIN, SOON};
 
 /// How often the gateway goes and comes back.
 const RESTARTS: usize = 20;
-/// A real gateway is restarted as often as goes into this time: its starts take seconds, and the
-/// back-off grows while it comes and goes. The answer says how often it was.
-const LONG_ENOUGH: Duration = Duration::from_secs(240);
+/// A real gateway is restarted as often as goes into this time: one start of 2026.9.6 takes ten
+/// seconds of processor time. The answer says how often it was.
+const LONG_ENOUGH: Duration = Duration::from_secs(300);
 /// But at least this often.
 const LEAST: usize = 3;
 
@@ -78,7 +80,7 @@ impl Copy {
                 }
             }
         };
-        match tokio::time::timeout(BACK_AGAIN, reading).await {
+        match timeout(BACK_AGAIN, reading).await {
             Ok(read) => read,
             Err(_) => bail!("{what} did not come within {BACK_AGAIN:?}"),
         }
@@ -96,14 +98,36 @@ async fn new_session(stage: &Stage, client: &Client, copy: &mut Copy) -> anyhow:
     Ok(key)
 }
 
-async fn away_and_back(stage: &Stage, round: usize) -> anyhow::Result<()> {
+/// The gateway goes, comes back, and lets the client in again.
+async fn away_and_back(
+    stage: &Stage,
+    client: &Client,
+    round: usize,
+    laps: &mut Laps,
+    since: &mut Instant,
+) -> anyhow::Result<()> {
     let gateway = stage.gateway();
     if round.is_multiple_of(2) {
         gateway.stop().await?;
+        laps.end("stopped", since);
     } else {
         gateway.kill().await?;
+        laps.end("killed", since);
     }
-    gateway.start().await
+    stage.note(&format!("gone the {round}. time"));
+    // What is asked before the client has noticed would go out to the gateway that is gone.
+    let mut states = client.state();
+    let noticed = timeout(SOON, states.wait_for(|state| !state.is_ready())).await;
+    noticed.with_context(|| format!("the loss is not noticed within {SOON:?}"))??;
+    laps.end("noticed", since);
+    gateway.start().await?;
+    laps.end("listens", since);
+    stage.note("listens again");
+    let ready = timeout(BACK_AGAIN, client.ready()).await;
+    ready.with_context(|| format!("not ready after {BACK_AGAIN:?}"))??;
+    laps.end("ready", since);
+    stage.note("the client is ready");
+    Ok(())
 }
 
 pub(super) async fn over_restarts(stage: &Stage) -> anyhow::Result<String> {
@@ -130,17 +154,20 @@ async fn sessions(stage: &Stage, client: &Client) -> anyhow::Result<String> {
         .await?;
     let mut made = vec![new_session(stage, client, &mut copy).await?];
     let began = Instant::now();
+    let mut laps = Laps::default();
     let mut restarts = 0;
     while restarts < LEAST || restarts < RESTARTS && began.elapsed() < LONG_ENOUGH {
         restarts += 1;
         let round = restarts;
         let before = (copy.resyncs, copy.snapshots);
-        away_and_back(stage, round).await?;
+        let mut since = Instant::now();
+        away_and_back(stage, client, round, &mut laps, &mut since).await?;
         // Written before the watch has its place back, as far as that can be arranged.
         let early = stage.session("early");
         let create = client.sessions().create(Create::new().key(&early));
         create.within(BACK_AGAIN).await?;
         made.push(early);
+        laps.end("a call", &mut since);
         if copy.snapshots == before.1 {
             copy.until("a new list", |copy, told| {
                 matches!(told, Update::Snapshot(())) && copy.resyncs > before.0
@@ -148,7 +175,10 @@ async fn sessions(stage: &Stage, client: &Client) -> anyhow::Result<String> {
             .await
             .with_context(|| format!("restart {round}"))?;
         }
+        laps.end("the list", &mut since);
+        stage.note("the watch has its list");
         made.push(new_session(stage, client, &mut copy).await?);
+        laps.end("a change", &mut since);
     }
     let list = client.sessions().list(List::new().limit(SESSIONS)).await?;
     let there: BTreeSet<String> = list.sessions.into_iter().map(|row| row.key).collect();
@@ -160,7 +190,7 @@ async fn sessions(stage: &Stage, client: &Client) -> anyhow::Result<String> {
     ensure!(missing.is_empty(), "the watch does not know {missing:?}");
     Ok(format!(
         "{restarts} restarts: {} times Resync and then a snapshot, every new session seen, none of {} \
-         missing",
+         missing; {laps}",
         copy.resyncs,
         there.len()
     ))
@@ -180,7 +210,7 @@ async fn next(
         }
         bail!("the events are over")
     };
-    match tokio::time::timeout(BACK_AGAIN, reading).await {
+    match timeout(BACK_AGAIN, reading).await {
         Ok(read) => read,
         Err(_) => bail!("{what} did not come within {BACK_AGAIN:?}"),
     }
@@ -205,11 +235,12 @@ async fn events(stage: &Stage, client: &Client) -> anyhow::Result<String> {
     }
     let mut events = client.events();
     let began = Instant::now();
+    let mut laps = Laps::default();
     let mut restarts = 0;
     while restarts < LEAST || restarts < RESTARTS && began.elapsed() < LONG_ENOUGH {
         restarts += 1;
-        let round = restarts;
-        away_and_back(stage, round).await?;
+        let mut since = Instant::now();
+        away_and_back(stage, client, restarts, &mut laps, &mut since).await?;
         next(&mut events, "a Resync", |item| {
             matches!(item, EventItem::Resync(_))
         })
@@ -222,8 +253,10 @@ async fn events(stage: &Stage, client: &Client) -> anyhow::Result<String> {
             |item| matches!(item, EventItem::Event(event) if event.name() == "health"),
         )
         .await?;
+        laps.end("an event", &mut since);
     }
     Ok(format!(
-        "sessions.subscribe refused by name; {restarts} restarts: after each Resync and new events"
+        "sessions.subscribe refused by name; {restarts} restarts: after each Resync and new events; \
+         {laps}"
     ))
 }

@@ -375,6 +375,44 @@ fn a_run_whose_connection_is_gone_sleeps_until_there_is_another() {
 }
 
 #[test]
+fn a_run_that_has_been_asked_about_sleeps_until_it_is_answered() {
+    let mut play = Play::new(Kind::Agent, 3);
+    play.begun().said("One").pass(21_000 * MS);
+    assert!(matches!(play.tracker.ask(play.now), Some(Ask::Wait(_))));
+    let wake = play.tracker.wake_at(play.now).unwrap();
+    assert!(wake >= play.now + 10_000 * MS, "{:?}", wake - play.now);
+}
+
+#[test]
+fn a_request_that_cannot_go_out_is_no_reason_to_stay_awake() {
+    let now = Instant::now();
+    let mut tracker = Tracker::new(start(Kind::Agent), None, now);
+    assert_eq!(tracker.ask(now), Some(Ask::Send));
+    let later = now + Duration::from_secs(7_200);
+    tracker.on_tick(later);
+    assert!(tracker.wake_at(later).unwrap() >= later + 10_000 * MS);
+
+    let mut silent = Play::new(Kind::Agent, 4);
+    silent.begun().pass(Duration::from_secs(7_200));
+    assert!(silent.tracker.wake_at(silent.now).unwrap() >= silent.now + 10_000 * MS);
+}
+
+#[test]
+fn an_end_that_cannot_be_asked_about_waits_for_the_connection() {
+    let mut play = Play::new(Kind::Chat, 3);
+    play.begun();
+    play.lifecycle(&json!({"phase":"end"})).chat("final", None);
+    play.down().pass(Duration::from_secs(120));
+    assert!(play.outcome.is_none(), "{:?}", play.outcome);
+    play.up(false);
+    play.waited(&json!({"status":"ok","startedAt":1_000,"endedAt":2_000}));
+    let mut failed = row("", "", "error");
+    failed["errorMessage"] = json!("500 no");
+    play.history(&json!({"messages":[user("x"), failed]}));
+    play.ends("failed", "");
+}
+
+#[test]
 fn a_client_that_is_closed_under_its_request_does_not_say_that_it_was_not_sent() {
     let now = Instant::now();
     let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);

@@ -1,0 +1,176 @@
+//! The pages, and the blocks of code in them.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A block of code.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    /// Relative to the root of the repository.
+    pub(crate) page: String,
+    /// Where it begins.
+    pub(crate) line: usize,
+    /// The first word after the fence, without what follows a comma; empty if there is none.
+    pub(crate) kind: String,
+    pub(crate) text: String,
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.page, self.line)
+    }
+}
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(1)
+        .unwrap()
+        .to_owned()
+}
+
+/// All pages: those at the root, in `docs` and its folders, and of the packages.
+pub(crate) fn pages() -> Vec<String> {
+    let root = root();
+    let mut pages = Vec::new();
+    for folder in [
+        "",
+        "adapter",
+        "mock-gateway",
+        "tests",
+        "examples",
+        "fuzz",
+        "docs",
+    ] {
+        collect(&root, &root.join(folder), folder == "docs", &mut pages);
+    }
+    pages.sort();
+    assert!(pages.contains(&"README.md".to_owned()), "{pages:?}");
+    assert!(
+        pages.contains(&"docs/operations.md".to_owned()),
+        "{pages:?}"
+    );
+    pages
+}
+
+fn collect(root: &Path, folder: &Path, deep: bool, pages: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if deep {
+                collect(root, &path, deep, pages);
+            }
+        } else if path.extension().is_some_and(|ext| ext == "md") {
+            let page = path.strip_prefix(root).unwrap();
+            pages.push(page.to_str().unwrap().replace('\\', "/"));
+        }
+    }
+}
+
+pub(crate) fn read(page: &str) -> String {
+    std::fs::read_to_string(root().join(page)).unwrap()
+}
+
+/// All blocks of all pages.
+pub(crate) fn blocks() -> Vec<Block> {
+    pages().iter().flat_map(|page| blocks_of(page)).collect()
+}
+
+pub(crate) fn blocks_of(page: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    // The block that is open: its fence, its indentation and itself.
+    let mut open: Option<(String, usize, Block)> = None;
+    for (at, line) in read(page).lines().enumerate() {
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        if let Some((fence, indent, block)) = &mut open {
+            if text.trim_end() == *fence {
+                blocks.extend(open.take().map(|(_, _, block)| block));
+            } else {
+                block.text.push_str(line.get(*indent..).unwrap_or_default());
+                block.text.push('\n');
+            }
+        } else if text.starts_with("```") || text.starts_with("~~~") {
+            let end = text.find(|c| !matches!(c, '`' | '~')).unwrap_or(text.len());
+            let (fence, info) = text.split_at(end);
+            let kind = info.split([',', ' ']).next().unwrap_or_default();
+            let block = Block {
+                page: page.to_owned(),
+                line: at + 1,
+                kind: kind.to_owned(),
+                text: String::new(),
+            };
+            open = Some((fence.to_owned(), indent, block));
+        }
+    }
+    assert!(open.is_none(), "{page}: a block has no end");
+    blocks
+}
+
+#[test]
+fn every_block_is_of_a_kind_that_is_checked() {
+    for block in blocks() {
+        let known = matches!(
+            &*block.kind,
+            // `commands`
+            "sh"
+            // The doctests of the crates, and `mod pages` of this package.
+            | "rust"
+            // `data`
+            | "json" | "toml" | "yaml"
+            // `shown`: pictures, and what the programs print
+            | "" | "text"
+            // Drawn by whoever shows the page
+            | "mermaid"
+        );
+        assert!(
+            known,
+            "{block}: nothing checks blocks of the kind `{}`",
+            block.kind
+        );
+    }
+}
+
+/// The pages whose Rust is compiled, and run where it says nothing else.
+#[test]
+fn every_page_with_rust_in_it_is_a_doctest() {
+    let included: Vec<String> = [
+        ("adapter/src/lib.rs", "adapter"),
+        ("mock-gateway/src/lib.rs", "mock-gateway"),
+        ("tests/src/lib.rs", ""),
+    ]
+    .iter()
+    .flat_map(|(file, folder)| {
+        let text = read(file);
+        text.split("include_str!(\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .map(|path| {
+                let path = path.trim_start_matches("../");
+                if folder.is_empty() {
+                    path.to_owned()
+                } else {
+                    format!("{folder}/{path}")
+                }
+            })
+            .collect::<Vec<_>>()
+    })
+    .collect();
+    for block in blocks().iter().filter(|block| block.kind == "rust") {
+        assert!(
+            included.contains(&block.page),
+            "{block}: the page is in no `include_str!` of a crate ({included:?})"
+        );
+    }
+}
+
+#[test]
+fn no_rust_in_the_pages_is_ignored() {
+    for page in pages() {
+        for (at, line) in read(&page).lines().enumerate() {
+            let is_ignored = line.trim_start().starts_with("```rust") && line.contains("ignore");
+            assert!(!is_ignored, "{page}:{}: nothing compiles it", at + 1);
+        }
+    }
+}
