@@ -7,6 +7,11 @@
 #[doc(hidden)]
 #[path = "fuzz.rs"]
 pub mod __fuzz;
+/// Entry points of the count of instructions, and no part of the interface.
+#[cfg(feature = "__hot")]
+#[doc(hidden)]
+#[path = "hot.rs"]
+pub mod __hot;
 pub mod api;
 mod boot;
 mod breaker;

@@ -1,0 +1,100 @@
+//! The two paths that are taken most, without their socket and their runtime, so that instructions can
+//! be counted: nothing in here depends on the time, on chance or on other threads.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures_util::StreamExt as _;
+use futures_util::task::noop_waker_ref;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::call::{Call, Claim};
+use crate::config::WhenDown;
+use crate::event::{Bounds, EventFilter, EventItem, EventStream, Hub};
+use crate::method::AnswerMode;
+use crate::protocol::connect::Profile;
+use crate::protocol::{Hello, frame};
+use crate::session::{Output, Session};
+
+/// A connection that is in use, and one stream of its events.
+#[derive(Debug)]
+pub struct Hot {
+    session: Session<Call>,
+    hub: Arc<Hub>,
+    stream: EventStream,
+    now: Instant,
+}
+
+impl Hot {
+    /// Begins with a payload of `hello-ok`; `None` if it is none.
+    #[must_use]
+    pub fn new(hello: &str) -> Option<Self> {
+        let profile = Profile {
+            client_id: "gateway-client".into(),
+            mode: "backend".into(),
+            display_name: "backend-adapter".into(),
+            version: "0.1.0".into(),
+            platform: "backend".into(),
+            device_family: None,
+            role: "operator".into(),
+            scopes: Vec::new(),
+            caps: Vec::new(),
+        };
+        let hello = Hello::parse(hello, &profile).ok()?;
+        let hub = Hub::new(Bounds {
+            events: 4096,
+            bytes: 1 << 20,
+        });
+        let now = Instant::now();
+        Some(Self {
+            session: Session::new(&hello, now),
+            stream: hub.listen(EventFilter::named(["agent"])),
+            hub,
+            now,
+        })
+    }
+
+    /// One call: its frame is written and noted, the answer is read, matched and handed over, and its
+    /// payload is read as JSON. `None` if the answer is another call's.
+    pub fn call(&mut self, id: u64, params: &Value, answer: &str) -> Option<Value> {
+        let text = frame::request(id, "health", Some(params)).ok()?;
+        let (reply, mut heard) = oneshot::channel();
+        let mut call = Call {
+            id,
+            method: "health".into(),
+            mode: AnswerMode::Once,
+            frame: text.into(),
+            traceparent: None,
+            when_down: WhenDown::default(),
+            claim: Claim::default(),
+            accepted: None,
+            reply,
+        };
+        if call.address(4) > self.session.max_payload() {
+            return None;
+        }
+        let sent = call.take_frame()?;
+        self.session.begin(id, call.mode, call);
+        if let Output::Answered { caller, answer } = self.session.on_text(self.now, answer) {
+            caller.answer(answer);
+        }
+        drop(sent);
+        let answer = heard.try_recv().ok()?.ok()?;
+        serde_json::from_str(answer.payload?.get()).ok()
+    }
+
+    /// One event: read, counted, put into the stream's queue, taken out, and its payload read as JSON.
+    /// `None` if the stream does not carry it.
+    pub fn event(&mut self, text: &str) -> Option<Value> {
+        if let Output::Event { event, .. } = self.session.on_text(self.now, text) {
+            self.hub.publish(&event);
+        }
+        let mut context = Context::from_waker(noop_waker_ref());
+        match self.stream.poll_next_unpin(&mut context) {
+            Poll::Ready(Some(EventItem::Event(event))) => event.payload().ok(),
+            _ => None,
+        }
+    }
+}
