@@ -22,8 +22,9 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) async fn new(edition: Edition, script: fn() -> mock::Run) -> Self {
-        let gateway = MockGateway::builder().edition(edition).start().await;
+    pub(crate) fn new(edition: Edition, script: fn() -> mock::Run) -> Self {
+        // Without a listener: on a paused clock nothing waits for a port that somebody else has taken.
+        let gateway = MockGateway::builder().edition(edition).build();
         let begun = Arc::new(AtomicUsize::new(0));
         gateway.script_runs({
             let begun = Arc::clone(&begun);

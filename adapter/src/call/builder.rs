@@ -111,8 +111,10 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let client = self.client;
-        let call = client.prepare(M::NAME, M::ANSWERS, &self.method, self.terms);
-        Box::pin(finish(client, call, Needs::of(&self.method), PhantomData))
+        match client.prepare(M::NAME, M::ANSWERS, &self.method, self.terms) {
+            Ok(call) => Box::pin(finish(client, call, Needs::of(&self.method), PhantomData)),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
     }
 }
 
@@ -122,8 +124,10 @@ impl<'a, P: Serialize> IntoFuture for RawCall<'a, P> {
 
     fn into_future(self) -> Self::IntoFuture {
         let client = self.client;
-        let call = client.prepare(self.name, AnswerMode::Once, self.params, self.terms);
-        Box::pin(finish(client, call, Needs::NOTHING, PhantomData))
+        match client.prepare(self.name, AnswerMode::Once, self.params, self.terms) {
+            Ok(call) => Box::pin(finish(client, call, Needs::NOTHING, PhantomData)),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
     }
 }
 
@@ -161,12 +165,14 @@ type OfType<T> = PhantomData<fn() -> T>;
 
 async fn finish<T: DeserializeOwned>(
     client: &Client,
-    call: Result<Outgoing, Error>,
+    call: Outgoing,
     needs: Needs,
     _answer: OfType<T>,
 ) -> Result<T, Error> {
-    let call = call?;
-    client.check_protocol(&call, needs).await?;
+    if !needs.is_nothing() {
+        // Boxed, so that calls that need nothing are not made larger by it.
+        Box::pin(client.check_protocol(&call, needs)).await?;
+    }
     let answer = client.exchange(&call).await?;
     answer.read(call.method())
 }

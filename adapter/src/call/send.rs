@@ -1,11 +1,11 @@
 //! The path of a call on the caller's side: breaker, queue, deadline, answer.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -195,6 +195,20 @@ impl Drop for Forget {
     }
 }
 
+/// Counts how a call ended. No future around the call's own, which would hold that one twice: a thousand
+/// calls in flight are a thousand futures, and the processor's caches are small.
+fn count<T: Outcome>(call: &Outgoing, span: &Span, began: Instant, answer: &Result<T, Error>) {
+    let outcome = match answer {
+        Ok(answer) if answer.is_refused() => "refused",
+        Ok(_) => "ok",
+        Err(error) => error.kind(),
+    };
+    if outcome != "ok" {
+        spans::failed(span, outcome);
+    }
+    metrics::call(&call.method, outcome, began.elapsed());
+}
+
 impl Client {
     /// Serialises a call.
     pub(crate) fn prepare(
@@ -229,28 +243,9 @@ impl Client {
     pub(crate) async fn exchange(&self, call: &Outgoing) -> Result<Answer, Error> {
         let _busy = self.inner().load.call();
         let span = self.inner().server.call(&call.method);
-        self.counted(call, span.clone(), self.asked(call).instrument(span))
-            .await
-    }
-
-    /// Counts how a call ends.
-    async fn counted<T: Outcome>(
-        &self,
-        call: &Outgoing,
-        span: Span,
-        answer: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
         let began = Instant::now();
-        let answer = answer.await;
-        let outcome = match &answer {
-            Ok(answer) if answer.is_refused() => "refused",
-            Ok(_) => "ok",
-            Err(error) => error.kind(),
-        };
-        if outcome != "ok" {
-            spans::failed(&span, outcome);
-        }
-        metrics::call(&call.method, outcome, began.elapsed());
+        let answer = self.asked(call).instrument(span.clone()).await;
+        count(call, &span, began, &answer);
         answer
     }
 
@@ -275,8 +270,10 @@ impl Client {
     pub(crate) async fn begin(&self, call: &Outgoing) -> Result<Begun, Error> {
         let _busy = self.inner().load.call();
         let span = self.inner().server.call(&call.method);
-        self.counted(call, span.clone(), self.begun(call).instrument(span))
-            .await
+        let began = Instant::now();
+        let answer = self.begun(call).instrument(span.clone()).await;
+        count(call, &span, began, &answer);
+        answer
     }
 
     async fn begun(&self, call: &Outgoing) -> Result<Begun, Error> {
@@ -320,11 +317,11 @@ impl Client {
                 method: Arc::clone(&call.method),
             });
         }
-        let now = Instant::now().into_std();
         let held = inner.shared.breaker(|breaker| {
             if breaker.is_empty() {
                 return Ok(());
             }
+            let now = Instant::now().into_std();
             breaker.check(now, &breaker.key(&call.method, call.parameters()))
         });
         if let Err(held) = held {
@@ -359,18 +356,27 @@ impl Client {
             accepted,
             reply: sender,
         };
-        match timeout_at(call.deadline, inner.calls.send(queued)).await {
-            Err(_) => Err(call.timed_out(Delivery::NotSent)),
-            Ok(Err(_)) => Err(Error::Closed),
-            Ok(Ok(())) => Ok(Waiting {
-                reply,
-                claim,
-                forget: Forget {
-                    control: inner.control.clone(),
-                    id: Some(call.id),
-                },
-            }),
+        match inner.calls.try_send(queued) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Err(Error::Closed),
+            // Those who wait have their turn before anybody who comes later. Boxed, because it is rare.
+            Err(TrySendError::Full(queued)) => {
+                let sent = Box::pin(timeout_at(call.deadline, inner.calls.send(queued)));
+                match sent.await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Err(Error::Closed),
+                    Err(_) => return Err(call.timed_out(Delivery::NotSent)),
+                }
+            }
         }
+        Ok(Waiting {
+            reply,
+            claim,
+            forget: Forget {
+                control: inner.control.clone(),
+                id: Some(call.id),
+            },
+        })
     }
 
     /// Remembers a refusal that repeating cannot heal, and forgets it when the method is granted.

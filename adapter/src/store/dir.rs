@@ -13,8 +13,9 @@ use super::permissions::{self, same_file};
 use super::step::{self, Step};
 use super::{StoreError, StoreErrorKind};
 
-/// How long another process may hold the lock: it does so for a few writes, never for a network.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How long others may hold the lock: each does so for a few writes, never for a network. But there may be
+/// many, and a disk that is busy takes its time to sync.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 const LOCK_POLL: Duration = Duration::from_millis(5);
 const LOCK_NAME: &str = ".lock";
 const TEMP_PREFIX: &str = ".new-";

@@ -13,7 +13,7 @@ use super::{NEW, OLD, Stage, TEXT, begin, read, spoken};
 async fn a_run_tells_its_text_as_it_grows() {
     for edition in Edition::ALL {
         for by_chat in [false, true] {
-            let stage = Stage::new(edition, spoken).await;
+            let stage = Stage::new(edition, spoken);
             let client = Road::default().client(&stage.gateway);
             let mut run = begin(&client, by_chat);
             let told = read(&mut run).await;
@@ -36,7 +36,7 @@ async fn a_run_tells_its_text_as_it_grows() {
 #[tokio::test(start_paused = true)]
 async fn a_hundred_runs_ten_at_a_time_say_each_their_own() {
     for edition in Edition::ALL {
-        let stage = Stage::new(edition, spoken).await;
+        let stage = Stage::new(edition, spoken);
         stage
             .gateway
             .script_runs(|request| mock::Run::text(format!("To {}.", request.message)).deltas(3));
@@ -67,8 +67,7 @@ async fn a_model_that_fails_fails_the_run_in_both_generations() {
                 mock::Run::silent()
                     .fails("500 fake upstream says 500")
                     .attempts(3)
-            })
-            .await;
+            });
             let client = Road::default().client(&stage.gateway);
             let mut run = begin(&client, by_chat);
             let told = read(&mut run).await;
@@ -91,8 +90,7 @@ async fn a_model_that_fails_fails_the_run_in_both_generations() {
 async fn a_tool_is_seen_from_start_to_result() {
     let stage = Stage::new(NEW, || {
         mock::Run::text("I read it.").tool("read", json!({"path":"hello.txt"}), "file content\n")
-    })
-    .await;
+    });
     let client = Road::default().client(&stage.gateway);
     let told = read(&mut begin(&client, false)).await;
     let steps: Vec<_> = told
@@ -121,7 +119,7 @@ async fn a_tool_is_seen_from_start_to_result() {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_is_stopped_ends_once_as_aborted() {
     for (edition, by_chat) in [(NEW, false), (NEW, true), (OLD, true)] {
-        let stage = Stage::new(edition, || spoken().hangs()).await;
+        let stage = Stage::new(edition, || spoken().hangs());
         let client = Road::default().client(&stage.gateway);
         let mut run = begin(&client, by_chat);
         while !matches!(run.next().await.unwrap(), RunItem::Text(_)) {}
@@ -140,7 +138,7 @@ async fn a_run_that_is_stopped_ends_once_as_aborted() {
 async fn the_same_id_from_two_clients_is_one_run_with_one_outcome() {
     for edition in Edition::ALL {
         for by_chat in [false, true] {
-            let stage = Stage::new(edition, spoken).await;
+            let stage = Stage::new(edition, spoken);
             let clients = [
                 Road::default().client(&stage.gateway),
                 Road::default().client(&stage.gateway),
@@ -183,7 +181,7 @@ async fn the_same_id_from_two_clients_is_one_run_with_one_outcome() {
 #[tokio::test(start_paused = true)]
 async fn a_run_is_followed_from_elsewhere_by_its_id() {
     for edition in Edition::ALL {
-        let stage = Stage::new(edition, spoken).await;
+        let stage = Stage::new(edition, spoken);
         let one = Road::default().client(&stage.gateway);
         let run = one.agent().run("tests", "hi").await.unwrap();
         let other = Road::default().client(&stage.gateway);
@@ -200,7 +198,7 @@ async fn a_run_is_followed_from_elsewhere_by_its_id() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_run_is_an_error_and_no_run() {
     for edition in Edition::ALL {
-        let stage = Stage::new(edition, spoken).await;
+        let stage = Stage::new(edition, spoken);
         let client = Road::default().client(&stage.gateway);
         let refused = client.agent().run("tests", "hi").param("nonsense", 1).await;
         let error = refused.unwrap_err();
@@ -213,7 +211,7 @@ async fn a_refused_run_is_an_error_and_no_run() {
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_stops_drains_its_run_on_the_new_generation_and_loses_it_on_the_old_one() {
     for edition in Edition::ALL {
-        let stage = Stage::new(edition, || spoken().delay_per_delta(Duration::from_secs(2))).await;
+        let stage = Stage::new(edition, || spoken().delay_per_delta(Duration::from_secs(2)));
         let client = Road::default().client(&stage.gateway);
         let mut run = begin(&client, false);
         while !matches!(run.next().await.unwrap(), RunItem::Text(_)) {}
@@ -243,7 +241,7 @@ async fn a_gateway_that_stops_drains_its_run_on_the_new_generation_and_loses_it_
 async fn a_gateway_that_is_killed_is_never_asked_twice() {
     for edition in Edition::ALL {
         for by_chat in [false, true] {
-            let stage = Stage::new(edition, spoken).await;
+            let stage = Stage::new(edition, spoken);
             let client = Road::default().client(&stage.gateway);
             let mut run = begin(&client, by_chat);
             while !matches!(run.next().await.unwrap(), RunItem::Text(_)) {}
@@ -283,7 +281,7 @@ async fn a_gateway_that_is_killed_is_never_asked_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_closed_lets_go_of_its_runs() {
-    let stage = Stage::new(NEW, || spoken().hangs()).await;
+    let stage = Stage::new(NEW, || spoken().hangs());
     let client = Road::default().client(&stage.gateway);
     let mut run = begin(&client, false);
     while !matches!(run.next().await.unwrap(), RunItem::Text(_)) {}
