@@ -116,8 +116,8 @@ async fn away_and_back(
     }
     stage.note(&format!("gone the {round}. time"));
     // What is asked before the client has noticed would go out to the gateway that is gone.
-    let mut states = client.state();
-    let noticed = timeout(SOON, states.wait_for(|state| !state.is_ready())).await;
+    let mut seen = client.state();
+    let noticed = timeout(SOON, seen.wait_for(|state| !state.is_ready())).await;
     noticed.with_context(|| format!("the loss is not noticed within {SOON:?}"))??;
     laps.end("noticed", since);
     gateway.start().await?;
