@@ -17,6 +17,38 @@ use crate::text::quoted;
 ///
 /// `Display` says what happened and never repeats its source; no variant carries a token, a key or
 /// a signature.
+///
+/// Whether to try again is answered by [`recovery`](Self::recovery), for every variant:
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use openclaw_adapter::{Error, Recovery};
+/// use serde_json::json;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let error = client
+///     .call_raw("sessions.list", json!({ "limit": "many" }))
+///     .await
+///     .unwrap_err();
+/// assert!(matches!(error, Error::Call { .. }), "{error}");
+/// match error.recovery() {
+///     Recovery::Retry | Recovery::RetryAfter(_) => println!("once more"),
+///     Recovery::CheckOutcome => println!("it may have been done: look before asking again"),
+///     Recovery::FixConfiguration | Recovery::None => println!("the call is wrong: {error}"),
+///     _ => println!("somebody has to do something: {error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

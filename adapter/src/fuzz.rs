@@ -24,7 +24,7 @@ use crate::text::is_safe_id;
 
 const SHARED: &str = "shared-token-0123";
 /// A key that is none.
-const IDENTITY: &str = include_str!("../../tests/fixtures/identity/openclaw-2026.2.9-device.json");
+const IDENTITY: &str = include_str!("../tests/fixtures/identity/openclaw-2026.2.9-device.json");
 
 /// One frame, read as before and as after a hello.
 pub fn frame(data: &[u8]) {

@@ -10,6 +10,20 @@ use crate::store::DeviceToken;
 use crate::text::{is_safe_id, word, words};
 
 /// What to do when the gateway wants a person's approval first.
+///
+/// ```
+/// use openclaw_adapter::{Config, PairingPolicy, Token};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // A job that nobody waits for fails, and says what to approve.
+/// let config = Config::builder()
+///     .token(Token::new("the-gateways-token")?)
+///     .pairing(PairingPolicy::FailFast)
+///     .on_pairing(|request| eprintln!("{}", request.approve_command()));
+/// # let _ = config;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PairingPolicy {

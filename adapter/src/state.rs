@@ -12,6 +12,23 @@ use crate::store::StoreError;
 use crate::text::quoted;
 
 /// The state of a connection; see the transition table in `docs/architecture.md`.
+///
+/// ```
+/// use openclaw_adapter::ConnectionState;
+///
+/// /// What a readiness probe answers, and why.
+/// fn readiness(state: &ConnectionState) -> (bool, String) {
+///     match state {
+///         ConnectionState::Ready { hello } => (true, hello.server_version.clone()),
+///         ConnectionState::AwaitingApproval { pairing, .. } => (false, pairing.approve_command()),
+///         ConnectionState::BackingOff { cause, .. } => (false, cause.to_string()),
+///         ConnectionState::Stopped { reason } => (false, reason.fix()),
+///         _ => (false, "connecting".to_owned()),
+///     }
+/// }
+/// # let (ready, _) = readiness(&ConnectionState::Connecting { attempt: 1 });
+/// # assert!(!ready);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectionState {

@@ -1,15 +1,17 @@
 //! The backend of the README, as somebody would run it who has copied it.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use openclaw_mock_gateway::{MockGateway, Run};
 use openclaw_tests::scenarios::adapter_program;
-use tokio::io::AsyncReadExt as _;
-use tokio::process::Command;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::pages::{blocks_of, read};
-use crate::programs::LIMIT;
+use crate::programs::{LIMIT, mock_program};
 
 #[test]
 fn the_backend_of_the_readme_is_the_example_that_is_run() {
@@ -26,8 +28,8 @@ fn the_backend_of_the_readme_is_the_example_that_is_run() {
     assert!(code.len() <= 32, "{} lines", code.len());
 }
 
-#[tokio::test]
-async fn the_backend_of_the_readme_waits_for_the_approval_and_asks_an_agent() {
+/// The example, with the variables that the README exports.
+fn backend(dir: &Path, url: &str, token: &str) -> Child {
     let name = format!("backend{}", std::env::consts::EXE_SUFFIX);
     let program = adapter_program()
         .unwrap()
@@ -38,52 +40,80 @@ async fn the_backend_of_the_readme_waits_for_the_approval_and_asks_an_agent() {
         "there is no {}: run `cargo test --workspace`, or `cargo build -p openclaw-examples --examples`",
         program.display()
     );
+    Command::new(program)
+        .env_clear()
+        .env("HOME", dir)
+        .env("OPENCLAW_GATEWAY_URL", url)
+        .env("OPENCLAW_GATEWAY_TOKEN", token)
+        .env("OPENCLAW_ADAPTER_STATE_DIR", dir.join("openclaw"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// What it printed and logged, if it ended well.
+async fn ended_well(backend: Child) -> (String, String) {
+    let output = timeout(LIMIT, backend.wait_with_output()).await;
+    let output = output.unwrap().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{}: {out}\n{log}", output.status);
+    (out, log)
+}
+
+#[tokio::test]
+async fn the_backend_of_the_readme_waits_for_the_approval_and_asks_an_agent() {
     let gateway = MockGateway::start().await;
     gateway.script_runs(|request| {
         assert_eq!(request.message, "How many invoices are open?");
         Run::text("Three invoices are open.").deltas(3)
     });
     let dir = tempfile::tempdir().unwrap();
-    // The variables that the README exports.
-    let mut backend = Command::new(program)
-        .env_clear()
-        .env("HOME", dir.path())
-        .env("OPENCLAW_GATEWAY_URL", gateway.url())
-        .env("OPENCLAW_GATEWAY_TOKEN", gateway.token())
-        .env("OPENCLAW_ADAPTER_STATE_DIR", dir.path().join("openclaw"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let backend = backend(dir.path(), &gateway.url(), &gateway.token());
     let request = gateway.wait_for_pending(LIMIT).await.unwrap();
     gateway.approve(&request.request_id).unwrap();
 
-    let (mut out, mut log) = (String::new(), String::new());
-    let read = async {
-        let (mut stdout, mut stderr) = (
-            backend.stdout.take().unwrap(),
-            backend.stderr.take().unwrap(),
-        );
-        let (read, logged) = tokio::join!(
-            stdout.read_to_string(&mut out),
-            stderr.read_to_string(&mut log)
-        );
-        read.unwrap();
-        logged.unwrap();
-        backend.wait().await.unwrap()
-    };
-    let status = timeout(LIMIT, read).await.unwrap();
-    assert!(status.success(), "{status}: {out}\n{log}");
+    let (out, log) = ended_well(backend).await;
     assert_eq!(
         out,
         "connected to a gateway 2026.9.6\nThree invoices are open.\n[done]\n"
     );
     let command = format!("openclaw devices approve {}", request.request_id);
-    assert!(
-        log.contains(&command),
-        "the log does not say {command}: {log}"
-    );
+    assert!(log.contains(&command), "no {command} in the log: {log}");
     assert!(!log.contains(&gateway.token()), "the log has the token");
+}
+
+#[tokio::test]
+async fn the_backend_of_the_readme_is_answered_by_the_mock_as_a_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut gateway = Command::new(mock_program())
+        .args(["run", "--json", "--port", "0", "--state-dir", "gateway"])
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(gateway.stdout.take().unwrap()).lines();
+    let ready = async {
+        loop {
+            let line = said.next_line().await.unwrap().unwrap();
+            let line: Value = serde_json::from_str(&line).unwrap();
+            if line["event"] == "ready" {
+                return line["url"].as_str().unwrap().to_owned();
+            }
+        }
+    };
+    let url = timeout(LIMIT, ready).await.unwrap();
+    // Where the README says that the token is.
+    let config = std::fs::read(dir.path().join("gateway/openclaw.json")).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    let token = config["gateway"]["auth"]["token"].as_str().unwrap();
+
+    let (out, _) = ended_well(backend(dir.path(), &url, token)).await;
+    assert!(out.ends_with("\n[done]\n"), "{out}");
 }

@@ -47,15 +47,7 @@ fn every_block_of_yaml_is_yaml_and_what_it_says_of_compose_and_kubernetes_fits_t
                 for field in ["apiVersion", "metadata"] {
                     assert!(!document[field].is_badvalue(), "{block}: no `{field}`");
                 }
-                let pod = &document["spec"]["template"]["spec"];
-                mounts(
-                    &block,
-                    if pod.is_badvalue() {
-                        &document["spec"]
-                    } else {
-                        pod
-                    },
-                );
+                mounts(&block, &document["spec"]);
             }
         }
     }
@@ -90,17 +82,22 @@ fn compose(block: &Block, document: &Yaml) {
     }
 }
 
-/// What the containers of a pod mount is there.
-fn mounts(block: &Block, pod: &Yaml) {
-    let names = |list: &Yaml| -> BTreeSet<String> {
-        let list = list.as_vec().into_iter().flatten();
-        list.filter_map(|item| item["name"].as_str().map(str::to_owned))
-            .collect()
+/// What the containers of a pod mount is there: in the pod, or made for each pod of a set.
+fn mounts(block: &Block, spec: &Yaml) {
+    fn items(list: &Yaml) -> impl Iterator<Item = &Yaml> {
+        list.as_vec().into_iter().flatten()
+    }
+    let pod = match &spec["template"]["spec"] {
+        Yaml::BadValue => spec,
+        pod => pod,
     };
-    let volumes = names(&pod["volumes"]);
-    for container in pod["containers"].as_vec().into_iter().flatten() {
-        for mount in names(&container["volumeMounts"]) {
-            assert!(volumes.contains(&mount), "{block}: no volume `{mount}`");
+    let in_pod = items(&pod["volumes"]).map(|volume| &volume["name"]);
+    let made = items(&spec["volumeClaimTemplates"]).map(|claim| &claim["metadata"]["name"]);
+    let volumes: BTreeSet<&str> = in_pod.chain(made).filter_map(Yaml::as_str).collect();
+    for container in items(&pod["containers"]) {
+        for mount in items(&container["volumeMounts"]) {
+            let name = mount["name"].as_str().unwrap();
+            assert!(volumes.contains(name), "{block}: no volume `{name}`");
         }
     }
 }

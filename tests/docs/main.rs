@@ -14,6 +14,7 @@
 mod backend;
 mod commands;
 mod data;
+mod packages;
 mod pages;
 mod programs;
 mod shell;

@@ -24,7 +24,8 @@ const ID_MARK: &str = "device id ";
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const REAL: &str = include_str!("../fixtures/identity/openclaw-2026.2.9-device.json");
+const REAL: &str =
+    include_str!("../../adapter/tests/fixtures/identity/openclaw-2026.2.9-device.json");
 
 /// Does nothing in an ordinary run; in a child it is the whole process.
 #[test]

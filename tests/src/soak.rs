@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 /// How many samples a run takes.
 const SAMPLES: u64 = 20;
 /// No step of a run takes longer.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 /// A method that is never answered.
 const NEVER: &str = "soak.never";
 

@@ -20,6 +20,30 @@ use crate::method::{Effect, Method};
 use crate::run::{Kind, PATIENCE, Plan, Request, Run};
 
 /// Conversations; from [`Client::chat`].
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("Two are open."));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let mut turn = client.chat().send("billing", "How many are open?").await?;
+/// assert_eq!(turn.outcome().await.answer(), Some("Two are open."));
+///
+/// let history = client.chat().history("billing").limit(10).await?;
+/// for message in &history.messages {
+///     println!("{:?}: {}", message.role, message.text());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Chat<'a> {
     client: &'a Client,

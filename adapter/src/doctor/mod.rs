@@ -115,6 +115,26 @@ impl Options {
 /// # Cancel safety
 ///
 /// Dropping the future drops the connection; nothing else is left.
+///
+/// # Examples
+///
+/// ```
+/// use openclaw_adapter::{Config, MemoryStore, Token, doctor};
+/// # use openclaw_mock_gateway::MockGateway;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// let builder = Config::builder()
+///     .url(gateway.url())
+///     .token(Token::new("not-the-gateways-token")?)
+///     .store(MemoryStore::new());
+/// let report = doctor::examine(&builder, &doctor::Options::new()).await;
+/// assert!(!report.is_healthy());
+/// println!("{}", report.verdict.action);
+/// # Ok(())
+/// # }
+/// ```
 pub async fn examine(builder: &ConfigBuilder, options: &Options) -> Report {
     match probe::gather(builder, options).await {
         Some(facts) => judge::report(&facts),

@@ -180,6 +180,37 @@ impl<T: Ask> Watch<T> {
 /// It ends when the client is closed or drained, and after an error that asking again does not heal:
 /// [`Error::Unsupported`] on 2026.2.9, a missing scope, or that the client has stopped when it is to
 /// ask. A client that stops later, and goes on with another token, takes its watches along.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use openclaw_adapter::Update;
+/// use openclaw_adapter::api::sessions::List;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let mut watch = client.sessions().watch(List::new());
+/// while let Some(update) = watch.next().await {
+///     match update? {
+///         Update::Resync(why) => println!("what is known may be old: {why:?}"),
+///         Update::Snapshot(list) => {
+///             println!("{} sessions", list.sessions.len());
+/// #           break;
+///         }
+///         Update::Live(change) => println!("{change:?}"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a watch does nothing unless it is read"]
 pub struct SessionsWatch(Watch<Sessions>);
 

@@ -385,7 +385,7 @@ async fn help_completions_and_the_man_page_name_every_command() {
     pages.await.ended_with(0);
     for command in commands {
         let page = std::fs::read_to_string(dir.join(format!("openclaw-adapter-{command}.1")));
-        assert!(page.unwrap().contains("Examples"), "{command}");
+        assert!(page.unwrap().contains(".SH \"EXAMPLES"), "{command}");
     }
     let no_place = host.write("file", "");
     let refused = host

@@ -407,13 +407,7 @@ impl World {
                 reader.stop();
             }
             Action::Restart | Action::Wait | Action::Unlisten => {}
-            Action::Fault(misdeed) => {
-                // The numbers that are left out are of events that nobody hears of.
-                if let Misdeed::SeqGap(events) = misdeed {
-                    self.last_event += events;
-                }
-                self.gateway.inject(fault(misdeed));
-            }
+            Action::Fault(misdeed) => self.gateway.inject(fault(misdeed)),
             Action::ClearFaults => self.clear_faults(),
         }
     }

@@ -84,6 +84,26 @@ params! {
 }
 
 /// The devices of a gateway; from [`Client::devices`].
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .scopes(["operator.read", "operator.pairing"])
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// for request in client.devices().list().await?.pending {
+///     client.devices().approve(request.request_id).await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Devices<'a> {
     client: &'a Client,

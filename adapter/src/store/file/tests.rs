@@ -12,8 +12,7 @@ use crate::store::conformance;
 mod chance;
 mod crash;
 
-const REAL: &str =
-    include_str!("../../../../tests/fixtures/identity/openclaw-2026.2.9-device.json");
+const REAL: &str = include_str!("../../../tests/fixtures/identity/openclaw-2026.2.9-device.json");
 
 fn make() -> Result<DeviceIdentity, IdentityError> {
     DeviceIdentity::generate(1)

@@ -7,8 +7,7 @@ use super::*;
 use crate::endpoint::Endpoint;
 use crate::store::{FileStore, conformance};
 
-const REAL: &str =
-    include_str!("../../../../tests/fixtures/identity/openclaw-2026.2.9-device.json");
+const REAL: &str = include_str!("../../../tests/fixtures/identity/openclaw-2026.2.9-device.json");
 
 fn key() -> GatewayKey {
     Endpoint::parse("ws://gateway:18789").unwrap().key()

@@ -123,6 +123,13 @@ async fn serve(run: &Run) -> Result<ExitCode, Refusal> {
         builder = builder.also_on(listener);
     }
     let gateway = builder.try_start_on(listener).await?;
+    if run.scenario.is_none() {
+        gateway.script_runs(|_| {
+            openclaw_mock_gateway::Run::text(
+                "I am a mock gateway, and nobody has told me what to say (--scenario FILE).",
+            )
+        });
+    }
 
     let voice = Voice {
         json: run.json,
