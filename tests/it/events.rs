@@ -152,6 +152,26 @@ async fn a_consumer_that_sleeps_holds_up_nobody_and_learns_what_it_missed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_burst_longer_than_the_queue_costs_a_reader_who_keeps_up_nothing() {
+    const EVENTS: u64 = 20_000;
+    let (builder, mut peer) = builder();
+    let client = Client::start(builder.event_capacity(256, 1 << 20).build().unwrap());
+    let mut link = peer.welcome().await;
+    client.ready().await.unwrap();
+    let mut events = client.events();
+    // On the same thread as the client's task, which has its turn as soon as there is something to read.
+    let reader = tokio::spawn(async move {
+        for seq in 1..=EVENTS {
+            assert_eq!(next(&mut events).await, format!("noise {seq}"));
+        }
+    });
+    // As much at once as the wire holds, which is several times the queue.
+    tokio::task::unconstrained(flood(&mut link, EVENTS)).await;
+    reader.await.unwrap();
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
 async fn events_too_large_for_the_queue_push_out_what_came_before() {
     let (builder, mut peer) = builder();
     let client = Client::start(builder.event_capacity(100, 100_000).build().unwrap());
