@@ -109,8 +109,10 @@ pub(crate) struct Tracker {
     connected: bool,
     stage: Stage,
     sent: Sent,
-    /// How often the request was sent.
+    /// How often the request was sent, or was to be.
     sendings: u32,
+    /// One of these may have arrived.
+    may_be_there: bool,
     /// A final answer will come on this connection.
     final_due: bool,
     /// Events may have been missed.
@@ -157,6 +159,7 @@ impl Tracker {
             stage: Stage::Going,
             sent: if can_send { Sent::Not } else { Sent::Taken },
             sendings: 0,
+            may_be_there: false,
             final_due: false,
             gap: !can_send,
             doubt: !can_send,
@@ -216,7 +219,7 @@ impl Tracker {
 
     /// Whether the request of now is not the first one.
     pub(crate) const fn was_sent_before(&self) -> bool {
-        self.sendings > 1
+        self.may_be_there
     }
 
     /// What there is to tell, in order; ends with [`RunItem::Ended`].
@@ -297,7 +300,7 @@ impl Tracker {
         }
         self.last_sign = now;
         self.strikes = 0;
-        let joined = self.sendings > 1 || !matches!(ack, Ack::Accepted);
+        let joined = self.may_be_there || !matches!(ack, Ack::Accepted);
         if ack == Ack::NoRun {
             self.finish_done(String::new(), None, None);
             return;
@@ -305,7 +308,7 @@ impl Tracker {
         if self.sent != Sent::Taken {
             self.items.push_back(RunItem::Accepted { joined });
         }
-        self.sent = Sent::Taken;
+        self.taken();
         self.doubt = false;
         if let Stage::Recovering { .. } = self.stage {
             self.stage = Stage::Going;
@@ -342,23 +345,35 @@ impl Tracker {
             _ if self.sent == Sent::Taken => self.doubt = true,
             Some(Delivery::Unknown) => {
                 self.sent = Sent::Unknown;
+                self.may_be_there = true;
                 self.doubt = true;
             }
+            // Its time is over before it went out.
+            Some(Delivery::NotSent)
+                if !self.may_be_there && matches!(error, Error::Timeout { .. }) =>
+            {
+                self.end(RunOutcome::NotStarted { error });
+            }
             Some(Delivery::NotSent) if may_repeat && self.sendings < MOST_SENDINGS => {
-                self.sent = if self.sendings > 1 {
+                self.sent = if self.may_be_there {
                     Sent::Unknown
                 } else {
                     Sent::Not
                 };
                 self.ask_after = now + PAUSE;
             }
-            // Only a request whose first sending is of unknown fate is sent again.
-            _ if self.sendings > 1 => self.lose(LostReason::NoTrace),
+            _ if self.may_be_there => self.lose(LostReason::NoTrace),
             // It does not say whether the request had gone out.
             _ if matches!(error, Error::Closed) => self.lose(LostReason::ClientStopped),
             _ => self.end(RunOutcome::NotStarted { error }),
         }
         self.decide(now);
+    }
+
+    /// The gateway has it.
+    const fn taken(&mut self) {
+        self.sent = Sent::Taken;
+        self.may_be_there = true;
     }
 
     /// The final answer to `agent`.
@@ -497,7 +512,7 @@ impl Tracker {
 
     /// The client is closed or has stopped.
     pub(crate) fn on_client_stopped(&mut self, error: Error) {
-        if self.sent == Sent::Not || self.sent == Sent::Out && self.sendings <= 1 && !self.connected
+        if self.sent == Sent::Not || self.sent == Sent::Out && !self.may_be_there && !self.connected
         {
             self.end(RunOutcome::NotStarted { error });
         } else {

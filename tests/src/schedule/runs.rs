@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use openclaw_adapter::{Client, Run, RunItem, RunOutcome};
+use openclaw_adapter::{Client, Delivery, Error, Run, RunItem, RunOutcome};
 use openclaw_mock_gateway::Edition;
 use tokio::time::{sleep, sleep_until};
 
@@ -245,6 +245,15 @@ impl Rules<'_> {
                 (calm && !unknown && !forgotten)
                     .then(|| format!("lost ({reason}), though nothing was"))
             }
+            // The gateway was away for as long as the request may take.
+            RunOutcome::NotStarted {
+                error:
+                    Error::Timeout {
+                        delivery: Delivery::NotSent,
+                        ..
+                    },
+                ..
+            } => (self.asked > 0).then(|| "not started, though the model was asked".to_owned()),
             RunOutcome::NotStarted { error, .. } => Some(format!("not started: {error}")),
             RunOutcome::Queued | RunOutcome::Superseded { .. } => {
                 let alone = self.plan.session.contains("own");

@@ -23,10 +23,9 @@ impl Tracker {
         self.strikes = 0;
         if matches!(self.sent, Sent::Out | Sent::Unknown) {
             // Whoever acts on the request has got it.
-            self.sent = Sent::Taken;
-            self.items.push_back(RunItem::Accepted {
-                joined: self.sendings > 1,
-            });
+            let joined = self.may_be_there;
+            self.taken();
+            self.items.push_back(RunItem::Accepted { joined });
         }
         if !matches!(&event, RunEvent::Tool(..)) {
             self.tell_outline();
@@ -222,7 +221,7 @@ impl Tracker {
             self.strikes += 1;
         }
         if trace.known && matches!(self.sent, Sent::Unknown) {
-            self.sent = Sent::Taken;
+            self.taken();
             self.items.push_back(RunItem::Accepted { joined: false });
         }
         if trace.pending && self.start.kind == Kind::Chat && matches!(self.stage, Stage::Going) {

@@ -1,5 +1,7 @@
 //! One rule a test.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -410,6 +412,44 @@ fn an_end_that_cannot_be_asked_about_waits_for_the_connection() {
     failed["errorMessage"] = json!("500 no");
     play.history(&json!({"messages":[user("x"), failed]}));
     play.ends("failed", "");
+}
+
+fn not_sent(error: fn(Arc<str>, Delivery) -> Error) -> Error {
+    error("agent".into(), Delivery::NotSent)
+}
+
+#[test]
+fn a_request_whose_time_is_over_before_it_went_out_is_not_sent_later() {
+    let now = Instant::now();
+    let mut tracker = Tracker::new(start(Kind::Agent), None, now);
+    assert_eq!(tracker.ask(now), Some(Ask::Send));
+    let timeout = not_sent(|method, delivery| Error::Timeout {
+        method,
+        after: Duration::from_secs(5),
+        delivery,
+    });
+    tracker.on_send_failed(now, timeout, true);
+    assert!(matches!(
+        tracker.next_item(),
+        Some(RunItem::Ended(RunOutcome::NotStarted {
+            error: Error::Timeout { .. }
+        }))
+    ));
+}
+
+#[test]
+fn a_request_that_never_goes_out_is_never_said_to_be_lost() {
+    let mut now = Instant::now();
+    let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);
+    while let Some(Ask::Send) = tracker.ask(now) {
+        let lost = not_sent(|method, delivery| Error::Disconnected { method, delivery });
+        tracker.on_send_failed(now, lost, true);
+        now += 10_000 * MS;
+    }
+    assert!(matches!(
+        tracker.next_item(),
+        Some(RunItem::Ended(RunOutcome::NotStarted { .. }))
+    ));
 }
 
 #[test]
