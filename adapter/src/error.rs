@@ -103,7 +103,7 @@ pub enum Error {
         delivery: Delivery,
     },
     /// The connection ended before the answer came, or there was none to send on.
-    #[error("{method}: the connection was lost ({delivery})")]
+    #[error("{method}: {} ({delivery})", lost(*delivery))]
     Disconnected {
         /// The method that was called.
         method: Arc<str>,
@@ -174,6 +174,14 @@ impl fmt::Display for Delivery {
             Self::NotSent => "it was not sent",
             Self::Unknown => "it was sent, and may have taken effect",
         })
+    }
+}
+
+/// What stood in the way of a call.
+const fn lost(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::NotSent => "there is no connection",
+        Delivery::Unknown => "the connection was lost",
     }
 }
 

@@ -186,6 +186,8 @@ async fn calls_fail_at_once_when_they_are_told_to() {
         "{error}"
     );
     assert!(error.is_retryable());
+    let said = error.to_string();
+    assert_eq!(said, "health: there is no connection (it was not sent)");
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
