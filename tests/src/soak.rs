@@ -17,6 +17,7 @@ use openclaw_adapter::{
 };
 use openclaw_mock_gateway::{Fault, MockGateway};
 use serde_json::json;
+use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -282,15 +283,19 @@ pub async fn events(count: u64) -> Report {
         Arc::clone(&slow_seen),
     ));
     let asleep = stream();
+    // Held by whoever calls, or counts what is held.
+    let turn = Arc::new(Mutex::new(()));
     let calls: JoinHandle<(u64, Duration)> = tokio::spawn({
-        let client = client.clone();
+        let (client, turn) = (client.clone(), Arc::clone(&turn));
         async move {
             let (mut made, mut longest) = (0, Duration::ZERO);
             loop {
+                let held = turn.lock().await;
                 let began = Instant::now();
                 if client.call_raw("health", json!({})).await.is_err() {
                     return (made, longest);
                 }
+                drop(held);
                 made += 1;
                 longest = longest.max(began.elapsed());
                 sleep(Duration::from_millis(5)).await;
@@ -312,12 +317,15 @@ pub async fn events(count: u64) -> Report {
             .expect("the fast consumer is held up");
         if number % (count / SAMPLES).max(1) == 0 {
             // A call that happens to be under way is no growth.
-            let between_calls = async {
-                while client.stats().calls > 0 {
-                    sleep(Duration::from_millis(1)).await;
+            let _no_call = timeout(LIMIT, turn.lock()).await.expect("always a call");
+            let settled = async {
+                while client.stats().unanswered > 0 {
+                    yield_now().await;
                 }
             };
-            timeout(LIMIT, between_calls).await.expect("always a call");
+            timeout(LIMIT, settled)
+                .await
+                .expect("an entry without a call");
             samples.push(Usage::now(&client));
         }
     }

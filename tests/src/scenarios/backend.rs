@@ -348,11 +348,12 @@ impl Backend {
             .with_context(|| format!("backend {name} ended by a signal: {status}"))
     }
 
-    /// Ends it with SIGTERM, as a service manager does; it must end well.
+    /// Ends it with SIGTERM, as a service manager does; it must end well: with 0 if it was ever ready, else
+    /// with 143, since it was not done.
     ///
     /// # Errors
     ///
-    /// Where it does not end in time or with another code than 0.
+    /// Where it does not end in time or with another code.
     pub async fn terminate(&mut self) -> anyhow::Result<()> {
         let pid = self.child.id().context("the backend has ended already")?;
         // The shell's own `kill` is there even where no package brings a program of that name.
@@ -362,9 +363,10 @@ impl Backend {
             .await?;
         ensure!(sent.success(), "send SIGTERM to the backend: {sent}");
         let code = self.exit(ENDING).await?;
+        let expected = if self.count("ready") > 0 { 0 } else { 143 };
         ensure!(
-            code == 0,
-            "the backend answered SIGTERM with exit code {code}"
+            code == expected,
+            "the backend answered SIGTERM with exit code {code} and not with {expected}"
         );
         Ok(())
     }
