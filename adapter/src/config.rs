@@ -70,6 +70,26 @@ pub(crate) struct TokenSource {
 }
 
 /// A checked configuration; see [`ConfigBuilder`].
+///
+/// ```
+/// use openclaw_adapter::{Config, ConfigError, Token};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let state_dir = dir.path().join("openclaw");
+/// let config = Config::builder()
+///     .url("wss://gateway.example.com")
+///     .token(Token::new("0123456789abcdef")?)
+///     .state_dir(state_dir)
+///     .display_name("billing")
+///     .build()?;
+///
+/// // What cannot work is said before anything is dialled.
+/// let plain_and_public = Config::builder().url("ws://gateway.example.com");
+/// assert!(plain_and_public.build().is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Config {
     pub(crate) endpoint: Endpoint,

@@ -73,6 +73,16 @@ pub(crate) fn to_hex(bytes: &[u8]) -> String {
 /// A device's key pair and its id.
 ///
 /// `Debug` shows the id only; the private key is wiped when the last clone is dropped.
+///
+/// ```
+/// use openclaw_adapter::DeviceIdentity;
+///
+/// let identity = DeviceIdentity::generate(1_795_000_000_000)?;
+/// // What a `device.json` holds, the private key among it.
+/// let text = identity.to_json();
+/// assert_eq!(DeviceIdentity::from_json(&text)?.id(), identity.id());
+/// # Ok::<(), openclaw_adapter::IdentityError>(())
+/// ```
 #[derive(Clone)]
 pub struct DeviceIdentity {
     /// In one place of the memory, whoever holds it: a key that is moved leaves copies behind.

@@ -22,6 +22,16 @@ const PLACEHOLDERS: [&str; 4] = [
 ///
 /// `Debug` never shows the value, comparison takes the same time whether the values differ early
 /// or late, and the memory is wiped on drop.
+///
+/// ```
+/// use openclaw_adapter::{Token, TokenError};
+///
+/// let token = Token::new("0123456789abcdef\n")?;
+/// assert_eq!(token.expose_secret(), "0123456789abcdef");
+/// assert!(!format!("{token:?}").contains("0123"));
+/// assert!(matches!(Token::new("undefined"), Err(TokenError::Placeholder(_))));
+/// # Ok::<(), TokenError>(())
+/// ```
 #[derive(Clone)]
 pub struct Token(Zeroizing<String>);
 

@@ -3,6 +3,26 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 /// What a client holds right now; from [`Client::stats`](crate::Client::stats).
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// let client = Client::connect(config).await?;
+/// let events = client.events();
+/// assert_eq!(client.stats().event_streams, 1);
+/// drop(events);
+/// assert_eq!(client.stats().event_streams, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {

@@ -46,6 +46,40 @@ pub type Connecting<'a> =
 ///
 /// The default opens TCP. Another one can go through a proxy, or stay in memory for a test on
 /// virtual time.
+///
+/// ```
+/// use openclaw_adapter::{Client, Config, Connecting, Connection, Connector, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use tokio::net::TcpStream;
+///
+/// /// Whatever the address says, to the near end of a tunnel.
+/// #[derive(Debug)]
+/// struct Tunnel(String);
+///
+/// impl Connector for Tunnel {
+///     fn connect<'a>(&'a self, _host: &'a str, _port: u16) -> Connecting<'a> {
+///         Box::pin(async move {
+///             let stream = TcpStream::connect(&self.0).await?;
+///             Ok(Box::new(stream) as Box<dyn Connection>)
+///         })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let near_end = gateway.local_url().replace("ws://", "");
+/// let config = Config::builder()
+///     .url("ws://gateway:18789")
+///     .connector(Tunnel(near_end))
+///     .token(Token::new(gateway.token())?)
+///     .store(MemoryStore::new())
+///     .build()?;
+/// let client = Client::connect(config).await?;
+/// # client.close().await;
+/// # Ok(())
+/// # }
+/// ```
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Opens a stream to `host` (a name, or an address without brackets) and `port`.
     ///

@@ -22,6 +22,20 @@ use crate::state::Inner;
 use crate::state_dir::{Disk, StateDir};
 
 /// Makes a [`MockGateway`]; [`MockGateway::builder`] is the way to one.
+///
+/// ```
+/// use openclaw_mock_gateway::{Edition, MockGateway};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let gateway = MockGateway::builder()
+///     .edition(Edition::V2026_2_9)
+///     .token("0123456789abcdef")
+///     .start()
+///     .await;
+/// assert_eq!(gateway.token(), "0123456789abcdef");
+/// # }
+/// ```
 #[must_use]
 pub struct MockGatewayBuilder {
     settings: Settings,
@@ -229,6 +243,10 @@ impl MockGatewayBuilder {
     /// # Errors
     ///
     /// When a port cannot be bound or the state directory cannot be used.
+    ///
+    /// # Cancel safety
+    ///
+    /// It does not wait: dropping the future before it is polled starts nothing.
     #[expect(
         clippy::unused_async,
         reason = "has to be called on the runtime that will serve"
@@ -245,6 +263,10 @@ impl MockGatewayBuilder {
     /// # Panics
     ///
     /// When a port cannot be bound or the state directory cannot be used.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`try_start`](Self::try_start).
     pub async fn start(self) -> MockGateway {
         settled(self.try_start().await)
     }
@@ -254,6 +276,10 @@ impl MockGatewayBuilder {
     /// # Errors
     ///
     /// When the listener is no good or the state directory cannot be used.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`try_start`](Self::try_start).
     #[expect(
         clippy::unused_async,
         reason = "has to be called on the runtime that will serve"
@@ -268,6 +294,10 @@ impl MockGatewayBuilder {
     /// # Panics
     ///
     /// When the listener is no good or the state directory cannot be used.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`try_start`](Self::try_start).
     pub async fn start_on(self, listener: TcpListener) -> MockGateway {
         settled(self.try_start_on(listener).await)
     }

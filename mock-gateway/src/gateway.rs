@@ -71,6 +71,10 @@ impl MockGateway {
     /// # Panics
     ///
     /// When no port of 127.0.0.1 can be bound.
+    ///
+    /// # Cancel safety
+    ///
+    /// It does not wait: dropping the future before it is polled starts nothing.
     pub async fn start() -> Self {
         Self::builder().start().await
     }
@@ -159,6 +163,10 @@ impl MockGateway {
     /// # Errors
     ///
     /// [`MockError::TimedOut`] when none came.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
     pub async fn wait_for_pending(&self, limit: Duration) -> Result<PendingRequest, MockError> {
         let seen = self.wait_for(|now| !now.pending.is_empty(), limit).await?;
         seen.pending
@@ -332,6 +340,10 @@ impl MockGateway {
     }
 
     /// Stops as on SIGTERM: a `shutdown` event, close 1012, then no more listening.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: a stop that is given up may have begun.
     pub async fn stop(&self) {
         self.server.stop(Why::Stopping, Duration::ZERO).await;
     }
@@ -347,6 +359,10 @@ impl MockGateway {
     /// # Errors
     ///
     /// [`MockError::Listen`] when a port is taken.
+    ///
+    /// # Cancel safety
+    ///
+    /// Either it listens on all its ports or on none.
     pub async fn start_again(&self) -> Result<(), MockError> {
         self.server.start_again().await.map_err(MockError::Listen)
     }
@@ -356,6 +372,11 @@ impl MockGateway {
     /// # Errors
     ///
     /// [`MockError::Listen`] when a port is taken.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: given up after the stop, it stays down until
+    /// [`start_again`](Self::start_again).
     pub async fn restart(&self) -> Result<(), MockError> {
         self.server.stop(Why::Restarting, Duration::ZERO).await;
         self.start_again().await

@@ -54,6 +54,20 @@ impl FirstBoot {
 }
 
 /// A state directory with `openclaw.json`, `devices/pending.json` and `devices/paired.json`.
+///
+/// ```
+/// use openclaw_mock_gateway::StateDir;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("gateway");
+/// let state = StateDir::new(path);
+/// let first = state.boot(false)?; // makes the token
+/// let config = state.config()?;
+/// assert_eq!(config["gateway"]["auth"]["token"], first.token());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct StateDir {
     root: PathBuf,

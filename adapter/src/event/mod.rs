@@ -156,6 +156,15 @@ impl fmt::Display for ResyncReason {
 ///
 /// [`Lagged`](EventItem::Lagged) counts only these; [`Gap`](EventItem::Gap) and
 /// [`Resync`](EventItem::Resync) stand in every stream.
+///
+/// ```
+/// use openclaw_adapter::{Client, EventFilter, EventStream};
+///
+/// fn of_approvals(client: &Client) -> EventStream {
+///     let names = ["exec.approval.requested", "exec.approval.resolved"];
+///     client.events_where(EventFilter::named(names))
+/// }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
     /// Empty for all.

@@ -26,6 +26,24 @@ const LIMIT: usize = 16 * 1024;
 /// share a directory, and a kill at any moment leaves the old state or the new one. On a file
 /// system without locks two processes that learn a token in the same moment may keep only one of
 /// the two tokens; the identity is safe there too.
+///
+/// ```
+/// use openclaw_adapter::FileStore;
+/// use openclaw_adapter::store::IdentityStore as _;
+/// use openclaw_adapter::DeviceIdentity;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let state_dir = dir.path().join("openclaw");
+/// let store = FileStore::new(&state_dir);
+/// assert!(store.load()?.is_none(), "looking makes nothing");
+///
+/// let made = store.load_or_create(&mut || DeviceIdentity::generate(1_795_000_000_000))?;
+/// let found = FileStore::new(&state_dir).load()?.expect("it was kept");
+/// assert_eq!(found.id(), made.id());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct FileStore {
     dir: PrivateDir,

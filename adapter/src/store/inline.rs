@@ -23,6 +23,19 @@ use crate::secret::Token;
 /// Tokens are kept in memory; with a directory that can be written also in its
 /// `identity/tokens.json`. Without one a restarted process logs in with the shared token, for
 /// which the gateway gives a new device token.
+///
+/// ```
+/// use openclaw_adapter::store::IdentityStore as _;
+/// use openclaw_adapter::{DeviceIdentity, InlineStore};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let identity = DeviceIdentity::generate(1_795_000_000_000)?;
+/// # let from_a_secret = identity.to_json();
+/// let store = InlineStore::new(&from_a_secret)?;
+/// assert_eq!(store.load()?.expect("it was given").id(), identity.id());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct InlineStore {
     memory: MemoryStore,

@@ -10,6 +10,19 @@ use crate::secret::Token;
 
 /// Keeps everything in memory, for tests. Its clones share one memory, so that a clone can stand
 /// for what a restarted process finds.
+///
+/// ```
+/// use openclaw_adapter::store::IdentityStore as _;
+/// use openclaw_adapter::{DeviceIdentity, MemoryStore};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// let after_a_restart = store.clone();
+/// let made = store.load_or_create(&mut || DeviceIdentity::generate(1_795_000_000_000))?;
+/// assert_eq!(after_a_restart.load()?.expect("kept").id(), made.id());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore(Arc<Mutex<Memory>>);
 
