@@ -227,13 +227,15 @@ impl Client {
     }
 
     /// Ends the present wait, for approval or between attempts, and tries again at once. A client
-    /// that has stopped starts over, unless it was closed.
+    /// that has stopped starts over, unless it was closed. It returns at once: until the client's task has
+    /// taken it, [`ready`](Self::ready) still sees the stop.
     pub fn retry_now(&self) {
         let _ = self.inner.control.send(Control::RetryNow);
     }
 
     /// Gives the client another shared token, for a secret that does not live in a file. A good
-    /// connection stays; a client that has stopped for its token goes on at once.
+    /// connection stays; a client that has stopped for its token goes on at once. As with
+    /// [`retry_now`](Self::retry_now), [`ready`](Self::ready) may still see the stop for a moment.
     pub fn set_token(&self, token: Token) {
         let _ = self.inner.control.send(Control::SetToken(token));
     }

@@ -78,6 +78,10 @@ pub(crate) async fn play() -> anyhow::Result<()> {
     }
     // Its secret store has the right one by now.
     client.set_token(Token::new(west.token())?);
+    until("west tries again", async || {
+        Ok(!client.state().borrow().is_stopped())
+    })
+    .await?;
     let request = west.wait_for_pending(LIMIT).await?;
     fact(
         "it is the device that it was",
