@@ -415,11 +415,17 @@ impl World {
             Action::Fault(misdeed) => {
                 // The numbers that are left out are of events that nobody hears of. Where nobody can
                 // tell that from the numbers, only the numbers have a hole.
-                if let (Misdeed::SeqGap(events), Numbers::OfTheConnection) = (misdeed, self.numbers)
-                {
-                    self.last_event += events;
+                if let Misdeed::SeqGap(events) = misdeed {
+                    // An event on either side shows the hole to whoever is connected.
+                    self.emit(1);
+                    self.gateway.inject(fault(misdeed));
+                    if self.numbers == Numbers::OfTheConnection {
+                        self.last_event += events;
+                    }
+                    self.emit(1);
+                } else {
+                    self.gateway.inject(fault(misdeed));
                 }
-                self.gateway.inject(fault(misdeed));
             }
             Action::ClearFaults => self.clear_faults(),
         }
