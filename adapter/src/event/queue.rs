@@ -283,6 +283,18 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_is_told_even_when_the_events_around_it_were_dropped() {
+        let queue = queue(1, usize::MAX);
+        queue.push(event(1));
+        queue.gap(2, 4);
+        queue.push(event(4));
+        queue.gap(5, 7);
+        queue.push(event(7));
+        queue.push(event(8));
+        assert_eq!(read(&queue), ["lagged 3", "gap 2 7", "8"]);
+    }
+
+    #[test]
     fn what_is_in_it_is_still_read_after_the_end() {
         let queue = queue(4, usize::MAX);
         queue.push(event(1));

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::action::{Action, Misdeed, Trouble};
 use super::calls::Calls;
-use super::events::{NAME, Reader};
+use super::events::{NAME, Numbers, Reader};
 use super::net::{Flow, Net, Speed, Watch};
 use super::referee::Referee;
 use super::rules::Word;
@@ -103,6 +103,7 @@ struct World {
     net: Net,
     gateway: Arc<MockGateway>,
     locality: Locality,
+    numbers: Numbers,
     client: Client,
     store: WatchedStore,
     calls: Calls,
@@ -197,8 +198,11 @@ impl World {
             .build()
             .expect("a configuration");
         let client = Client::start(config);
-        let readers = [Duration::ZERO, Duration::from_millis(rng.u64(100..3_000))]
-            .map(|pause| Reader::start(client.events_where(filter()), pause, Arc::clone(&referee)));
+        let numbers = Numbers::on(edition.protocol());
+        let readers = [Duration::ZERO, Duration::from_millis(rng.u64(100..3_000))].map(|pause| {
+            let stream = client.events_where(filter());
+            Reader::start(stream, pause, numbers, Arc::clone(&referee))
+        });
         Self {
             seed,
             rng,
@@ -207,6 +211,7 @@ impl World {
             net,
             gateway,
             locality,
+            numbers,
             client,
             store,
             calls,
@@ -398,7 +403,7 @@ impl World {
             Action::Events(count) => self.emit(count),
             Action::Listen(pause) => {
                 let stream = self.client.events_where(filter());
-                let reader = Reader::start(stream, pause, Arc::clone(&self.referee));
+                let reader = Reader::start(stream, pause, self.numbers, Arc::clone(&self.referee));
                 self.readers.push(reader);
             }
             Action::Unlisten if self.readers.len() > 1 => {
@@ -407,7 +412,21 @@ impl World {
                 reader.stop();
             }
             Action::Restart | Action::Wait | Action::Unlisten => {}
-            Action::Fault(misdeed) => self.gateway.inject(fault(misdeed)),
+            Action::Fault(misdeed) => {
+                // The numbers that are left out are of events that nobody hears of. Where nobody can
+                // tell that from the numbers, only the numbers have a hole.
+                if let Misdeed::SeqGap(events) = misdeed {
+                    // An event on either side shows the hole to whoever is connected.
+                    self.emit(1);
+                    self.gateway.inject(fault(misdeed));
+                    if self.numbers == Numbers::OfTheConnection {
+                        self.last_event += events;
+                    }
+                    self.emit(1);
+                } else {
+                    self.gateway.inject(fault(misdeed));
+                }
+            }
             Action::ClearFaults => self.clear_faults(),
         }
     }
