@@ -14,6 +14,7 @@ mod action;
 mod calls;
 mod events;
 mod many;
+mod misdeed;
 pub mod net;
 mod referee;
 mod rules;

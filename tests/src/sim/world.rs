@@ -7,9 +7,7 @@ use fastrand::Rng;
 use openclaw_adapter::{
     Client, Config, ConnectionState, DeviceTokenFallback, PairingPolicy, Token,
 };
-use openclaw_mock_gateway::{
-    Edition, Fault, Locality, MockGateway, Pairing, Point, ReloadMode, TokioClock,
-};
+use openclaw_mock_gateway::{Edition, Locality, MockGateway, Pairing, ReloadMode, TokioClock};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -17,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::action::{Action, Misdeed, Trouble};
 use super::calls::Calls;
 use super::events::{NAME, Numbers, Reader};
+use super::misdeed::fault;
 use super::net::{Flow, Net, Speed, Watch};
 use super::referee::Referee;
 use super::rules::Word;
@@ -631,31 +630,4 @@ fn rests() -> u64 {
 
 fn filter() -> openclaw_adapter::EventFilter {
     openclaw_adapter::EventFilter::named([NAME])
-}
-
-fn fault(misdeed: Misdeed) -> Fault {
-    match misdeed {
-        Misdeed::Http(status, times, retry_after) => {
-            let seconds = retry_after.map(|seconds| seconds.to_string());
-            let header = seconds.as_deref().map(|seconds| ("Retry-After", seconds));
-            Fault::http_with(status, header.as_slice(), "").times(times)
-        }
-        Misdeed::NoChallenge => Fault::no_challenge(),
-        Misdeed::BadChallenge => Fault::challenge_without_nonce(),
-        Misdeed::CloseAtConnect(code) => Fault::close(code, "").at(Point::Connect),
-        Misdeed::SilenceAtConnect => Fault::silence().at(Point::Connect),
-        Misdeed::Flap(times) => Fault::flapping().times(times),
-        Misdeed::Close(code) => Fault::close(code, "a bad day"),
-        Misdeed::Drop => Fault::drop_connection(),
-        Misdeed::DropMidFrame => Fault::drop_mid_frame().at(Point::Now),
-        Misdeed::Deaf => Fault::stop_reading(),
-        Misdeed::Mute => Fault::stop_writing(),
-        Misdeed::BlackHole => Fault::silence(),
-        Misdeed::SeqGap(numbers) => Fault::seq_gap(numbers),
-        Misdeed::NotJson => Fault::not_json(),
-        Misdeed::Binary => Fault::binary(),
-        Misdeed::LoseAnswer => Fault::never_answer(),
-        Misdeed::UnknownId => Fault::unknown_id(),
-        Misdeed::Reorder => Fault::reorder(),
-    }
 }
