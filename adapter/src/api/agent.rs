@@ -218,7 +218,9 @@ impl AgentRun<'_> {
     }
 
     /// How long the gateway may take to accept the run; the client's
-    /// [`request_timeout`](crate::ConfigBuilder::request_timeout) otherwise.
+    /// [`request_timeout`](crate::ConfigBuilder::request_timeout) otherwise. A run that could not be sent
+    /// in this time, for want of a connection, ends as
+    /// [`NotStarted`](crate::RunOutcome::NotStarted).
     pub const fn within(mut self, within: Duration) -> Self {
         self.within = Some(within);
         self
