@@ -305,6 +305,7 @@ scenarios! {
     either_signature_version_is_enough: "signature-version",
     what_the_model_streams_is_what_the_run_says: "streams",
     a_cut_connection_costs_a_run_nothing: "cuts",
+    a_paragraph_said_twice_is_shown_as_the_edition_shows_it: "repeats",
     a_run_is_drained_or_lost_when_the_gateway_stops: "run-sigterm",
     a_run_has_one_honest_end_when_the_gateway_is_killed: "run-sigkill",
     one_key_is_one_run_for_everybody_who_has_it: "same-key",

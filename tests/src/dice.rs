@@ -88,14 +88,22 @@ impl Dice {
             "и",
             "end.",
         ];
-        let mut text = String::new();
+        let mut paragraphs = vec![String::new()];
         for n in 0..words {
             if n > 0 {
                 let newline = n + 1 < words && self.percent(10);
-                text.push_str(if newline { "\n\n" } else { " " });
+                match paragraphs.last_mut() {
+                    Some(paragraph) if !newline => paragraph.push(' '),
+                    _ => paragraphs.push(String::new()),
+                }
             }
-            text.push_str(self.one_of::<&str>(WORDS));
+            if let Some(paragraph) = paragraphs.last_mut() {
+                paragraph.push_str(self.one_of::<&str>(WORDS));
+            }
         }
+        // 2026.9.6 shows a repeated paragraph once; a scenario of its own is about that.
+        paragraphs.dedup();
+        let text = paragraphs.join("\n\n");
         let mut pieces = Vec::new();
         let mut piece = String::new();
         for c in text.chars() {

@@ -154,6 +154,10 @@ pub enum RunOutcome {
     #[non_exhaustive]
     Done {
         /// The answer, with all its parts; empty if the model said nothing.
+        ///
+        /// As the gateway shows it: 2026.9.6 leaves out a paragraph that repeats the one before it, takes back
+        /// what it had streamed of it ([`RunText::replaced`]), and keeps it in the history, which is what is
+        /// read if the connection is lost at that moment.
         text: String,
         /// The tokens, where the gateway tells them: in the final answer to `agent`, which is lost
         /// with the connection.

@@ -100,9 +100,11 @@ pub(crate) struct Record {
     pub(crate) turn: u32,
     pub(crate) item_id: String,
     pub(crate) task_id: String,
-    /// All that was said, and in this turn.
+    /// All that is shown, and what was said in this turn.
     pub(crate) text: String,
     pub(crate) turn_text: String,
+    /// Whether the shown text has fewer paragraphs than what was said.
+    pub(crate) leaves_out: bool,
     /// Tools that worked.
     pub(crate) tools: Vec<String>,
     pub(crate) failed_tools: usize,

@@ -405,6 +405,7 @@ fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now
         task_id: uuid::Uuid::new_v4().to_string(),
         text: String::new(),
         turn_text: String::new(),
+        leaves_out: false,
         tools: Vec::new(),
         failed_tools: 0,
         rows: Vec::new(),

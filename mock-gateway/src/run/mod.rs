@@ -9,6 +9,7 @@ mod frames;
 mod local;
 mod play;
 mod recovery;
+mod repeats;
 mod script;
 mod telling;
 mod wait;

@@ -165,11 +165,15 @@ fn common_meta(run: &Record, now: u64) -> Value {
         "promptChars": run.message.chars().count(), "runtimeContextChars": 0,
         "modelOnlyPromptChars": 0,
     });
-    json!({
+    let mut meta = json!({
         "durationMs": now.saturating_sub(run.accepted_at), "agentMeta": new_agent_meta(run, now),
         "aborted": false, "systemPromptReport": report, "finalPromptText": run.message,
         "finalAssistantVisibleText": run.text, "finalAssistantRawText": run.text,
-    })
+    });
+    if run.leaves_out {
+        meta["finalAssistantRawText"] = run.turn_text.as_str().into();
+    }
+    meta
 }
 
 fn with(mut meta: Value, more: Value) -> Value {

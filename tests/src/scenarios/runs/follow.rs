@@ -12,6 +12,8 @@ pub(super) struct Story {
     pub(super) text: String,
     /// How many parts there were.
     pub(super) parts: usize,
+    /// How often it was taken back and told again.
+    pub(super) replaced: usize,
     /// The steps of its tools.
     pub(super) tools: Vec<ToolEvent>,
     /// How often the connection was lost on the way.
@@ -45,6 +47,7 @@ pub(super) struct Following {
 struct Parts {
     text: String,
     count: usize,
+    replaced: usize,
     tools: Vec<ToolEvent>,
     interrupted: usize,
 }
@@ -112,12 +115,14 @@ impl Following {
         let Parts {
             text,
             count: parts,
+            replaced,
             tools,
             interrupted,
         } = self.story;
         Ok(Story {
             text,
             parts,
+            replaced,
             tools,
             interrupted,
             outcome,
@@ -135,6 +140,7 @@ impl Parts {
                 ..
             }) => {
                 if *replaced {
+                    self.replaced += 1;
                     self.text.clear();
                 }
                 self.text.push_str(delta);

@@ -11,6 +11,7 @@ mod follow;
 mod keys;
 mod laps;
 mod limits;
+mod repeats;
 mod stage;
 mod stops;
 mod streams;
@@ -38,6 +39,15 @@ pub const RUNS: &[Scenario] = &[
         limit: minutes(10),
         applies: everywhere,
         run: |stage| Box::pin(cuts::cuts(stage)),
+    },
+    Scenario {
+        name: "repeats",
+        row: "a model that says a paragraph twice",
+        shows: "2026.9.6 shows it once and keeps both; 2026.2.9 shows both",
+        manner: Manner::Gentle,
+        limit: minutes(6),
+        applies: everywhere,
+        run: |stage| Box::pin(repeats::repeats(stage)),
     },
     Scenario {
         name: "run-sigterm",

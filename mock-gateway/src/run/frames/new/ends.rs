@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::super::book::{Kind, Record, Waited};
 use super::super::super::local;
+use super::super::super::repeats::without_repeats;
 use super::super::super::script::{Cause, Tool};
 use super::super::{Closing, MODEL, PROVIDER, Said, assistant_row, chat_message, result};
 use super::events::{
@@ -27,7 +28,7 @@ fn terminal_reply(run: &Record) -> Value {
     if run.turn_text.is_empty() {
         json!({"disposition": "empty"})
     } else {
-        json!({"disposition": "visible", "text": run.turn_text})
+        json!({"disposition": "visible", "text": without_repeats(&run.turn_text)})
     }
 }
 
@@ -118,6 +119,13 @@ pub(super) fn done(run: &mut Record, now: u64) -> Closing {
         data["replayInvalid"] = true.into();
     }
     events.push(said(run, "lifecycle", data, now));
+    if run.leaves_out {
+        let more = json!({
+            "state": "delta", "deltaText": run.text, "replace": true,
+            "message": chat_message(&run.text, now),
+        });
+        events.push(chat(run, run.seq, more));
+    }
     let mut more = json!({"state": "final", "stopReason": "stop"});
     if !run.text.is_empty() {
         more["message"] = chat_message(&run.text, now);

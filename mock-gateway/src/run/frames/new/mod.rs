@@ -5,6 +5,8 @@ mod events;
 mod rows;
 mod tools;
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use self::events::{
@@ -12,6 +14,7 @@ use self::events::{
 };
 use self::rows::{answer_row, openclaw, responded, user_row};
 use super::super::book::{Kind, Record, Waited};
+use super::super::repeats::without_repeats;
 use super::super::script::{Cause, RunRequest};
 use super::{
     Call, Closing, Dialect, Place, Said, assistant_row, call_parts, chat_message, place, tool_row,
@@ -169,7 +172,17 @@ impl Dialect for New {
 
     fn turn_ends(&self, run: &mut Record, now: u64) -> Vec<Said> {
         let (_, output) = run.tokens();
-        vec![said(run, "usage", json!({"outputTokens": output}), now)]
+        let mut events = vec![said(run, "usage", json!({"outputTokens": output}), now)];
+        if let Cow::Owned(shown) = without_repeats(&run.turn_text) {
+            let earlier = run.text.len() - run.turn_text.len();
+            run.text.truncate(earlier);
+            run.text.push_str(&shown);
+            run.leaves_out = true;
+            let item = format!("{}:{}", run.item_id, run.turn);
+            let data = json!({"itemId": item, "text": shown, "delta": "", "replace": true});
+            events.push(said(run, "assistant", data, now));
+        }
+        events
     }
 
     fn steers(&self, run: &mut Record, queued: &mut Record, now: u64) -> (Vec<Said>, Vec<Value>) {
@@ -240,6 +253,7 @@ impl Dialect for New {
         let retracts = !run.text.is_empty();
         run.text.clear();
         run.turn_text.clear();
+        run.leaves_out = false;
         run.started_at = now;
         let item = format!("{}:{}", run.item_id, run.turn);
         let data = json!({"itemId": item, "text": "", "delta": "", "replace": true});
