@@ -10,7 +10,7 @@ use openclaw_adapter::{
 use serde_json::{Value, json};
 
 use crate::measure::{Measured, Watch, resident};
-use crate::work::Work;
+use crate::work::{Payload, Piece, Work};
 
 pub(crate) async fn run(url: &str, work: Work) -> Measured {
     // A backend has its identity already.
@@ -24,13 +24,13 @@ pub(crate) async fn run(url: &str, work: Work) -> Measured {
             let each = calls(&client, in_flight, count).await;
             watch.stop().of(each)
         }
-        Work::Events { count } => {
+        Work::Events { as_type, count } => {
             let client = connect().await;
-            let mut stream = client.events_where(EventFilter::named(["agent"]));
-            events(&client, &mut stream, count / 10).await;
-            let watch = Watch::start();
-            events(&client, &mut stream, count).await;
-            watch.stop()
+            if as_type {
+                measured_events::<Piece>(&client, count).await
+            } else {
+                measured_events::<Value>(&client, count).await
+            }
         }
         Work::Dials { count } => {
             for _ in 0..count / 10 {
@@ -99,14 +99,21 @@ async fn calls(client: &Client, in_flight: u64, count: u64) -> Vec<Duration> {
     each
 }
 
-async fn events(client: &Client, stream: &mut EventStream, count: u64) {
+async fn measured_events<P: Payload>(client: &Client, count: u64) -> Measured {
+    let mut stream = client.events_where(EventFilter::named(["agent"]));
+    events::<P>(client, &mut stream, count / 10).await;
+    let watch = Watch::start();
+    events::<P>(client, &mut stream, count).await;
+    watch.stop()
+}
+
+async fn events<P: Payload>(client: &Client, stream: &mut EventStream, count: u64) {
     let flood = format!("flood-{count}");
     client.call_raw(&flood, json!({})).await.unwrap();
     for seq in 1..=count {
         match stream.next().await {
             Some(EventItem::Event(event)) => {
-                let payload: Value = event.payload().unwrap();
-                assert_eq!(payload["seq"], seq);
+                assert_eq!(event.payload::<P>().unwrap().seq(), seq);
             }
             other => unreachable!("event {seq} is missing: {other:?}"),
         }

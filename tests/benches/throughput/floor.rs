@@ -15,7 +15,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::measure::{Measured, Watch, resident};
-use crate::work::Work;
+use crate::work::{Payload, Piece, Work};
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -60,12 +60,13 @@ pub(crate) async fn run(address: &SocketAddr, work: Work) -> Measured {
             let each = calls(&mut socket, in_flight, count).await;
             watch.stop().of(each)
         }
-        Work::Events { count } => {
+        Work::Events { as_type, count } => {
             let mut socket = connect(address).await;
-            events(&mut socket, count / 10).await;
-            let watch = Watch::start();
-            events(&mut socket, count).await;
-            watch.stop()
+            if as_type {
+                measured_events::<Piece>(&mut socket, count).await
+            } else {
+                measured_events::<Value>(&mut socket, count).await
+            }
         }
         Work::Dials { count } => {
             for _ in 0..count / 10 {
@@ -177,16 +178,23 @@ async fn flood(socket: &mut Socket, count: u64) {
     text(socket).await;
 }
 
+async fn measured_events<P: Payload>(socket: &mut Socket, count: u64) -> Measured {
+    events::<P>(socket, count / 10).await;
+    let watch = Watch::start();
+    events::<P>(socket, count).await;
+    watch.stop()
+}
+
 /// Reads the events in this task and hands them to another.
-async fn events(socket: &mut Socket, count: u64) {
+async fn events<P: Payload>(socket: &mut Socket, count: u64) {
     let (sender, mut receiver) = mpsc::channel::<Owned>(4096);
     flood(socket, count).await;
     let consumer = tokio::spawn(async move {
         for seq in 1..=count {
             let event = receiver.recv().await.unwrap();
-            let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
+            let payload: P = serde_json::from_str(event.payload.get()).unwrap();
             assert_eq!((&*event.name, event.seq), ("agent", seq));
-            assert_eq!(payload["seq"], seq);
+            assert_eq!(payload.seq(), seq);
         }
     });
     for _ in 0..count {

@@ -91,10 +91,14 @@ fn compare(arguments: &[String]) {
         }
     }
     if wanted("events") {
-        let work = Work::events();
+        let work = Work::events(true);
+        let best = in_turn(work, rounds);
+        table.rate("events per second, as a type", work.count(), &best);
+        table.each("processor time per event, as a type", work.count(), &best);
+        let work = Work::events(false);
         let mut best = in_turn(work, rounds);
-        table.rate("events per second", work.count(), &best);
-        table.each("processor time per event", work.count(), &best);
+        table.rate("events per second, as a `Value`", work.count(), &best);
+        table.each("processor time per event, as a `Value`", work.count(), &best);
         best[0] = (0..rounds).fold(None, |best, _| better(best, own("inline", &url, work)));
         table.rate("the same, floor without a channel", work.count(), &best);
     }

@@ -127,7 +127,7 @@ if (work === "calls") {
   const client = await connect();
   await calls(client, count / 10);
   measured = await measure(() => calls(client, count));
-} else if (work === "events") {
+} else if (work === "events" || work === "typed") {
   const client = await connect((event) => consume?.(event));
   await events(client, count / 10);
   measured = await measure(() => events(client, count));

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -10,6 +11,9 @@ const CHALLENGE: &str = r#"{"type":"event","event":"connect.challenge","payload"
 const HELLO: &str = r#"{"type":"hello-ok","protocol":4,"server":{"version":"2026.9.6","connId":"c","bootId":"b"},"features":{"methods":[],"events":[]},"snapshot":{"uptimeMs":1},"auth":{"role":"operator","scopes":["operator.read","operator.write"]},"policy":{"maxPayload":26214400,"maxBufferedBytes":52428800,"tickIntervalMs":30000}}"#;
 /// As large as the answers of a gateway that says little.
 const PAYLOAD: &str = r#"{"ok":true,"ts":1795375154446,"durationMs":3,"channels":{},"defaultAgentId":"main","sessions":{"count":2,"recent":["agent:main:main"]}}"#;
+
+/// So many bytes of events go out in one write.
+const PORTION: usize = 64 * 1024;
 
 /// Starts the server on a thread of its own.
 pub(crate) fn start() -> SocketAddr {
@@ -47,14 +51,31 @@ async fn serve(stream: TcpStream) -> Option<()> {
             .strip_prefix("flood-")
             .and_then(|count| count.parse().ok());
         socket.send(Message::text(answer)).await.ok()?;
-        for seq in 1..=flood.unwrap_or_default() {
-            let event = format!(
-                r#"{{"type":"event","event":"agent","payload":{{"runId":"0b1e9c1e-run","seq":{seq},"stream":"assistant","ts":1795375154446,"sessionKey":"agent:main:main","data":{{"text":"All that was said so far, and some more of it","delta":"more of it"}}}},"seq":{seq}}}"#
-            );
-            socket.feed(Message::text(event)).await.ok()?;
-        }
         socket.flush().await.ok()?;
+        if let Some(count) = flood {
+            pour(socket.get_mut(), count).await.ok()?;
+        }
     }
+}
+
+/// Writes so many events, as frames that are put together here: a library that does it would be slower than
+/// the clients.
+async fn pour(stream: &mut TcpStream, count: u64) -> std::io::Result<()> {
+    let mut frames = Vec::with_capacity(2 * PORTION);
+    for seq in 1..=count {
+        let event = format!(
+            r#"{{"type":"event","event":"agent","payload":{{"runId":"0b1e9c1e-run","seq":{seq},"stream":"assistant","ts":1795375154446,"sessionKey":"agent:main:main","data":{{"text":"All that was said so far, and some more of it","delta":"more of it"}}}},"seq":{seq}}}"#
+        );
+        // A whole text message, with a length in two bytes.
+        frames.extend([0x81, 126]);
+        frames.extend(u16::try_from(event.len()).unwrap().to_be_bytes());
+        frames.extend(event.as_bytes());
+        if frames.len() > PORTION || seq == count {
+            stream.write_all(&frames).await?;
+            frames.clear();
+        }
+    }
+    Ok(())
 }
 
 fn between<'a>(text: &'a str, start: &str) -> Option<&'a str> {

@@ -1,5 +1,8 @@
 //! What every client is asked to do.
 
+use serde::Deserialize;
+use serde_json::Value;
+
 /// How many calls are in flight at once.
 pub(crate) const DEPTHS: [u64; 3] = [1, 64, 1024];
 
@@ -8,8 +11,9 @@ pub(crate) const DEPTHS: [u64; 3] = [1, 64, 1024];
 pub(crate) enum Work {
     /// So many calls of `health`, so many of them in flight, each answer read as JSON.
     Calls { in_flight: u64, count: u64 },
-    /// So many events handed to a consumer, who reads each payload as JSON.
-    Events { count: u64 },
+    /// So many events handed to a consumer, who reads each payload: as a tree of JSON values, or as a
+    /// type that has what it needs. For a client in JavaScript the two are one.
+    Events { as_type: bool, count: u64 },
     /// So many connections, one after the other, with an identity that is there already.
     Dials { count: u64 },
     /// So many connections, held.
@@ -22,8 +26,9 @@ impl Work {
         Self::Calls { in_flight, count }
     }
 
-    pub(crate) const fn events() -> Self {
-        Self::Events { count: 300_000 }
+    pub(crate) const fn events(as_type: bool) -> Self {
+        let count = 300_000;
+        Self::Events { as_type, count }
     }
 
     pub(crate) const fn dials() -> Self {
@@ -37,17 +42,18 @@ impl Work {
     pub(crate) const fn count(self) -> u64 {
         match self {
             Self::Calls { count, .. }
-            | Self::Events { count }
+            | Self::Events { count, .. }
             | Self::Dials { count }
             | Self::Memory { count } => count,
         }
     }
 
-    /// As words: `calls COUNT IN_FLIGHT`, `events COUNT`, `dials COUNT`, `memory COUNT`.
+    /// As words: `calls COUNT IN_FLIGHT`, `events COUNT`, `typed COUNT`, `dials COUNT`, `memory COUNT`.
     pub(crate) fn arguments(self) -> Vec<String> {
         let name = match self {
             Self::Calls { .. } => "calls",
-            Self::Events { .. } => "events",
+            Self::Events { as_type: false, .. } => "events",
+            Self::Events { as_type: true, .. } => "typed",
             Self::Dials { .. } => "dials",
             Self::Memory { .. } => "memory",
         };
@@ -66,10 +72,49 @@ impl Work {
                 in_flight: number(2)?,
                 count,
             },
-            "events" => Self::Events { count },
+            kind @ ("events" | "typed") => Self::Events {
+                as_type: kind == "typed",
+                count,
+            },
             "dials" => Self::Dials { count },
             "memory" => Self::Memory { count },
             _ => return None,
         })
+    }
+}
+
+/// What a consumer reads an event's payload as.
+pub(crate) trait Payload: for<'de> Deserialize<'de> {
+    /// Its number.
+    fn seq(&self) -> u64;
+}
+
+impl Payload for Value {
+    fn seq(&self) -> u64 {
+        self["seq"].as_u64().unwrap()
+    }
+}
+
+/// What a backend needs of a piece of an answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Piece {
+    run_id: String,
+    session_key: String,
+    seq: u64,
+    data: Text,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    text: String,
+    delta: String,
+}
+
+impl Payload for Piece {
+    fn seq(&self) -> u64 {
+        let all = [&self.run_id, &self.session_key, &self.data.text, &self.data.delta];
+        assert!(all.iter().all(|text| !text.is_empty()));
+        self.seq
     }
 }
