@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 use tracing::{Instrument as _, Span, debug, info, warn};
 
@@ -51,6 +51,8 @@ pub(crate) enum Control {
     Close,
     RetryNow,
     SetToken(Token),
+    /// Whether the client is stopped, once all that was asked before has been taken.
+    IsStopped(oneshot::Sender<bool>),
     /// The caller of this call has gone.
     Forget(u64),
 }
@@ -152,6 +154,7 @@ async fn wait_for_a_word(ends: &mut Ends, reason: &StopReason) -> bool {
             control = ends.control.recv() => match control {
                 None | Some(Control::Close) => return false,
                 Some(Control::RetryNow | Control::SetToken(_)) => return true,
+                Some(Control::IsStopped(answer)) => tell(answer, true),
                 Some(Control::Forget(_)) => {}
             },
             Some(call) = ends.calls.recv() => call.fail(reason.to_error()),
@@ -167,6 +170,11 @@ async fn finish(config: &Config, mut ends: Ends) {
     }
     ends.shared.hub.close();
     publish(config.on_state.as_deref(), &ends.state, CLOSED);
+}
+
+/// Answers whoever asked, if they are still there.
+fn tell(answer: oneshot::Sender<bool>, is_stopped: bool) {
+    let _ = answer.send(is_stopped);
 }
 
 type Hook = dyn Fn(&ConnectionState) + Send + Sync;
@@ -477,6 +485,12 @@ impl Supervisor {
             Some(Control::SetToken(token)) => {
                 self.life.set_token(token);
                 Asked::NewToken
+            }
+            Some(Control::IsStopped(answer)) => {
+                let is_stopped =
+                    matches!(*self.ends.state.borrow(), ConnectionState::Stopped { .. });
+                tell(answer, is_stopped);
+                Asked::Nothing
             }
             Some(Control::Forget(_)) => Asked::Nothing,
         }
