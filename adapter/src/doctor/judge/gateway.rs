@@ -362,7 +362,7 @@ fn asked(facts: &Facts, pairing: &PairingRequired) -> Finding {
     // By the gateway's own clock, which stamped the request.
     let age = facts.requested_at_ms.map(|at| now.saturating_sub(at));
     let age_text = match age {
-        Some(age) => format!(", {} old", span(age)),
+        Some(age) => format!(" ({} old)", span(age)),
         None => String::new(),
     };
     let id = pairing

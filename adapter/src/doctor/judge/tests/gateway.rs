@@ -216,3 +216,14 @@ fn silence_and_an_early_end_are_problems_and_haste_is_not() {
         "Nothing",
     );
 }
+
+#[test]
+fn the_age_of_a_request_stands_apart_from_how_long_it_is_kept() {
+    let facts = Facts {
+        requested_at_ms: Some(NOW - 73_000),
+        ..ended(pairing("not-paired"))
+    };
+    let message = find(&facts, Check::Pairing).message;
+    let words = "request r-1 (73 s old) is kept for 5 min after";
+    assert!(message.contains(words), "{message}");
+}

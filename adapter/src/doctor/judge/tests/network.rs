@@ -61,7 +61,7 @@ fn the_first_obstacle_is_named_and_the_rest_is_skipped() {
         &header,
         Status::Problem,
         Issue::Configuration,
-        "message names",
+        "extra header \"host\"",
     );
 
     let silent = Facts {
@@ -173,6 +173,11 @@ fn a_configuration_that_cannot_be_read_skips_the_rest() {
     };
     let report = not_configured(&error);
     assert_eq!(report.verdict.issue, Some(Issue::Configuration));
+    let action = &report.verdict.action;
+    assert!(
+        action.starts_with("Set OPENCLAW_GATEWAY_TOKEN to gateway.auth.token"),
+        "{action}"
+    );
     assert_eq!(
         report
             .findings
