@@ -7,6 +7,7 @@ use openclaw_adapter::doctor::{
     Finding, Issue, Options, Perspective, Report, Status, examine, not_configured,
 };
 use openclaw_adapter::{ConfigBuilder, ConfigError, RefusalKind};
+use serde_json::Value;
 
 use crate::args::{Doctor, Scopes};
 use crate::exit::Exit;
@@ -131,14 +132,19 @@ fn line(look: Look, finding: &Finding, next: &str) -> String {
     format!("{status} {check:<14} {}{issue}{fix}", finding.message)
 }
 
-/// The exit code of the table that all commands share.
+/// The exit code of the table that all commands share: what `connect` makes of the first problem.
 fn exit(report: &Report) -> Exit {
-    if report.verdict.status < Status::Problem {
-        return Exit::Done;
-    }
-    match report.verdict.issue {
-        Some(issue) => of_issue(issue),
-        None => Exit::Refused,
+    let first = report
+        .findings
+        .iter()
+        .find(|finding| finding.status == Status::Problem);
+    match first {
+        None => Exit::Done,
+        // Whoever it comes from: `connect` tries again.
+        Some(finding) if finding.data.get("transient").and_then(Value::as_bool) == Some(true) => {
+            Exit::Unreachable
+        }
+        Some(finding) => finding.issue.map_or(Exit::Refused, of_issue),
     }
 }
 

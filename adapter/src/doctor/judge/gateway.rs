@@ -175,13 +175,15 @@ fn answer(facts: &Facts) -> Finding {
             Issue::Refused(*kind),
             format!("not now: {what}"),
             fix.clone(),
-        ),
+        )
+        .with("transient", true),
         LoginEnd::Failed(what) => Finding::problem(
             Check::Login,
             Issue::ConnectionLost,
             what.clone(),
             "Look at the gateway's log: it ended the connection instead of answering.",
-        ),
+        )
+        .with("transient", true),
     }
 }
 
