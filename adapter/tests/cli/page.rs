@@ -323,7 +323,9 @@ async fn with_a_bad_state_directory(said: &mut Said) {
     for words in [
         "is on a read-only file system",
         "is not there",
+        "would be on a read-only file system",
         "may not be used by this process",
+        "may not be made by this process",
         "is locked by another process",
     ] {
         assert!(code.contains(&format!("{{at}} {words}\")")), "{words}");
