@@ -1,7 +1,7 @@
 //! `openclaw-adapter doctor`: the library's examination, printed.
 
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use openclaw_adapter::doctor::{
     Finding, Issue, Options, Perspective, Report, Status, examine, not_configured,
@@ -56,9 +56,11 @@ pub(crate) fn refused(error: &ConfigError, output: Output) -> io::Result<Exit> {
 }
 
 fn options(args: &Doctor) -> Result<Options, String> {
-    let mut options = Options::new()
-        .timeout(args.timeout)
-        .openclaw_json(candidates(args.openclaw_json.as_deref()));
+    let mut options = Options::new().timeout(args.timeout);
+    options = match &args.openclaw_json {
+        Some(named) => options.named_openclaw_json(named),
+        None => options.openclaw_json(candidates()),
+    };
     if args.operator {
         options = options.perspective(Perspective::Operator);
     }
@@ -81,11 +83,8 @@ fn text(seen: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Where OpenClaw itself looks for its configuration, unless one is named.
-fn candidates(named: Option<&Path>) -> Vec<PathBuf> {
-    if let Some(named) = named {
-        return vec![named.to_owned()];
-    }
+/// Where OpenClaw itself looks for its configuration.
+fn candidates() -> Vec<PathBuf> {
     let variable = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())

@@ -152,9 +152,22 @@ fn openclaw_json(facts: &Facts) -> Option<Finding> {
     let (path, content) = match &facts.openclaw_json {
         Found::NotAsked => return None,
         Found::Nowhere => return Some(no_file(facts)),
-        Found::Unreadable { path, why } => {
+        Found::Unreadable {
+            path,
+            why,
+            is_named,
+        } => {
             let message = format!("{} cannot be read: {why}", path.display());
-            return Some(Finding::skipped(Check::OpenclawJson, message));
+            return Some(if *is_named {
+                Finding::warning(
+                    Check::OpenclawJson,
+                    Issue::Configuration,
+                    message,
+                    "Name a gateway's openclaw.json that this user may read, or none (--openclaw-json).",
+                )
+            } else {
+                Finding::skipped(Check::OpenclawJson, message)
+            });
         }
         Found::Read { path, content } => (path.display().to_string(), content),
     };
@@ -295,6 +308,17 @@ fn identity(facts: &Facts) -> Finding {
                 fault.what.clone(),
                 fault.fix.clone(),
             );
+        }
+        // `devices list` makes its own when it is needed; nobody approved it before.
+        Ok(None) if facts.perspective == Perspective::Operator => {
+            return Finding::ok(
+                Check::Identity,
+                format!(
+                    "none yet in {}; made by the first `openclaw-adapter devices list`",
+                    facts.profile.place
+                ),
+            )
+            .with("path", facts.profile.place.clone());
         }
         Ok(None) => {
             return Finding::warning(

@@ -89,3 +89,26 @@ fn a_password_that_differs_is_not_called_a_token() {
     assert_eq!(found.issue.unwrap().as_str(), "password_mismatch");
     assert!(found.fix.unwrap().contains("Copy gateway.auth.password"));
 }
+
+#[test]
+fn an_operator_without_an_identity_has_nothing_to_do_and_a_backend_is_told() {
+    let nameless = || Facts {
+        identity: Ok(None),
+        login: Step::Done(Login {
+            with_device: false,
+            end: accepted(Used::Secret),
+        }),
+        ..healthy()
+    };
+    let operator = Facts {
+        perspective: Perspective::Operator,
+        openclaw_json: Found::NotAsked,
+        ..nameless()
+    };
+    let found = find(&operator, Check::Identity);
+    assert_eq!((found.status, found.issue), (Status::Ok, None));
+    assert!(found.message.contains("devices list"), "{}", found.message);
+    let backend = find(&nameless(), Check::Identity);
+    assert_eq!(backend.issue, Some(Issue::NoIdentity));
+    assert!(backend.fix.unwrap().contains("Start the backend"));
+}
