@@ -96,6 +96,8 @@ pub(crate) struct Ends {
 
 /// Runs a client until it is closed.
 pub(crate) async fn run(config: Config, ends: Ends) {
+    metrics::describe();
+    metrics::state(None, &ends.state.borrow());
     let shared = Arc::clone(&ends.shared);
     let state = ends.state.clone();
     let hook = config.on_state.clone();
@@ -184,7 +186,9 @@ fn publish(hook: Option<&Hook>, sender: &watch::Sender<ConnectionState>, state: 
     if let Some(hook) = hook {
         hook(&state);
     }
-    sender.send_replace(state);
+    let next = state.clone();
+    let before = sender.send_replace(state);
+    metrics::state(Some(&before), &next);
 }
 
 struct Supervisor {
@@ -244,7 +248,6 @@ impl Supervisor {
     }
 
     async fn run(mut self) {
-        metrics::describe();
         let mut phase = Phase::Connect;
         loop {
             let next = match phase {
