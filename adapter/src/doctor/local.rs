@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -277,6 +277,8 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -303,7 +305,7 @@ mod tests {
         let (absent, there) = (dir.path().join("a.json"), dir.path().join("b.json"));
         fs::write(&there, "{}").unwrap();
         let find = |paths: &[&PathBuf], is_named| {
-            let paths = paths.iter().map(|path| path.to_path_buf()).collect();
+            let paths = paths.iter().map(|path| (*path).clone()).collect();
             find(&Lookup { paths, is_named }, None)
         };
         assert!(matches!(find(&[&absent], false), Found::Nowhere));

@@ -467,6 +467,20 @@ async fn a_gateway_that_is_not_there_ends_with_13_and_a_broken_identity_with_14(
 }
 
 #[tokio::test]
+async fn an_openclaw_json_that_was_named_has_to_be_there() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let (url, token) = (gateway.local_url(), gateway.token());
+    let asked = async |more: &[&str]| ask(&host, Some(&gateway), &url, &token, more).await;
+    let named = asked(&["--openclaw-json", "/nope"]).await;
+    named.json.ended_with(0);
+    let found = finding(&named.json, "openclaw_json");
+    assert_eq!(found["status"], "warning");
+    named.json.says(&["/nope cannot be read"]);
+    let unnamed = asked(&[]).await;
+    assert_eq!(finding(&unnamed.json, "openclaw_json")["status"], "skipped");
+}
+
+#[tokio::test]
 async fn a_state_directory_that_is_a_file_is_named_anew_and_not_moved_away() {
     let (gateway, host) = (MockGateway::start().await, Host::new());
     let file = host.write("passwd", "").display().to_string();

@@ -285,10 +285,8 @@ async fn tls_server(manner: Manner) -> (String, String) {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     }
     let certificate = params.self_signed(&key).unwrap().der().clone();
-    let fingerprint = Sha256::digest(&certificate)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = Sha256::digest(&certificate);
+    let pairs: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let builder = ServerConfig::builder();
     let builder = if manner == Manner::Asks {
@@ -313,7 +311,7 @@ async fn tls_server(manner: Manner) -> (String, String) {
             }
         }
     });
-    (address, fingerprint)
+    (address, pairs.concat())
 }
 
 /// The address of something that reads a request and closes the connection.
