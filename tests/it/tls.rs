@@ -374,7 +374,9 @@ async fn a_server_that_wants_a_client_certificate_is_named() {
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let refused = acceptor.accept(stream).into_fallible().await;
-                let (_, mut stream) = refused.err().expect("a client without a certificate");
+                let Err((_, mut stream)) = refused else {
+                    panic!("a client without a certificate was let in");
+                };
                 // Until the client has heard why: a reset would overtake the alert.
                 let _ = stream.shutdown().await;
                 let _ = stream.read_to_end(&mut Vec::new()).await;
