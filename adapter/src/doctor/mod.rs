@@ -51,8 +51,16 @@ pub struct Options {
     timeout: Duration,
     perspective: Perspective,
     method: Option<String>,
-    openclaw_json: Option<Vec<PathBuf>>,
+    openclaw_json: Option<Lookup>,
     seen: Option<String>,
+}
+
+/// Where a gateway's `openclaw.json` is looked for.
+#[derive(Clone, Debug)]
+struct Lookup {
+    paths: Vec<PathBuf>,
+    /// Somebody says that it is there.
+    is_named: bool,
 }
 
 impl Default for Options {
@@ -95,7 +103,19 @@ impl Options {
     /// Where a gateway on this host may have its `openclaw.json`; the first that is there is read,
     /// and its token compared.
     pub fn openclaw_json(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        self.openclaw_json = Some(paths.into_iter().collect());
+        self.openclaw_json = Some(Lookup {
+            paths: paths.into_iter().collect(),
+            is_named: false,
+        });
+        self
+    }
+
+    /// The gateway's `openclaw.json`, and no other place: one that cannot be read is a warning.
+    pub fn named_openclaw_json(mut self, path: impl Into<PathBuf>) -> Self {
+        self.openclaw_json = Some(Lookup {
+            paths: vec![path.into()],
+            is_named: true,
+        });
         self
     }
 

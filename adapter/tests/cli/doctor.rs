@@ -190,6 +190,8 @@ async fn row_pairing_required_of_the_cli_says_loopback_on_both_generations() {
         )
         .await;
         local.json.ended_with(0);
+        assert_eq!(finding(&local.json, "identity")["status"], "ok");
+        assert!(!local.json.text().contains("Start the backend"));
     }
 }
 
@@ -462,6 +464,38 @@ async fn a_gateway_that_is_not_there_ends_with_13_and_a_broken_identity_with_14(
     let away = ask(&Host::new(), None, &url, &token, &[]).await;
     away.json.ended_with(13);
     assert_eq!(away.verdict()["issue"], "unreachable");
+}
+
+#[tokio::test]
+async fn an_openclaw_json_that_was_named_has_to_be_there() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let (url, token) = (gateway.local_url(), gateway.token());
+    let asked = async |more: &[&str]| ask(&host, Some(&gateway), &url, &token, more).await;
+    let named = asked(&["--openclaw-json", "/nope"]).await;
+    named.json.ended_with(0);
+    let found = finding(&named.json, "openclaw_json");
+    assert_eq!(found["status"], "warning");
+    named.json.says(&["/nope cannot be read"]);
+    let unnamed = asked(&[]).await;
+    assert_eq!(finding(&unnamed.json, "openclaw_json")["status"], "skipped");
+}
+
+#[tokio::test]
+async fn a_state_directory_that_is_a_file_is_named_anew_and_not_moved_away() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let file = host.write("passwd", "").display().to_string();
+    let named = ["--state-dir", file.as_str()];
+    let (url, token) = (gateway.local_url(), gateway.token());
+    let answer = ask(&host, Some(&gateway), &url, &token, &named).await;
+    answer.json.ended_with(14);
+    let action = answer.verdict()["action"].clone();
+    assert!(
+        action
+            .as_str()
+            .unwrap()
+            .contains("(or --state-dir) to a directory"),
+        "{action}"
+    );
 }
 
 #[tokio::test]

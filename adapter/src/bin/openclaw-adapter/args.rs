@@ -120,7 +120,7 @@ pub(crate) struct Connect {
 #[derive(Args, Debug)]
 pub(crate) struct Doctor {
     /// The time for all of it, such as 20s; with more than 30s a tick of the gateway is waited for
-    #[arg(long, value_name = "DUR", default_value = "20s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DUR", default_value = "20s", value_parser = parse_span)]
     pub(crate) timeout: Duration,
     /// A method of the gateway that has to be allowed, such as agent; it is not called
     #[arg(long, value_name = "NAME")]
@@ -269,6 +269,14 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a duration is a number with ms, s, m or h".to_owned())
 }
 
+/// A duration in which something can happen.
+fn parse_span(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("with no time at all nothing can be looked at".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,6 +306,16 @@ mod tests {
         ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_examination_without_any_time_is_refused() {
+        for text in ["0", "0ms", "0.0h"] {
+            let error = Cli::try_parse_from(["openclaw-adapter", "doctor", "--timeout", text]);
+            let said = error.unwrap_err().to_string();
+            assert!(said.contains("no time at all"), "{said}");
+        }
+        assert_eq!(parse_span("1ms").unwrap(), Duration::from_millis(1));
     }
 
     #[test]
