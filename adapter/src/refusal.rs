@@ -345,6 +345,9 @@ impl UpgradeRefusal {
             403 => "Ask whoever runs the proxy or firewall in front of the gateway to let this host through.".to_owned(),
             404 | 405 => "Check host, port and path of OPENCLAW_GATEWAY_URL: something else answers there.".to_owned(),
             200..=299 => "Check OPENCLAW_GATEWAY_URL: a web server answers there, or a proxy that does not pass WebSocket upgrades on.".to_owned(),
+            // 502 and 504 are a proxy's own words for a gateway that it does not reach.
+            502 | 504 => "Start the gateway, or correct the address that the proxy in front of it passes connections on to: the proxy does not reach it.".to_owned(),
+            500 => "Look at the logs of the gateway and of the proxy in front of it: one of them failed.".to_owned(),
             429 | 500..=599 => "Wait: the gateway or the proxy in front of it is busy or away.".to_owned(),
             _ => "Check that OPENCLAW_GATEWAY_URL is the gateway's WebSocket address.".to_owned(),
         }
