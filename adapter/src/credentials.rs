@@ -31,6 +31,10 @@ impl Secret {
         held == value
     }
 
+    pub(crate) const fn is_password(&self) -> bool {
+        matches!(self, Self::Password(_))
+    }
+
     pub(crate) fn is_token(&self, value: &Token) -> bool {
         matches!(self, Self::Token(token) if token == value)
     }

@@ -483,12 +483,18 @@ impl Lifecycle {
         Next::Stop(StopReason::Refused(Arc::new(self.refusal(kind, error))))
     }
 
+    /// What an advice about the token or password in hand has to name.
+    pub(crate) fn hints(&self) -> FixHints<'_> {
+        FixHints {
+            origin: &self.rules.token_origin,
+            is_password: self.credentials.secret().is_password(),
+        }
+    }
+
     fn refusal(&self, kind: RefusalKind, error: GatewayError) -> Refusal {
         Refusal {
             kind,
-            fix: kind.fix(&FixHints {
-                token_origin: &self.rules.token_origin,
-            }),
+            fix: kind.fix(&self.hints()),
             error,
         }
     }

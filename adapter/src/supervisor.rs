@@ -499,10 +499,12 @@ impl Supervisor {
     async fn write_down(&mut self) {
         for effect in self.life.take_effects() {
             if matches!(effect, Effect::WarnStaleSecret) {
+                let hints = self.life.hints();
                 warn!(
                     "{} is stale: the gateway refused it, and this device's own token had to serve; \
-                     set it to gateway.auth.token of the gateway's openclaw.json",
-                    self.config.source.origin
+                     set it to {} of the gateway's openclaw.json",
+                    hints.origin,
+                    hints.place()
                 );
             } else if let Err(error) = self.disk.write(effect).await {
                 // What is in memory goes on serving; only the next start will miss it.
