@@ -11,6 +11,7 @@ use super::error::ConfigError;
 use super::{
     Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, TraceHook, WhenDown,
 };
+use crate::credentials::{GIVEN_PASSWORD, GIVEN_TOKEN};
 use crate::event::Bounds;
 use crate::pairing::{PairingPolicy, PairingRequired};
 use crate::retry::RetryPolicy;
@@ -144,7 +145,7 @@ impl ConfigBuilder {
     /// The gateway's shared token; replaces whatever was given before.
     pub fn token(mut self, token: Token) -> Self {
         self.conflict = None;
-        self.given = Given::Token(token, "the token in the backend's configuration".to_owned());
+        self.given = Given::Token(token, GIVEN_TOKEN.to_owned());
         self
     }
 
@@ -161,10 +162,7 @@ impl ConfigBuilder {
     /// The password of a gateway in password mode; replaces whatever was given before.
     pub fn password(mut self, password: Token) -> Self {
         self.conflict = None;
-        self.given = Given::Password(
-            password,
-            "the password in the backend's configuration".to_owned(),
-        );
+        self.given = Given::Password(password, GIVEN_PASSWORD.to_owned());
         self
     }
 
