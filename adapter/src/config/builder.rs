@@ -56,7 +56,8 @@ pub struct ConfigBuilder {
     pub(super) device_family: Option<String>,
     pub(super) version: String,
     pub(super) role: String,
-    pub(super) scopes: Vec<String>,
+    /// None: nobody has said which.
+    pub(super) scopes: Option<Vec<String>>,
     pub(super) caps: Vec<String>,
     pairing: PairingPolicy,
     retry: RetryPolicy,
@@ -99,7 +100,7 @@ impl Default for ConfigBuilder {
             device_family: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             role: "operator".to_owned(),
-            scopes: vec!["operator.read".to_owned(), "operator.write".to_owned()],
+            scopes: None,
             caps: Vec::new(),
             pairing: PairingPolicy::default(),
             retry: RetryPolicy::default(),
@@ -179,7 +180,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// The name that `openclaw devices list` shows; `backend-adapter` unless set.
+    /// The name that `openclaw devices list` shows; `backend-adapter` unless set here or by
+    /// `OPENCLAW_ADAPTER_DISPLAY_NAME`, which [`Config::from_env`] reads.
     pub fn display_name(mut self, name: impl Into<String>) -> Self {
         self.display_name = name.into();
         self
@@ -210,10 +212,11 @@ impl ConfigBuilder {
         self
     }
 
-    /// The scopes to ask for; `operator.read` and `operator.write` unless set. More than were
-    /// approved need another approval.
+    /// The scopes to ask for; `operator.read` and `operator.write` unless set here or by
+    /// `OPENCLAW_ADAPTER_SCOPES`, which [`Config::from_env`] reads. More than were approved need another
+    /// approval.
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
-        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self.scopes = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
 

@@ -65,6 +65,14 @@ pub enum ConfigError {
         /// The variable.
         name: &'static str,
     },
+    /// A variable is no list of scopes. Its content is not repeated: it may be something that went
+    /// into the wrong variable.
+    #[error("{name} is no list of scopes")]
+    #[non_exhaustive]
+    Scopes {
+        /// The variable.
+        name: &'static str,
+    },
     /// A variable is not Unicode.
     #[error("{name} is not valid Unicode")]
     NotUnicode {
@@ -99,6 +107,9 @@ impl ConfigError {
     pub fn fix(&self) -> Option<String> {
         match self {
             Self::Store(error) | Self::InlineIdentity(error) => Some(error.fix()),
+            Self::Scopes { name } => Some(format!(
+                "Write {name} as operator.read,operator.write: names, separated by commas or spaces, without quotes or brackets."
+            )),
             _ => None,
         }
     }

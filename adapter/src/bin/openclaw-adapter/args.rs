@@ -37,7 +37,7 @@ pub(crate) struct Global {
     /// Where the device identity is kept; goes before OPENCLAW_ADAPTER_STATE_DIR
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
-    /// The scopes to ask for, separated by commas or spaces
+    /// The scopes to ask for, separated by commas or spaces; goes before OPENCLAW_ADAPTER_SCOPES
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "LIST", value_parser = parse_scopes)]
     pub(crate) scopes: Option<Scopes>,
     /// An extra header for a proxy in front of the gateway; may be given more than once
