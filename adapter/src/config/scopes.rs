@@ -1,4 +1,4 @@
-//! Which scopes are asked for: those that were set, or the usual ones.
+//! Which scopes are asked for: those that were set, those that were granted before, or the usual ones.
 
 use super::builder::ConfigBuilder;
 
@@ -6,6 +6,45 @@ use super::builder::ConfigBuilder;
 const USUAL: [&str; 2] = ["operator.read", "operator.write"];
 
 impl ConfigBuilder {
+    /// Asks for the scopes of the device token that the store holds for this gateway and role, unless
+    /// scopes were set: by [`scopes`](Self::scopes), or by `OPENCLAW_ADAPTER_SCOPES`.
+    ///
+    /// This is for a tool that connects as a backend whose scopes it does not know: it asks for what the
+    /// backend was let in with, so nobody has to approve more. Where there is no such token, or the
+    /// store cannot be read, nothing changes.
+    ///
+    /// It reads the store, so call it where blocking for a moment is fine, and after the address, the
+    /// role and the store are set.
+    ///
+    /// ```
+    /// use openclaw_adapter::{Config, MemoryStore, Token};
+    ///
+    /// let config = Config::builder()
+    ///     .token(Token::new("a-token-from-the-gateway")?)
+    ///     .store(MemoryStore::new())
+    ///     .stored_scopes()
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stored_scopes(self) -> Self {
+        if self.scopes.is_some() {
+            return self;
+        }
+        match self.granted() {
+            Some(scopes) => self.scopes(scopes),
+            None => self,
+        }
+    }
+
+    /// The scopes of the stored device token.
+    fn granted(&self) -> Option<Vec<String>> {
+        let gateway = self.endpoint().ok()?.key();
+        let store = self.build_store().ok()?;
+        let identity = store.load().ok()??;
+        let memo = store.gateway(&gateway, identity.id()).ok()?;
+        memo.token(&self.role).map(|token| token.scopes().to_vec())
+    }
+
     pub(super) fn asked_scopes(&self) -> Vec<String> {
         self.scopes
             .clone()

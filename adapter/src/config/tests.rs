@@ -210,3 +210,33 @@ fn what_is_no_list_of_scopes_is_refused_and_not_repeated() {
         );
     }
 }
+
+#[test]
+fn stored_scopes_are_those_of_the_token_for_this_gateway_and_role_unless_some_were_set() {
+    let store = MemoryStore::new();
+    let identity = store
+        .load_or_create(&mut || DeviceIdentity::generate(1))
+        .unwrap();
+    let gateway = Endpoint::parse(DEFAULT_URL).unwrap().key();
+    let token = DeviceToken::new(
+        Token::new("device-token-0123").unwrap(),
+        "operator",
+        vec!["operator.read".to_owned()],
+        1,
+    );
+    store.put_token(&gateway, identity.id(), &token).unwrap();
+    let builder = || Config::builder().store(store.clone());
+    let asked = |builder: ConfigBuilder| builder.stored_scopes().profile().scopes;
+    let usual = ["operator.read", "operator.write"];
+    assert_eq!(asked(builder()), ["operator.read"]);
+    assert_eq!(asked(builder().scopes(usual)), usual);
+    assert_eq!(asked(builder().url("ws://127.0.0.1:18790")), usual);
+    assert_eq!(asked(builder().role("node")), usual);
+    assert_eq!(asked(builder().url("no address")), usual);
+    assert_eq!(asked(Config::builder().store(MemoryStore::new())), usual);
+    assert_eq!(
+        builder().profile().scopes,
+        usual,
+        "only where it is asked for"
+    );
+}

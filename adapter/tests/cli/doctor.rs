@@ -473,3 +473,59 @@ async fn something_that_takes_connections_and_says_nothing_is_left_in_time() {
     answer.json.ended_with(13);
     assert_eq!(finding(&answer.json, "upgrade")["issue"], "late");
 }
+
+#[tokio::test]
+async fn a_backend_with_fewer_scopes_is_healthy_and_nothing_more_is_asked_for() {
+    for edition in Edition::ALL {
+        let gateway = MockGateway::builder().edition(edition).start().await;
+        let host = Host::new();
+        let connect = ["connect", "--json", "--wait", "60s"];
+        let backend = |arguments: &[&str]| host.program(arguments).remote(&gateway);
+        let mut waiting = backend(&connect)
+            .env("OPENCLAW_ADAPTER_SCOPES", "operator.read")
+            .env("OPENCLAW_ADAPTER_DISPLAY_NAME", "billing")
+            .start();
+        let asked = waiting.state("awaiting_approval").await;
+        // While it waits, a doctor with the backend's environment finds its request.
+        let doctor = backend(&["doctor", "--json"])
+            .env("OPENCLAW_ADAPTER_SCOPES", "operator.read")
+            .env("OPENCLAW_ADAPTER_DISPLAY_NAME", "billing")
+            .run()
+            .await;
+        doctor.ended_with(10);
+        let pending = gateway.pending();
+        assert_eq!(pending.len(), 1, "{edition}");
+        assert_eq!(pending[0].request_id, asked["requestId"].as_str().unwrap());
+        assert_eq!(pending[0].display_name.as_deref(), Some("billing"));
+        gateway.approve(&pending[0].request_id).unwrap();
+        waiting.ended().await.ended_with(0);
+
+        // Once it was approved, no environment is needed for it.
+        for arguments in [
+            &["doctor", "--json"][..],
+            &["connect", "--json", "--wait", "0"],
+            &["call", "health", "--json"],
+        ] {
+            let ended = backend(arguments).run().await;
+            ended.ended_with(0);
+            assert!(gateway.pending().is_empty(), "{edition}: {arguments:?}");
+        }
+        let doctor = backend(&["doctor", "--json"]).run().await;
+        let scopes = finding(&doctor, "scopes");
+        assert_eq!(scopes["status"], "ok");
+        assert_eq!(
+            scopes["data"]["asked"],
+            serde_json::json!(["operator.read"])
+        );
+
+        // The operator's connection is another one.
+        let operator = backend(&["doctor", "--json", "--operator"])
+            .env("OPENCLAW_ADAPTER_SCOPES", "operator.read")
+            .run()
+            .await;
+        assert_eq!(
+            finding(&operator, "scopes")["data"]["asked"],
+            serde_json::json!(["operator.pairing"])
+        );
+    }
+}
