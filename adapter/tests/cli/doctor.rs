@@ -113,6 +113,28 @@ async fn row_token_mismatch_names_the_file_to_copy_from_on_both_generations() {
 }
 
 #[tokio::test]
+async fn a_password_for_a_gateway_in_token_mode_is_to_be_unset_whatever_its_file_holds() {
+    for edition in Edition::ALL {
+        let host = Host::new();
+        let gateway = with_files(edition, &host).await;
+        let file = openclaw_json(&host);
+        let ended = host
+            .program(&["doctor", "--json", "--openclaw-json", &file])
+            .url(&gateway.url())
+            .env("OPENCLAW_GATEWAY_PASSWORD", "correct horse battery")
+            .run()
+            .await;
+        ended.ended_with(11);
+        let verdict = ended.last();
+        let action = verdict["action"].as_str().unwrap();
+        assert!(
+            action.contains("unset OPENCLAW_GATEWAY_PASSWORD, and set OPENCLAW_GATEWAY_TOKEN"),
+            "{edition}: {action}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn row_token_mismatch_after_an_edit_says_restart_on_both_generations() {
     for edition in Edition::ALL {
         let host = Host::new();
@@ -517,6 +539,20 @@ async fn a_backend_with_fewer_scopes_is_healthy_and_nothing_more_is_asked_for() 
             scopes["data"]["asked"],
             serde_json::json!(["operator.read"])
         );
+
+        // Whoever asks for more is told the way without an approval first.
+        let more = ["--scopes", "operator.read,operator.write"];
+        let wider = ask(&host, None, &gateway.url(), &gateway.token(), &more).await;
+        wider.json.ended_with(10);
+        let id = gateway.pending().remove(0).request_id;
+        let action = wider.verdict()["action"].as_str().unwrap().to_owned();
+        assert!(
+            action.starts_with(
+                "If the backend does not need operator.write, ask only for what is approved: OPENCLAW_ADAPTER_SCOPES=operator.read, or --scopes operator.read; otherwise approve"
+            ) && action.contains(&format!("openclaw devices approve {id}")),
+            "{edition}: {action}"
+        );
+        gateway.reject(&id).unwrap();
 
         // The operator's connection is another one.
         let operator = backend(&["doctor", "--json", "--operator"])
