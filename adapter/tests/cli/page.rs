@@ -13,6 +13,7 @@ use openclaw_adapter::{
 };
 use openclaw_mock_gateway::{Edition, Fault, MockGateway, Point};
 use rcgen::{CertificateParams, KeyPair};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -21,7 +22,11 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use crate::host::{Ended, Host, PATIENCE, Program};
 
 /// Said by the gateway or by the `openclaw` CLI to others than this program.
-const SAID_BY_OTHERS: [&str; 2] = ["pairing required", "Config invalid: auth.profiles"];
+const SAID_BY_OTHERS: [&str; 3] = [
+    "pairing required",
+    "Config invalid: auth.profiles",
+    "no configuration file",
+];
 
 /// Words in a message of the page that stand for something else each time.
 const STAND_INS: [&str; 4] = ["PATH", "HOST", "PORT", "TIME"];
@@ -289,6 +294,22 @@ async fn over_tls(said: &mut Said) {
     let pinned = "ab".repeat(32);
     said.of(program().env("OPENCLAW_GATEWAY_TLS_FINGERPRINT", &pinned))
         .await;
+    // TLS where there is none, and none where there is.
+    let gateway = MockGateway::start().await;
+    let tls = gateway.local_url().replacen("ws://", "wss://", 1);
+    said.of(program().url(&tls)).await;
+    let plain = url.replacen("wss://", "ws://", 1);
+    said.of(program().url(&plain)).await;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let closing = format!("ws://{}", listener.local_addr().unwrap());
+    let rude = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // What is read does not matter; unread it would make the end a reset.
+            let _ = stream.read(&mut [0; 4096]).await;
+        }
+    });
+    said.of(program().url(&closing)).await;
+    rude.abort();
     server.abort();
 }
 
