@@ -93,8 +93,8 @@ pub enum StopReason {
     /// The gateway refused, and trying again unchanged would not help.
     ///
     /// Where the reason is the token and the token comes from a file, the client goes on by itself
-    /// as soon as the file's content changes; a token set with
-    /// [`Client::set_token`](crate::Client::set_token) does the same.
+    /// as soon as the file's content changes; [`Client::set_token`](crate::Client::set_token) and
+    /// [`Client::set_password`](crate::Client::set_password) do the same.
     Refused(Arc<Refusal>),
     /// A proxy, or something that is no gateway, answered the upgrade.
     UpgradeRefused(Arc<UpgradeRefusal>),

@@ -66,6 +66,14 @@ pub enum ConfigError {
         /// The variable.
         name: &'static str,
     },
+    /// A variable is no list of scopes. Its content is not repeated: it may be something that went
+    /// into the wrong variable.
+    #[error("{name} is no list of scopes")]
+    #[non_exhaustive]
+    Scopes {
+        /// The variable.
+        name: &'static str,
+    },
     /// A variable is not Unicode.
     #[error("{name} is not valid Unicode")]
     NotUnicode {
@@ -119,6 +127,9 @@ impl ConfigError {
             Self::Url(_) => format!("Correct {URL}: it is ws://HOST:18789 or wss://HOST."),
             Self::Header { name } => format!(
                 "Correct or leave out the extra header {name:?}: it is NAME:VALUE in one line, and none that the upgrade itself sets (such as Host, Origin or Connection)."
+            ),
+            Self::Scopes { name } => format!(
+                "Write {name} as operator.read,operator.write: names, separated by commas or spaces, without quotes or brackets."
             ),
             Self::Flag { name } => format!("Set {name} to 1 or 0, or unset it."),
             Self::NotUnicode { name } => {

@@ -6,8 +6,9 @@
 //!
 //! It changes nothing on this host: no identity is made, no token is stored or forgotten. On the
 //! gateway it does what one connect does, so a device that is not approved leaves its request for
-//! approval there. Where there is no identity yet, only the token is offered, without a device; then
-//! nothing is left there. A wrong token counts as a failed attempt, as from any client (2026.9.6
+//! approval there, or renews the one that waits there; 2026.9.6 replaces a waiting one, and its id, when
+//! more is asked for than it asks. So give it the backend's own configuration. Where there is no identity
+//! yet, only the token is offered, without a device; then nothing is left there. A wrong token counts as a failed attempt, as from any client (2026.9.6
 //! locks an address out after ten within a minute).
 //!
 //! ```no_run

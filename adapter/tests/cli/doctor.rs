@@ -113,6 +113,28 @@ async fn row_token_mismatch_names_the_file_to_copy_from_on_both_generations() {
 }
 
 #[tokio::test]
+async fn a_password_for_a_gateway_in_token_mode_is_to_be_unset_whatever_its_file_holds() {
+    for edition in Edition::ALL {
+        let host = Host::new();
+        let gateway = with_files(edition, &host).await;
+        let file = openclaw_json(&host);
+        let ended = host
+            .program(&["doctor", "--json", "--openclaw-json", &file])
+            .url(&gateway.url())
+            .env("OPENCLAW_GATEWAY_PASSWORD", "correct horse battery")
+            .run()
+            .await;
+        ended.ended_with(11);
+        let verdict = ended.last();
+        let action = verdict["action"].as_str().unwrap();
+        assert!(
+            action.contains("unset OPENCLAW_GATEWAY_PASSWORD, and set OPENCLAW_GATEWAY_TOKEN"),
+            "{edition}: {action}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn row_token_mismatch_after_an_edit_says_restart_on_both_generations() {
     for edition in Edition::ALL {
         let host = Host::new();
@@ -506,4 +528,74 @@ async fn something_that_takes_connections_and_says_nothing_is_left_in_time() {
     let answer = ask(&host, None, &url, WRONG, &["--timeout", "500ms"]).await;
     answer.json.ended_with(13);
     assert_eq!(finding(&answer.json, "upgrade")["issue"], "late");
+}
+
+#[tokio::test]
+async fn a_backend_with_fewer_scopes_is_healthy_and_nothing_more_is_asked_for() {
+    for edition in Edition::ALL {
+        let gateway = MockGateway::builder().edition(edition).start().await;
+        let host = Host::new();
+        let connect = ["connect", "--json", "--wait", "60s"];
+        let backend = |arguments: &[&str]| host.program(arguments).remote(&gateway);
+        let mut waiting = backend(&connect)
+            .env("OPENCLAW_ADAPTER_SCOPES", "operator.read")
+            .env("OPENCLAW_ADAPTER_DISPLAY_NAME", "billing")
+            .start();
+        let asked = waiting.state("awaiting_approval").await;
+        // While it waits, a doctor with the backend's environment finds its request.
+        let doctor = backend(&["doctor", "--json"])
+            .env("OPENCLAW_ADAPTER_SCOPES", "operator.read")
+            .env("OPENCLAW_ADAPTER_DISPLAY_NAME", "billing")
+            .run()
+            .await;
+        doctor.ended_with(10);
+        let pending = gateway.pending();
+        assert_eq!(pending.len(), 1, "{edition}");
+        assert_eq!(pending[0].request_id, asked["requestId"].as_str().unwrap());
+        assert_eq!(pending[0].display_name.as_deref(), Some("billing"));
+        gateway.approve(&pending[0].request_id).unwrap();
+        waiting.ended().await.ended_with(0);
+
+        // Once it was approved, no environment is needed for it.
+        for arguments in [
+            &["doctor", "--json"][..],
+            &["connect", "--json", "--wait", "0"],
+            &["call", "health", "--json"],
+        ] {
+            let ended = backend(arguments).run().await;
+            ended.ended_with(0);
+            assert!(gateway.pending().is_empty(), "{edition}: {arguments:?}");
+        }
+        let doctor = backend(&["doctor", "--json"]).run().await;
+        let scopes = finding(&doctor, "scopes");
+        assert_eq!(scopes["status"], "ok");
+        assert_eq!(
+            scopes["data"]["asked"],
+            serde_json::json!(["operator.read"])
+        );
+
+        // Whoever asks for more is told the way without an approval first.
+        let more = ["--scopes", "operator.read,operator.write"];
+        let wider = ask(&host, None, &gateway.url(), &gateway.token(), &more).await;
+        wider.json.ended_with(10);
+        let id = gateway.pending().remove(0).request_id;
+        let action = wider.verdict()["action"].as_str().unwrap().to_owned();
+        assert!(
+            action.starts_with(
+                "If the backend does not need operator.write, ask only for what is approved: OPENCLAW_ADAPTER_SCOPES=operator.read, or --scopes operator.read; otherwise approve"
+            ) && action.contains(&format!("openclaw devices approve {id}")),
+            "{edition}: {action}"
+        );
+        gateway.reject(&id).unwrap();
+
+        // The operator's connection is another one.
+        let operator = backend(&["doctor", "--json", "--operator"])
+            .env("OPENCLAW_ADAPTER_SCOPES", "operator.read")
+            .run()
+            .await;
+        assert_eq!(
+            finding(&operator, "scopes")["data"]["asked"],
+            serde_json::json!(["operator.pairing"])
+        );
+    }
 }

@@ -37,7 +37,10 @@ pub(crate) struct Global {
     /// Where the device identity is kept; goes before OPENCLAW_ADAPTER_STATE_DIR
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
-    /// The scopes to ask for, separated by commas or spaces
+    /// The scopes to ask for, separated by commas or spaces; goes before OPENCLAW_ADAPTER_SCOPES
+    ///
+    /// With neither, the scopes of the backend's stored device token are asked for; where there is
+    /// none yet, operator.read and operator.write.
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "LIST", value_parser = parse_scopes)]
     pub(crate) scopes: Option<Scopes>,
     /// An extra header for a proxy in front of the gateway; may be given more than once
@@ -62,8 +65,10 @@ pub(crate) enum Command {
     /// It ends with the exit code that connect would end with; warnings alone end with 0.
     ///
     /// It changes nothing on this host, and makes no identity. On the gateway it does what one
-    /// connect does: a device that is not approved leaves its request there. Without an identity only
-    /// the token is tried, and nothing is left there.
+    /// connect does: a device that is not approved leaves its request there, or renews the one that
+    /// waits there. Asking for more than that one does replaces it, and its id: give --scopes where
+    /// the backend's are neither in the environment nor approved yet. Without an identity only the
+    /// token is tried, and nothing is left there.
     #[command(after_long_help = help::DOCTOR)]
     Doctor(Doctor),
     /// Call a method by its name, and print what it answers
@@ -105,6 +110,19 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+}
+
+impl Command {
+    /// Whether it connects as the backend, with the backend's identity.
+    pub(crate) const fn is_the_backends(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Call(_) | Self::Run(_) | Self::Events(_) => true,
+            Self::Doctor(doctor) => !doctor.operator,
+            Self::Identity(_) | Self::Devices(_) | Self::Completions { .. } | Self::Man { .. } => {
+                false
+            }
+        }
+    }
 }
 
 #[derive(Args, Debug)]

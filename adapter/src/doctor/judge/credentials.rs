@@ -88,8 +88,13 @@ fn bridged(facts: &Facts, credential: &Credential, about: &str) -> Finding {
             "{about}: stale, the gateway refused it, and this device's own token served instead"
         ),
         format!(
-            "Set {} to gateway.auth.token of the gateway's openclaw.json before the next approval or change of scopes.",
-            credential.origin
+            "Set {} to {} of the gateway's openclaw.json before the next approval or change of scopes.",
+            credential.origin,
+            if credential.is_password {
+                "gateway.auth.password"
+            } else {
+                "gateway.auth.token"
+            }
         ),
     )
 }
@@ -124,7 +129,8 @@ fn refused(facts: &Facts, credential: &Credential, about: &str, refusal: &Refusa
             fix,
         )
     };
-    if refusal.kind != RefusalKind::TokenMismatch {
+    // A password is not compared with the token of a file.
+    if refusal.kind != RefusalKind::TokenMismatch || credential.is_password {
         return problem(Issue::Refused(refusal.kind), "", refusal.fix.clone());
     }
     match compared(facts) {

@@ -8,7 +8,7 @@ use super::credentials::is_about_identity;
 use super::{end, late, login, millis, obstacle, skipped, span};
 use crate::credentials::Used;
 use crate::endpoint::DEFAULT_PORT;
-use crate::pairing::{PairingReason, PairingRequired};
+use crate::pairing::{PairingReason, PairingRequired, covers};
 use crate::refusal::RefusalKind;
 
 /// Below this no person sees the difference between two logs.
@@ -399,10 +399,16 @@ fn asked(facts: &Facts, pairing: &PairingRequired) -> Finding {
         Perspective::Operator => (Issue::PairingRequiredCli, at_its_port(facts, OPERATOR_FIX)),
         Perspective::Backend => (
             Issue::PairingRequired,
-            format!(
-                "On the gateway's host: {command} (in its container: {}).",
-                at_its_port(facts, &in_container(&command))
-            ),
+            match without_approval(&facts.profile.scopes, pairing) {
+                Some(way) => format!(
+                    "{way}; otherwise approve, on the gateway's host: {command} (in its container: {}).",
+                    at_its_port(facts, &in_container(&command))
+                ),
+                None => format!(
+                    "On the gateway's host: {command} (in its container: {}).",
+                    at_its_port(facts, &in_container(&command))
+                ),
+            },
         ),
     };
     Finding::problem(Check::Pairing, issue, message, fix)
@@ -428,6 +434,33 @@ fn at_its_port(facts: &Facts, advice: &str) -> String {
         &format!("127.0.0.1:{DEFAULT_PORT}"),
         &format!("127.0.0.1:{port}"),
     )
+}
+
+/// What to do about scopes that were not approved, if the backend does not need them: an approval would
+/// give them to it.
+fn without_approval(asked: &[String], pairing: &PairingRequired) -> Option<String> {
+    if pairing.reason != PairingReason::ScopeUpgrade {
+        return None;
+    }
+    let approved = pairing.approved_scopes.as_deref().unwrap_or_default();
+    let (fewer, more): (Vec<&str>, Vec<&str>) = asked
+        .iter()
+        .map(String::as_str)
+        .partition(|scope| covers(approved, &[(*scope).to_owned()]));
+    let more = if more.is_empty() {
+        "more than was approved".to_owned()
+    } else {
+        more.join(" ")
+    };
+    let fewer = if fewer.is_empty() {
+        "ask for fewer scopes: OPENCLAW_ADAPTER_SCOPES, or --scopes".to_owned()
+    } else {
+        let fewer = fewer.join(",");
+        format!(
+            "ask only for what is approved: OPENCLAW_ADAPTER_SCOPES={fewer}, or --scopes {fewer}"
+        )
+    };
+    Some(format!("If the backend does not need {more}, {fewer}"))
 }
 
 fn in_container(command: &str) -> String {

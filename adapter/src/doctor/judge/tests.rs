@@ -62,7 +62,8 @@ fn refused(kind: RefusalKind, message: &str) -> LoginEnd {
     LoginEnd::Refused(Arc::new(Refusal {
         kind,
         fix: kind.fix(&FixHints {
-            token_origin: "OPENCLAW_GATEWAY_TOKEN",
+            origin: "OPENCLAW_GATEWAY_TOKEN",
+            is_password: false,
         }),
         error: GatewayError::from_words(message),
     }))
