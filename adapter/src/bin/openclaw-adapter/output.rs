@@ -171,7 +171,7 @@ impl Output {
     pub(crate) fn state(self, state: &ConnectionState) -> io::Result<()> {
         let text = || state_text(self.stdout, state);
         match state {
-            ConnectionState::Connecting { attempt } => {
+            ConnectionState::Connecting { attempt, .. } => {
                 self.print(&Line::Connecting { attempt: *attempt }, text)
             }
             ConnectionState::AwaitingApproval { pairing, .. } => self.print(
@@ -200,7 +200,7 @@ impl Output {
                 },
                 text,
             ),
-            ConnectionState::Ready { hello } => self.print(
+            ConnectionState::Ready { hello, .. } => self.print(
                 &Line::Ready {
                     protocol: hello.protocol,
                     server_version: &hello.server_version,
@@ -210,7 +210,7 @@ impl Output {
                 },
                 text,
             ),
-            ConnectionState::Stopped { reason } => self.print(
+            ConnectionState::Stopped { reason, .. } => self.print(
                 &Line::Stopped {
                     kind: reason.kind(),
                     // JSON quotes the gateway's words already.
@@ -231,8 +231,8 @@ impl Output {
 
 fn state_text(look: Look, state: &ConnectionState) -> String {
     match state {
-        ConnectionState::Connecting { attempt: 1 } => look.mark(Mark::Minor, "connecting"),
-        ConnectionState::Connecting { attempt } => {
+        ConnectionState::Connecting { attempt: 1, .. } => look.mark(Mark::Minor, "connecting"),
+        ConnectionState::Connecting { attempt, .. } => {
             look.mark(Mark::Minor, &format!("connecting, attempt {attempt}"))
         }
         ConnectionState::AwaitingApproval { pairing, .. } => format!(
@@ -255,7 +255,7 @@ fn state_text(look: Look, state: &ConnectionState) -> String {
             Mark::Warning,
             &format!("{cause}; trying again in {:.1} s", delay.as_secs_f64()),
         ),
-        ConnectionState::Ready { hello } => format!(
+        ConnectionState::Ready { hello, .. } => format!(
             "{}: gateway {} (protocol {}), connection {}, scopes [{}]",
             look.mark(Mark::Good, "ready"),
             hello.server_version,
@@ -263,7 +263,7 @@ fn state_text(look: Look, state: &ConnectionState) -> String {
             hello.conn_id,
             hello.scopes.join(" ")
         ),
-        ConnectionState::Stopped { reason } => format!(
+        ConnectionState::Stopped { reason, .. } => format!(
             "{}: {reason}\n  {}",
             look.mark(Mark::Bad, "stopped"),
             look.strong(&reason.fix())
