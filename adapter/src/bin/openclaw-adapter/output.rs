@@ -1,6 +1,7 @@
 //! What the program prints: one JSON object per line, or lines for a person.
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use openclaw_adapter::{ConfigError, ConnectionState, Error, StopReason};
 use serde::Serialize;
@@ -71,7 +72,7 @@ struct Refused<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     retryable: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_ms: Option<f64>,
+    retry_after_ms: Option<u64>,
 }
 
 impl Output {
@@ -120,7 +121,7 @@ impl Output {
                 details: error.details.as_ref(),
                 missing_scope: error.missing_scope(),
                 retryable: error.retryable,
-                retry_after_ms: error.retry_after_ms,
+                retry_after_ms: error.retry_after().map(millis),
             }),
             _ => None,
         };
@@ -195,7 +196,7 @@ impl Output {
             } => self.print(
                 &Line::BackingOff {
                     attempt: *attempt,
-                    delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                    delay_ms: millis(*delay),
                     cause: cause.to_string(),
                 },
                 text,
@@ -227,6 +228,10 @@ impl Output {
             _ => Ok(()),
         }
     }
+}
+
+fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn state_text(look: Look, state: &ConnectionState) -> String {
