@@ -13,6 +13,7 @@ use openclaw_adapter::{
 };
 use openclaw_mock_gateway::{Edition, Fault, MockGateway, Point};
 use rcgen::{CertificateParams, KeyPair};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -21,7 +22,11 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use crate::host::{Ended, Host, PATIENCE, Program};
 
 /// Said by the gateway or by the `openclaw` CLI to others than this program.
-const SAID_BY_OTHERS: [&str; 2] = ["pairing required", "Config invalid: auth.profiles"];
+const SAID_BY_OTHERS: [&str; 3] = [
+    "pairing required",
+    "Config invalid: auth.profiles",
+    "no configuration file",
+];
 
 /// Words in a message of the page that stand for something else each time.
 const STAND_INS: [&str; 4] = ["PATH", "HOST", "PORT", "TIME"];
@@ -272,7 +277,7 @@ async fn over_tls(said: &mut Said) {
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let url = format!("wss://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     let server = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             // The program hangs up, which is what the test wants to hear of.
@@ -280,16 +285,40 @@ async fn over_tls(said: &mut Said) {
         }
     });
     let host = Host::new();
-    let program = || {
+    let program = |url: &str| {
         connect(&host, "0", &[])
-            .url(&url)
+            .url(url)
             .token("a-token-of-a-gateway")
     };
-    said.of(program()).await;
+    let url = format!("wss://{address}");
+    said.of(program(&url)).await;
     let pinned = "ab".repeat(32);
-    said.of(program().env("OPENCLAW_GATEWAY_TLS_FINGERPRINT", &pinned))
+    said.of(program(&url).env("OPENCLAW_GATEWAY_TLS_FINGERPRINT", &pinned))
         .await;
-    server.abort();
+    // Each scheme on a port of the other.
+    said.of(program(&format!("ws://{address}"))).await;
+    let plain = MockGateway::start().await;
+    let url = plain.local_url().replacen("ws://", "wss://", 1);
+    said.of(program(&url)).await;
+    // Some hang up on what they do not understand.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("ws://{}", listener.local_addr().unwrap());
+    let mute = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // All of the request is read, or the hanging up would be a reset.
+            let mut lines = BufReader::new(stream).lines();
+            while lines
+                .next_line()
+                .await
+                .unwrap()
+                .is_some_and(|line| !line.is_empty())
+            {}
+        }
+    });
+    said.of(program(&url)).await;
+    for task in [server, mute] {
+        task.abort();
+    }
 }
 
 /// A directory and a file in it, with these modes.
