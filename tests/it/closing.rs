@@ -155,7 +155,8 @@ async fn a_disk_that_hangs_holds_up_neither_close_nor_those_who_wait() {
             matches!(
                 *state.borrow(),
                 openclaw_adapter::ConnectionState::Stopped {
-                    reason: StopReason::Closed
+                    reason: StopReason::Closed,
+                    ..
                 }
             ),
             "{at:?}: {state:?}"

@@ -55,7 +55,7 @@ async fn outcome(client: &Client) -> ConnectionState {
 async fn stopped(template: ResponseTemplate) -> (UpgradeRefusal, String) {
     let server = answering(template).await;
     let client = client(&server);
-    let ConnectionState::Stopped { reason } = outcome(&client).await else {
+    let ConnectionState::Stopped { reason, .. } = outcome(&client).await else {
         panic!("not stopped: {:?}", client.state().borrow());
     };
     assert_eq!(reason.kind(), "upgrade_refused");

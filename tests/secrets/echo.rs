@@ -20,7 +20,7 @@ fn watched(builder: openclaw_adapter::ConfigBuilder) -> Client {
         witness::debug(state);
         match state {
             ConnectionState::BackingOff { cause, .. } => witness::error(&**cause),
-            ConnectionState::Stopped { reason } => {
+            ConnectionState::Stopped { reason, .. } => {
                 witness::text(reason);
                 witness::text(&reason.fix());
             }

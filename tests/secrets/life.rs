@@ -67,7 +67,7 @@ impl Life {
                 witness::debug(state);
                 match state {
                     ConnectionState::BackingOff { cause, .. } => witness::error(&**cause),
-                    ConnectionState::Stopped { reason } => {
+                    ConnectionState::Stopped { reason, .. } => {
                         witness::text(reason);
                         witness::text(&reason.fix());
                         witness::debug(reason);
@@ -213,14 +213,14 @@ fn is_ready(state: &ConnectionState) -> bool {
 /// The id of the connection that is, or was last.
 fn connection(client: &Client) -> String {
     match &*client.state().borrow() {
-        ConnectionState::Ready { hello } => hello.conn_id.clone(),
+        ConnectionState::Ready { hello, .. } => hello.conn_id.clone(),
         other => panic!("not connected: {other:?}"),
     }
 }
 
 /// Waits for a connection after `before`.
 async fn another(client: &Client, before: &str) {
-    let is_another = |state: &ConnectionState| matches!(state, ConnectionState::Ready { hello } if hello.conn_id != before);
+    let is_another = |state: &ConnectionState| matches!(state, ConnectionState::Ready { hello, .. } if hello.conn_id != before);
     until(client, is_another).await;
 }
 
@@ -293,7 +293,8 @@ async fn a_whole_life(edition: Edition) {
     assert!(matches!(
         stopped,
         ConnectionState::Stopped {
-            reason: StopReason::Refused(_)
+            reason: StopReason::Refused(_),
+            ..
         }
     ));
     witness::error(&client.call_raw("health", json!({})).await.unwrap_err());

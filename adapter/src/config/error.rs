@@ -23,6 +23,7 @@ pub enum ConfigError {
     NoToken,
     /// A token or password that cannot be one.
     #[error("{origin} holds no usable token: {problem}")]
+    #[non_exhaustive]
     Token {
         /// The variable or file.
         origin: String,
@@ -31,6 +32,7 @@ pub enum ConfigError {
     },
     /// The token's file cannot be read.
     #[error("the token file {path} cannot be read: {problem}", path = path.display())]
+    #[non_exhaustive]
     TokenFile {
         /// The file.
         path: PathBuf,
@@ -39,6 +41,7 @@ pub enum ConfigError {
     },
     /// Two credentials at once.
     #[error("both {first} and {second} are set: set only one of them")]
+    #[non_exhaustive]
     Conflict {
         /// One of them.
         first: String,
@@ -56,12 +59,14 @@ pub enum ConfigError {
     InlineIdentity(Arc<StoreError>),
     /// A header that cannot be sent, or that belongs to the upgrade itself.
     #[error("the extra header {name:?} is not allowed, or its value cannot be sent")]
+    #[non_exhaustive]
     Header {
         /// Its name; the value counts as a secret.
         name: String,
     },
     /// A variable is neither yes nor no.
     #[error("{name} is neither 1 nor 0")]
+    #[non_exhaustive]
     Flag {
         /// The variable.
         name: &'static str,
@@ -76,6 +81,7 @@ pub enum ConfigError {
     },
     /// A variable is not Unicode.
     #[error("{name} is not valid Unicode")]
+    #[non_exhaustive]
     NotUnicode {
         /// The variable.
         name: &'static str,
@@ -86,6 +92,7 @@ pub enum ConfigError {
     Tls(Arc<TlsError>),
     /// A file of root certificates cannot be read.
     #[error("the root certificates {path} cannot be read: {problem}", path = path.display())]
+    #[non_exhaustive]
     RootCertificates {
         /// The file.
         path: PathBuf,

@@ -556,7 +556,7 @@ impl World {
         self.settle().await;
         let is_closed = matches!(
             &*self.client.state().borrow(),
-            ConnectionState::Stopped { reason } if reason.kind() == "closed"
+            ConnectionState::Stopped { reason, .. } if reason.kind() == "closed"
         );
         if !is_closed {
             self.referee.foul("the last state is not closed");
