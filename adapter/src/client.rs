@@ -252,13 +252,19 @@ impl Client {
     ///
     /// Exactly one of: [`Error::Call`] if the gateway refuses; [`Error::Timeout`] and
     /// [`Error::Disconnected`], which say whether the call was sent; before anything is sent,
-    /// [`Error::TooLarge`], [`Error::Unsupported`], [`Error::HeldBack`], [`Error::Draining`] and
-    /// [`Error::Data`]; the reason, if the client has stopped; [`Error::Closed`].
+    /// [`Error::TooLarge`], [`Error::Unsupported`], [`Error::UnsupportedParameter`],
+    /// [`Error::HeldBack`] and [`Error::Draining`]; [`Error::Data`] if the parameters cannot be
+    /// written as JSON, and then nothing is sent, or if the answer has another shape; the reason, if
+    /// the client has stopped, as [`ready`](Self::ready) has it; [`Error::Closed`].
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives the call up and leaves nothing behind. Whether the gateway acts on
     /// it is then unknown.
+    ///
+    /// # Examples
+    ///
+    /// With [`TypedCall`]; a method of one's own with [`Method`].
     pub const fn call<M: Method>(&self, method: M) -> TypedCall<'_, M> {
         TypedCall::new(self, method)
     }
