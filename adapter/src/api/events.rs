@@ -215,11 +215,11 @@ answer! {
             child_session_key: String,
             /// When it was made, in milliseconds of the gateway's clock.
             created_at: u64,
-            /// When it last changed.
+            /// When it last changed, on the same clock.
             updated_at: u64,
-            /// When it began.
+            /// When it began, likewise.
             started_at: u64,
-            /// When it ended.
+            /// When it ended, likewise.
             ended_at: u64,
             /// The beginning of what it said last.
             last_activity: String,
