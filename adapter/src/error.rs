@@ -175,11 +175,14 @@ pub enum Error {
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)
 /// #     .store(MemoryStore::new())
+/// #     .scopes(["operator.admin"])
 /// #     .build()?;
 /// # let client = Client::connect(config).await?;
 /// let call = client.call_raw("chat.inject", json!({"sessionKey": "billing", "message": "paid"}));
 /// # gateway.inject(openclaw_mock_gateway::Fault::never_answer());
-/// match call.within(Duration::from_millis(200)).await {
+/// let ended = call.within(Duration::from_millis(200)).await;
+/// # assert!(matches!(ended, Err(Error::Timeout { delivery: Delivery::Unknown, .. })));
+/// match ended {
 ///     Ok(_) => println!("done"),
 ///     Err(Error::Timeout { delivery: Delivery::NotSent, .. }) => println!("once more is safe"),
 ///     Err(Error::Timeout { .. }) => println!("it may be done: look before it is done twice"),
