@@ -123,6 +123,32 @@ impl Drop for Inner {
 }
 
 /// What [`Client::drain`] could not wait for.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("Two are open."));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// # let mut run = client.agent().run("billing", "How many are open?").await?;
+/// // The end of a service: what is under way may end, within half a minute.
+/// let left = client.drain(Duration::from_secs(30)).await;
+/// if !left.is_complete() {
+///     eprintln!("{} calls and {} runs were left alone", left.calls, left.runs);
+/// }
+/// # assert_eq!(run.outcome().await.answer(), Some("Two are open."));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Drained {
@@ -236,6 +262,28 @@ impl Client {
     /// Gives the client another shared token, for a secret that does not live in a file. A good
     /// connection stays; a client that has stopped for its token goes on at once. As with
     /// [`retry_now`](Self::retry_now), [`ready`](Self::ready) may still see the stop for a moment.
+    ///
+    /// ```
+    /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+    /// # use openclaw_mock_gateway::MockGateway;
+    /// use openclaw_adapter::ConnectionState;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = MockGateway::start().await;
+    /// # let from_the_vault = gateway.token();
+    /// # let config = Config::builder()
+    /// #     .url(gateway.local_url())
+    /// #     .token(Token::new("yesterdays-token")?)
+    /// #     .store(MemoryStore::new())
+    /// #     .build()?;
+    /// let client = Client::start(config);
+    /// assert!(client.ready().await.is_err(), "the gateway has another token by now");
+    /// client.set_token(Token::new(from_the_vault)?);
+    /// client.state().wait_for(ConnectionState::is_ready).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_token(&self, token: Token) {
         let _ = self.inner.control.send(Control::SetToken(token));
     }

@@ -53,7 +53,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`EndpointError`] says what is wrong with it. It never repeats user info or the query.
+    /// [`EndpointError`] says what is wrong with it, in any variant but
+    /// [`PlainToPublic`](EndpointError::PlainToPublic). It never repeats user info or the query.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let text = text.trim();
         if text.is_empty() {

@@ -132,8 +132,9 @@ impl DeviceIdentity {
     ///
     /// # Errors
     ///
-    /// [`IdentityError`] if the text is damaged, of another version, or if its key, public key and
-    /// id do not belong together. OpenClaw 2026.2.9 silently writes a right id over a wrong one;
+    /// [`IdentityError::Damaged`], [`IdentityError::Version`], [`IdentityError::PrivateKey`] and
+    /// [`IdentityError::PublicKey`] if the text cannot be read; [`IdentityError::KeysDiffer`] and
+    /// [`IdentityError::IdDiffers`] if its key, public key and id do not belong together. OpenClaw 2026.2.9 silently writes a right id over a wrong one;
     /// here it is an error, because it means that the file was put together from two.
     pub fn from_json(text: &str) -> Result<Self, IdentityError> {
         let identity = format::read(text);

@@ -414,7 +414,8 @@ impl ConfigBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] says what is wrong and what to set.
+    /// [`ConfigError`] says what is wrong and what to set; the first that is found, of all but
+    /// [`ConfigError::Flag`] and [`ConfigError::NotUnicode`].
     pub fn build(self) -> Result<Config, ConfigError> {
         let store = self.build_store()?;
         let endpoint = self.endpoint()?;

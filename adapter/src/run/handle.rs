@@ -322,8 +322,8 @@ impl RunHandle {
         &self.session_key
     }
 
-    /// Asks the gateway to stop the run, and says whether it did: `false` if the run was over, and on
-    /// 2026.2.9 for every run begun with `agent`, which cannot be stopped there; use
+    /// Asks the gateway to stop the run, and says whether it did: `false` if the run was over or its
+    /// [`Run`] was dropped, and on 2026.2.9 for every run begun with `agent`, which cannot be stopped there; use
     /// [`Chat::send`](crate::Chat::send) where that matters. The outcome comes as an item all the same,
     /// usually [`RunOutcome::Aborted`].
     ///

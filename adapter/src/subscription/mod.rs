@@ -266,11 +266,13 @@ macro_rules! stream {
             ///
             /// # Errors
             ///
-            /// Why the gateway cannot be asked. The watch is over then.
+            /// Why the gateway cannot be asked: [`Error::Unsupported`] on 2026.2.9, [`Error::Call`] if
+            /// it refuses, or why the client has stopped. The watch is over then.
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: nothing is lost, and what was asked is still asked.
+            /// Cancel safe, and so is [`Stream::poll_next`]: nothing is lost, and what was asked is
+            /// still asked.
             pub async fn next(&mut self) -> Option<Result<Update<$snapshot, $live>, Error>> {
                 std::future::poll_fn(|cx| self.0.poll(cx)).await
             }
