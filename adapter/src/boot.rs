@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::event::ResyncReason;
 use crate::protocol::Hello;
 
-/// How far the gateway's uptime may be behind ours: a hello takes time, and clocks drift.
+/// How far the gateway's uptime may be behind ours: clocks drift.
 const SLACK: Duration = Duration::from_secs(2);
 
 /// What is remembered of the process behind the last connection.
@@ -13,18 +13,22 @@ const SLACK: Duration = Duration::from_secs(2);
 pub(crate) struct Boot {
     id: Option<String>,
     uptime: Option<Duration>,
-    seen: Instant,
+    /// Between these two it was the uptime: a hello may be long on its way.
+    asked: Instant,
+    heard: Instant,
 }
 
 impl Boot {
-    pub(crate) fn of(hello: &Hello, now: Instant) -> Self {
+    /// What a hello says that was asked for and heard at these times.
+    pub(crate) fn of(hello: &Hello, asked: Instant, heard: Instant) -> Self {
         let uptime_ms = hello.snapshot.get("uptimeMs");
         Self {
             id: hello.boot_id.clone(),
             uptime: uptime_ms
                 .and_then(serde_json::Value::as_u64)
                 .map(Duration::from_millis),
-            seen: now,
+            asked,
+            heard,
         }
     }
 
@@ -35,7 +39,8 @@ impl Boot {
             (Some(before), Some(now)) => before != now,
             _ => match (before.uptime, self.uptime) {
                 (Some(then), Some(now)) => {
-                    let passed = self.seen.saturating_duration_since(before.seen);
+                    // At least so much time went by between the two uptimes.
+                    let passed = self.asked.saturating_duration_since(before.heard);
                     now + SLACK < then + passed
                 }
                 // Without any word the lighter case is assumed; runs find out by asking.
@@ -58,7 +63,8 @@ mod tests {
         Boot {
             id: id.map(ToOwned::to_owned),
             uptime: uptime_s.map(Duration::from_secs),
-            seen,
+            asked: seen,
+            heard: seen,
         }
     }
 
@@ -82,6 +88,23 @@ mod tests {
         assert_eq!(is(Some(159)), ResyncReason::Reconnected);
         assert_eq!(is(Some(5)), ResyncReason::GatewayRestarted);
         assert_eq!(is(None), ResyncReason::Reconnected);
+    }
+
+    #[test]
+    fn a_hello_that_was_long_on_its_way_is_no_restart() {
+        let now = Instant::now();
+        let first = boot(None, Some(100), now);
+        let asked = now + Duration::from_secs(10);
+        let late = Boot {
+            heard: asked + Duration::from_secs(8),
+            ..boot(None, Some(110), asked)
+        };
+        assert_eq!(late.since(&first), ResyncReason::Reconnected);
+        // What is late is compared with later.
+        let next = boot(None, Some(118), now + Duration::from_secs(18));
+        assert_eq!(next.since(&late), ResyncReason::Reconnected);
+        let other = boot(None, Some(5), now + Duration::from_secs(30));
+        assert_eq!(other.since(&late), ResyncReason::GatewayRestarted);
     }
 
     #[test]

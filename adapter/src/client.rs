@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::api::agent::Agent;
@@ -27,7 +27,7 @@ use crate::protocol::Hello;
 use crate::secret::Token;
 use crate::shared::Shared;
 use crate::spans::Server;
-use crate::state::ConnectionState;
+use crate::state::{ConnectionState, StopReason};
 use crate::stats::Stats;
 use crate::subscription::Registry;
 use crate::supervisor::{self, Control, Ends};
@@ -221,7 +221,8 @@ impl Client {
         Ok(client)
     }
 
-    /// Waits until the connection is good, however long that takes.
+    /// Waits until the connection is good, however long that takes, if need be for the attempt that was just
+    /// asked for by [`retry_now`](Self::retry_now) or [`set_token`](Self::set_token).
     ///
     /// # Errors
     ///
@@ -234,15 +235,33 @@ impl Client {
     pub async fn ready(&self) -> Result<Arc<Hello>, Error> {
         let mut state = self.inner.state.clone();
         loop {
-            match &*state.borrow_and_update() {
+            let stop = match &*state.borrow_and_update() {
                 ConnectionState::Ready { hello } => return Ok(Arc::clone(hello)),
-                ConnectionState::Stopped { reason } => return Err(reason.to_error()),
-                _ => {}
+                ConnectionState::Stopped {
+                    reason: StopReason::Closed,
+                } => return Err(Error::Closed),
+                ConnectionState::Stopped { reason } => Some(reason.clone()),
+                _ => None,
+            };
+            if let Some(reason) = stop {
+                match self.is_stopped().await {
+                    Some(true) => return Err(reason.to_error()),
+                    Some(false) => continue,
+                    None => {}
+                }
             }
             if state.changed().await.is_err() {
                 return Err(Error::Closed);
             }
         }
+    }
+
+    /// Whether the client is stopped, once it has taken what was asked of it before; `None` if it is
+    /// being closed.
+    async fn is_stopped(&self) -> Option<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.inner.control.send(Control::IsStopped(answer)).ok()?;
+        answered.await.ok()
     }
 
     /// What the client is doing, now and from now on. A slow watcher sees the latest state, not
@@ -253,21 +272,19 @@ impl Client {
     }
 
     /// Ends the present wait, for approval or between attempts, and tries again at once. A client
-    /// that has stopped starts over, unless it was closed. It returns at once: until the client's task has
-    /// taken it, [`ready`](Self::ready) still sees the stop.
+    /// that has stopped starts over, unless it was closed. It returns at once; a [`ready`](Self::ready) after
+    /// it waits for what comes of it, while [`state`](Self::state) still shows the stop for a moment.
     pub fn retry_now(&self) {
         let _ = self.inner.control.send(Control::RetryNow);
     }
 
     /// Gives the client another shared token, for a secret that does not live in a file. A good
-    /// connection stays; a client that has stopped for its token goes on at once. As with
-    /// [`retry_now`](Self::retry_now), [`ready`](Self::ready) may still see the stop for a moment.
+    /// connection stays; a client that has stopped for its token goes on at once. A [`ready`](Self::ready)
+    /// after it waits for what comes of it, as after [`retry_now`](Self::retry_now).
     ///
     /// ```
     /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
     /// # use openclaw_mock_gateway::MockGateway;
-    /// use openclaw_adapter::ConnectionState;
-    ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let gateway = MockGateway::start().await;
@@ -280,7 +297,7 @@ impl Client {
     /// let client = Client::start(config);
     /// assert!(client.ready().await.is_err(), "the gateway has another token by now");
     /// client.set_token(Token::new(from_the_vault)?);
-    /// client.state().wait_for(ConnectionState::is_ready).await?;
+    /// client.ready().await?;
     /// # Ok(())
     /// # }
     /// ```

@@ -4,11 +4,16 @@
 
 use std::time::Duration;
 
+use crate::state::ConnectionState;
+#[cfg(feature = "metrics")]
+use crate::state::StopReason;
+
 #[cfg(feature = "metrics")]
 mod names {
     pub(super) const ATTEMPTS: &str = "openclaw_client_connect_attempts_total";
     pub(super) const CONNECTIONS: &str = "openclaw_client_connections_total";
     pub(super) const READY: &str = "openclaw_client_ready";
+    pub(super) const STATES: &str = "openclaw_client_states";
     pub(super) const CALLS: &str = "openclaw_client_call_duration_seconds";
     pub(super) const EVENTS: &str = "openclaw_client_events_total";
     pub(super) const MISSING: &str = "openclaw_client_events_missing_total";
@@ -29,6 +34,11 @@ pub(crate) fn describe() {
             names::READY,
             Unit::Count,
             "Clients of this process that are connected"
+        );
+        describe_gauge!(
+            names::STATES,
+            Unit::Count,
+            "Clients of this process, by state"
         );
         describe_histogram!(
             names::CALLS,
@@ -69,6 +79,38 @@ impl Drop for Ready {
         #[cfg(feature = "metrics")]
         metrics::gauge!(names::READY).decrement(1.0);
     }
+}
+
+/// A client goes from one state to another; `None` before the first.
+#[cfg_attr(
+    not(feature = "metrics"),
+    expect(unused_variables, reason = "nothing is counted")
+)]
+pub(crate) fn state(from: Option<&ConnectionState>, to: &ConnectionState) {
+    #[cfg(feature = "metrics")]
+    {
+        if let Some(from) = from.and_then(word) {
+            metrics::gauge!(names::STATES, "state" => from).decrement(1.0);
+        }
+        if let Some(to) = word(to) {
+            metrics::gauge!(names::STATES, "state" => to).increment(1.0);
+        }
+    }
+}
+
+/// What the state is called; `None` for a client that was closed, which is none any more.
+#[cfg(feature = "metrics")]
+const fn word(state: &ConnectionState) -> Option<&'static str> {
+    Some(match state {
+        ConnectionState::Connecting { .. } => "connecting",
+        ConnectionState::AwaitingApproval { .. } => "awaiting_approval",
+        ConnectionState::BackingOff { .. } => "backing_off",
+        ConnectionState::Ready { .. } => "ready",
+        ConnectionState::Stopped {
+            reason: StopReason::Closed,
+        } => return None,
+        ConnectionState::Stopped { .. } => "stopped",
+    })
 }
 
 #[cfg_attr(

@@ -1,4 +1,5 @@
-//! The spans of a connection, a call and a run, with the names of OpenTelemetry where it has one.
+//! The spans of a connection, a call and a run, with the names of OpenTelemetry's semantic conventions
+//! (1.45) where they have one.
 //!
 //! Names of spans and fields are part of the public contract; they are listed in
 //! `docs/operations.md`.
@@ -50,7 +51,7 @@ impl Server {
             otel.name = method,
             otel.kind = "client",
             otel.status_code = field::Empty,
-            rpc.system = "openclaw",
+            rpc.system.name = "openclaw",
             rpc.method = method,
             server.address = &*self.host,
             server.port = self.port,
@@ -62,9 +63,11 @@ impl Server {
     pub(crate) fn run(&self, run_id: &str, session_key: &str) -> Span {
         debug_span!(
             "openclaw.run",
+            otel.name = "invoke_agent",
             otel.kind = "client",
             otel.status_code = field::Empty,
             gen_ai.operation.name = "invoke_agent",
+            gen_ai.provider.name = "openclaw",
             gen_ai.conversation.id = session_key,
             server.address = &*self.host,
             server.port = self.port,

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 use tracing::{Instrument as _, Span, debug, info, warn};
 
+use self::attempt::Made;
 use self::backlog::Backlog;
 use self::blocking::Disk;
 use crate::boot::Boot;
@@ -51,6 +52,8 @@ pub(crate) enum Control {
     Close,
     RetryNow,
     SetToken(Token),
+    /// Whether the client is stopped, once all that was asked before has been taken.
+    IsStopped(oneshot::Sender<bool>),
     /// The caller of this call has gone.
     Forget(u64),
 }
@@ -93,6 +96,8 @@ pub(crate) struct Ends {
 
 /// Runs a client until it is closed.
 pub(crate) async fn run(config: Config, ends: Ends) {
+    metrics::describe();
+    metrics::state(None, &ends.state.borrow());
     let shared = Arc::clone(&ends.shared);
     let state = ends.state.clone();
     let hook = config.on_state.clone();
@@ -152,6 +157,7 @@ async fn wait_for_a_word(ends: &mut Ends, reason: &StopReason) -> bool {
             control = ends.control.recv() => match control {
                 None | Some(Control::Close) => return false,
                 Some(Control::RetryNow | Control::SetToken(_)) => return true,
+                Some(Control::IsStopped(answer)) => tell(answer, true),
                 Some(Control::Forget(_)) => {}
             },
             Some(call) = ends.calls.recv() => call.fail(reason.to_error()),
@@ -169,13 +175,20 @@ async fn finish(config: &Config, mut ends: Ends) {
     publish(config.on_state.as_deref(), &ends.state, CLOSED);
 }
 
+/// Answers whoever asked, if they are still there.
+fn tell(answer: oneshot::Sender<bool>, is_stopped: bool) {
+    let _ = answer.send(is_stopped);
+}
+
 type Hook = dyn Fn(&ConnectionState) + Send + Sync;
 
 fn publish(hook: Option<&Hook>, sender: &watch::Sender<ConnectionState>, state: ConnectionState) {
     if let Some(hook) = hook {
         hook(&state);
     }
-    sender.send_replace(state);
+    let next = state.clone();
+    let before = sender.send_replace(state);
+    metrics::state(Some(&before), &next);
 }
 
 struct Supervisor {
@@ -235,7 +248,6 @@ impl Supervisor {
     }
 
     async fn run(mut self) {
-        metrics::describe();
         let mut phase = Phase::Connect;
         loop {
             let next = match phase {
@@ -286,7 +298,7 @@ impl Supervisor {
         )
         .instrument(span.clone());
         tokio::pin!(attempt);
-        let (socket, outcome) = loop {
+        let (made, outcome) = loop {
             tokio::select! {
                 biased;
                 control = self.ends.control.recv() => {
@@ -307,18 +319,18 @@ impl Supervisor {
         }
         let next = self.life.attempt_ended(now(), now_ms(), outcome);
         self.write_down().await;
-        self.follow(next, socket.map(|socket| (socket, span))).await
+        self.follow(next, made.map(|made| (made, span))).await
     }
 
     /// Turns a decision into the next phase.
-    async fn follow(&mut self, mut next: Next, made: Option<(Socket, Span)>) -> Option<Phase> {
+    async fn follow(&mut self, mut next: Next, made: Option<(Made, Span)>) -> Option<Phase> {
         if matches!(next, Next::ReadToken) {
             let token = self.disk.token().await;
             next = self.life.token_read(token);
         }
         Some(match next {
             Next::Ready(hello) => match made {
-                Some((socket, span)) => self.welcome(socket, span, hello),
+                Some((made, span)) => self.welcome(made, span, hello),
                 // An accepted attempt always brings its socket.
                 None => Phase::Connect,
             },
@@ -362,7 +374,8 @@ impl Supervisor {
         })
     }
 
-    fn welcome(&mut self, socket: Socket, span: Span, hello: Arc<Hello>) -> Phase {
+    fn welcome(&mut self, made: Made, span: Span, hello: Arc<Hello>) -> Phase {
+        let Made { socket, asked } = made;
         span.record("openclaw.connection.id", &*hello.conn_id);
         span.record("openclaw.protocol", hello.protocol);
         span.record("openclaw.server.version", &*hello.server_version);
@@ -377,7 +390,7 @@ impl Supervisor {
         self.complaint.clear();
         let Shared { counters, hub, .. } = &*self.ends.shared;
         counters.connections.fetch_add(1, Ordering::Relaxed);
-        let boot = Boot::of(&hello, now());
+        let boot = Boot::of(&hello, asked, now());
         if let Some(before) = self.boot.replace(boot.clone()) {
             hub.resync(boot.since(&before));
         }
@@ -477,6 +490,12 @@ impl Supervisor {
             Some(Control::SetToken(token)) => {
                 self.life.set_token(token);
                 Asked::NewToken
+            }
+            Some(Control::IsStopped(answer)) => {
+                let is_stopped =
+                    matches!(*self.ends.state.borrow(), ConnectionState::Stopped { .. });
+                tell(answer, is_stopped);
+                Asked::Nothing
             }
             Some(Control::Forget(_)) => Asked::Nothing,
         }

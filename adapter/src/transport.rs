@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 pub(crate) use self::socket::{Inbound, Socket};
@@ -218,6 +219,10 @@ impl Dialer {
                 Some(refusal) => {
                     format!("TLS with {host} failed: {refusal}; {}", refusal.fix())
                 }
+                None if crate::tls::is_no_tls(&error) => format!(
+                    "TLS with {host} failed: what listens there speaks no TLS; write ws:// instead of \
+                     wss://, or the port of the proxy that does the TLS"
+                ),
                 None => format!("TLS with {host} failed: {error}"),
             };
             TransportError::new(TransportErrorKind::Tls, what)
@@ -255,12 +260,19 @@ impl Dialer {
 }
 
 fn upgrade_error(error: &WsError) -> TransportError {
+    let what = match error {
+        WsError::Protocol(ProtocolError::HandshakeIncomplete) => {
+            "the connection was closed in the middle of it; a port with TLS is dialled by wss://"
+                .to_owned()
+        }
+        WsError::Protocol(ProtocolError::HttparseError(_)) => {
+            "what listens there speaks no HTTP; a port with TLS is dialled by wss://".to_owned()
+        }
+        other => printable(&other.to_string()),
+    };
     TransportError::new(
         TransportErrorKind::Upgrade,
-        format!(
-            "the WebSocket upgrade failed: {}",
-            printable(&error.to_string())
-        ),
+        format!("the WebSocket upgrade failed: {what}"),
     )
 }
 

@@ -75,18 +75,25 @@ async fn ask(
     State(client): State<Client>,
     Json(asked): Json<Question>,
 ) -> Result<impl IntoResponse, Refused> {
-    // Awaiting it tells whether the gateway has taken the question, while there is still a status
-    // to say it with.
-    let run = client
-        .agent()
-        .run(asked.session, asked.question)
-        .within(TAKEN)
-        .await?;
-    // With its id and session a run can be followed again, from another process too: `Run::attach`.
-    let run_id = [("x-run-id", run.id().to_owned())];
-
     let (events, mut unread) = mpsc::channel(16);
-    tokio::spawn(follow(run, events));
+    let (tell, told) = oneshot::channel();
+    // In a task of its own: whoever asked may go away at any time, and this function ends with them.
+    tokio::spawn(async move {
+        let run = client.agent().run(asked.session, asked.question);
+        match run.within(TAKEN).await {
+            Ok(run) => {
+                let _ = tell.send(Ok(run.id().to_owned()));
+                follow(run, events).await;
+            }
+            Err(error) => {
+                let _ = tell.send(Err(error));
+            }
+        }
+    });
+    // Whether the gateway has taken the question, while there is still a status to say it with. With its
+    // id and session a run can be followed again, from another process too: `Run::attach`.
+    let run_id = told.await.unwrap_or(Err(Error::Closed))?;
+    let run_id = [("x-run-id", run_id)];
     let stream = stream::poll_fn(move |cx| unread.poll_recv(cx)).map(Ok::<_, Infallible>);
     Ok((run_id, Sse::new(stream).keep_alive(KeepAlive::default())))
 }
@@ -155,7 +162,8 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Ready: calls can be made. If not, what stands in the way, and who can do something about it.
+/// Ready: calls can be made. If not, what stands in the way, and who can do something about it: for probes
+/// and operators, not for a port that the world can reach.
 async fn readyz(State(client): State<Client>) -> Response {
     let state = client.state().borrow().clone();
     let status = if state.is_ready() {

@@ -1,7 +1,9 @@
 //! A client's life on virtual time, against a peer played by hand.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::poll;
 use openclaw_adapter::{
     Client, ConnectionState, Error, PairingPolicy, Recovery, Token, TransportErrorKind,
 };
@@ -222,6 +224,32 @@ async fn a_wrong_token_is_tried_once_and_a_new_one_at_once() {
     assert_eq!(request["params"]["auth"]["token"], "right-token-0123");
     link.answer(&request, openclaw_tests::peer::hello()).await;
     until(&client, ConnectionState::is_ready).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_told_to_go_on_is_waited_for() {
+    let (client, mut peer) = start();
+    let mismatch = json!({"code":"INVALID_REQUEST","message":"unauthorized: gateway token mismatch (provide gateway auth token)",
+        "details":{"code":"AUTH_TOKEN_MISMATCH"}});
+    let (mut link, request) = peer.connect().await;
+    link.refuse(&request, mismatch.clone()).await;
+    client.ready().await.unwrap_err();
+
+    // What is told is the refusal of the attempt that was asked for, not the one before.
+    client.retry_now();
+    let mut ready = pin!(client.ready());
+    assert!(poll!(&mut ready).is_pending());
+    let (mut link, request) = peer.connect().await;
+    link.refuse(&request, mismatch).await;
+    ready.await.unwrap_err();
+
+    client.set_token(Token::new("right-token-0123").unwrap());
+    let (ready, _link) = tokio::join!(client.ready(), peer.welcome());
+    ready.unwrap();
+
+    client.close().await;
+    client.retry_now();
+    assert!(matches!(client.ready().await, Err(Error::Closed)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
-use openclaw_adapter::{Client, Config, MemoryStore, Token};
+use openclaw_adapter::{Client, Config, ConnectionState, MemoryStore, Token};
 use openclaw_mock_gateway::{Edition, MockGateway};
 use openclaw_tests::peer::{builder, old_hello};
 use serde_json::json;
@@ -116,6 +116,17 @@ impl Books {
     fn gauge(&self, name: &str) -> f64 {
         f64::from_bits(self.count(name))
     }
+
+    /// The states that clients are in, and how many.
+    fn states(&self) -> Vec<String> {
+        let counters = self.counters.lock().unwrap();
+        let states = counters.iter().filter_map(|(name, cell)| {
+            let state = name.strip_prefix("openclaw_client_states state=")?;
+            let clients = f64::from_bits(cell.load(Ordering::Relaxed));
+            (clients != 0.0).then(|| format!("{state}: {clients}"))
+        });
+        states.collect()
+    }
 }
 
 impl Recorder for Books {
@@ -162,12 +173,21 @@ fn metrics_count_what_happens_under_their_documented_names() {
             events.next().await.unwrap();
             let ready = books.gauge("openclaw_client_ready");
             assert!((ready - 1.0).abs() < f64::EPSILON, "{ready}");
+            assert_eq!(books.states(), ["ready: 1"]);
+
+            let mut state = client.state();
+            let waits =
+                |state: &ConnectionState| matches!(state, ConnectionState::BackingOff { .. });
+            gateway.kill();
+            state.wait_for(waits).await.unwrap();
+            assert_eq!(books.states(), ["backing_off: 1"]);
             client.close().await;
         });
     });
     let ready = books.gauge("openclaw_client_ready");
     assert!(ready.abs() < f64::EPSILON, "{ready}");
-    assert_eq!(books.count("openclaw_client_connect_attempts_total"), 1);
+    assert!(books.states().is_empty());
+    assert!(books.count("openclaw_client_connect_attempts_total") >= 1);
     assert_eq!(books.count("openclaw_client_connections_total"), 1);
     assert!(books.count("openclaw_client_events_total") >= 1);
     let calls = books.calls.lock().unwrap();

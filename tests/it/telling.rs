@@ -356,7 +356,7 @@ async fn each_call_and_each_run_is_a_span_in_the_trace_of_its_caller() {
         has(
             call,
             &[
-                ("rpc.system", "openclaw"),
+                ("rpc.system.name", "openclaw"),
                 ("otel.name", &call.fields["rpc.method"]),
             ],
         );
@@ -375,6 +375,8 @@ async fn each_call_and_each_run_is_a_span_in_the_trace_of_its_caller() {
         &runs[0],
         &[
             ("gen_ai.operation.name", "invoke_agent"),
+            ("gen_ai.provider.name", "openclaw"),
+            ("otel.name", "invoke_agent"),
             ("error.type", "not_started"),
         ],
     );

@@ -121,6 +121,11 @@ fn config(address: SocketAddr) -> ConfigBuilder {
 
 /// What the client says of the first attempt, which has to fail for TLS.
 async fn tls_failure(client: &Client) -> String {
+    failure(client, TransportErrorKind::Tls).await
+}
+
+/// The same of one that has to fail for this.
+async fn failure(client: &Client, kind: TransportErrorKind) -> String {
     let mut state = client.state();
     let found = state.wait_for(|state| !matches!(state, ConnectionState::Connecting { .. }));
     let found = tokio::time::timeout(PATIENCE, found)
@@ -132,7 +137,7 @@ async fn tls_failure(client: &Client) -> String {
         panic!("{found:?}");
     };
     match &*cause {
-        Error::Transport(error) if error.kind() == TransportErrorKind::Tls => cause.to_string(),
+        Error::Transport(error) if error.kind() == kind => cause.to_string(),
         other => panic!("another cause: {other}"),
     }
 }
@@ -234,7 +239,21 @@ async fn a_gateway_without_tls_gets_a_tls_greeting_and_never_plain_text() {
             .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
             .await
             .unwrap();
+        stream.shutdown().await.unwrap();
     }
+    let said = tls_failure(&client).await;
+    assert!(said.contains("write ws:// instead of wss://"), "{said}");
+    client.close().await;
+}
+
+#[tokio::test]
+async fn a_port_with_tls_that_is_dialled_without_is_named() {
+    let certificate = Authority::new("private").certificate("127.0.0.1", 2090);
+    let bed = Bed::new(&certificate, HERE).await;
+    let url = format!("ws://{}", bed.address);
+    let client = Client::start(bed.config().url(url).build().unwrap());
+    let said = failure(&client, TransportErrorKind::Upgrade).await;
+    assert!(said.contains("wss://"), "{said}");
     client.close().await;
 }
 

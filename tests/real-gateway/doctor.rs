@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+use tokio::time::{Instant, sleep};
 
 use crate::cli::{self, Home};
 use crate::gateway::{Ground, RealGateway};
@@ -22,8 +23,9 @@ use crate::report::say;
 /// The longest one program may take; the CLI fills its caches the first time.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// How often the doctor is asked, until it tells programs and people the same.
-const ATTEMPTS: u32 = 3;
+/// How the doctor names a gateway that listens and is not ready, and how long that may last.
+const STARTING: [&str; 2] = ["\"issue\":\"unavailable\"", "[unavailable]"];
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Asks the doctor about every row, on a new gateway with a host for its remote clients.
 ///
@@ -173,23 +175,25 @@ impl Bench<'_> {
         self.secrets.add(token);
         let for_programs = [&["doctor", "--json"], more].concat();
         let for_people = [&["doctor"], more].concat();
-        let mut left = ATTEMPTS;
+        let until = Instant::now() + STARTS_WITHIN;
         let (json, words) = loop {
             let json = self.run(side, state, token, &for_programs, stdin).await?;
             let words = self.run(side, state, token, &for_people, stdin).await?;
-            if json.code == words.code {
+            // A gateway that listens may be on its way up for some seconds more, for one of the two or both.
+            let is_starting =
+                json.stdout.contains(STARTING[0]) || words.stdout.contains(STARTING[1]);
+            if !is_starting && json.code == words.code {
                 break (json, words);
             }
-            // On a busy machine a gateway may still be on its way up for the first of the two.
-            left -= 1;
             ensure!(
-                left > 0,
+                is_starting && Instant::now() < until,
                 "{:?} and {:?}:\n{}\n{}",
                 json.code,
                 words.code,
                 json.stdout,
                 words.stdout
             );
+            sleep(Duration::from_millis(500)).await;
         };
         let lines = json
             .stdout

@@ -1,10 +1,11 @@
 //! One attempt: dial, wait for the challenge, answer it, read the verdict.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use super::now;
 use crate::error::{TransportError, TransportErrorKind};
 use crate::handshake::{Auth, Handshake, Offer, Step};
 use crate::identity::DeviceIdentity;
@@ -15,6 +16,13 @@ use crate::spans;
 use crate::store::SignatureVersion;
 use crate::transport::{DialError, Dialer, Inbound, Socket};
 
+/// What a good attempt made.
+pub(super) struct Made {
+    pub(super) socket: Socket,
+    /// When `connect` went out: what the gateway says of itself in its hello was so after that.
+    pub(super) asked: Instant,
+}
+
 /// Runs one attempt to its end, or to its time limit. The socket comes back only if the gateway
 /// let us in; otherwise it is closed by dropping it.
 pub(super) async fn run(
@@ -24,9 +32,10 @@ pub(super) async fn run(
     auth: Auth,
     signature: SignatureVersion,
     limit: Duration,
-) -> (Option<Socket>, Outcome) {
+) -> (Option<Made>, Outcome) {
     let mut handshake = Handshake::new();
     let mut socket = None;
+    let mut asked = now();
     let steps = async {
         let socket = socket.insert(dialer.dial().await?);
         socket.veil().add_auth(&auth);
@@ -36,7 +45,7 @@ pub(super) async fn run(
             auth: &auth,
             signature,
         };
-        Ok::<_, DialError>(shake_hands(socket, &mut handshake, &offer).await)
+        Ok::<_, DialError>(shake_hands(socket, &mut handshake, &offer, &mut asked).await)
     };
     let outcome = match timeout(limit, steps).await {
         Ok(Ok(outcome)) => outcome,
@@ -52,12 +61,17 @@ pub(super) async fn run(
         )),
     };
     match outcome {
-        Outcome::Accepted(_) => (socket, outcome),
+        Outcome::Accepted(_) => (socket.map(|socket| Made { socket, asked }), outcome),
         _ => (None, outcome),
     }
 }
 
-async fn shake_hands(socket: &mut Socket, handshake: &mut Handshake, offer: &Offer<'_>) -> Outcome {
+async fn shake_hands(
+    socket: &mut Socket,
+    handshake: &mut Handshake,
+    offer: &Offer<'_>,
+    asked: &mut Instant,
+) -> Outcome {
     loop {
         let text = match socket.next().await {
             Inbound::Text(text) => text,
@@ -67,6 +81,7 @@ async fn shake_hands(socket: &mut Socket, handshake: &mut Handshake, offer: &Off
         match handshake.on_text(&text, offer) {
             Ok(Step::Wait) => {}
             Ok(Step::Send(text)) => {
+                *asked = now();
                 if socket.queue_secret(&text).is_err() {
                     return Outcome::Failed(TransportError::new(
                         TransportErrorKind::Handshake,

@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 use tracing::{Span, debug, info};
 
-use super::{Control, GOODBYE, Phase, Supervisor, now};
+use super::{Control, GOODBYE, Phase, Supervisor, now, tell};
 use crate::call::Call;
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::lifecycle::{Loss, Next};
@@ -64,6 +64,7 @@ impl Supervisor {
                     // The connection is good; the new token is for the next one.
                     Some(Control::SetToken(token)) => self.life.set_token(token),
                     Some(Control::RetryNow) => {}
+                    Some(Control::IsStopped(answer)) => tell(answer, false),
                     None | Some(Control::Close) => {
                         self.ends.shared.counters.unanswered.store(0, Ordering::Relaxed);
                         for call in session.end() {

@@ -47,6 +47,31 @@ async fn an_identity_is_made_at_the_first_connect_and_not_by_looking_for_it() {
 }
 
 #[tokio::test]
+async fn an_identity_can_be_made_beforehand_and_is_made_once() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let made = host.program(&["identity", "create", "--json"]).run().await;
+    made.ended_with(0);
+    let file = host.state_dir().join("identity/device.json");
+    assert_eq!(mode(&file), 0o600);
+    let again = host.program(&["identity", "create", "--json"]).run().await;
+    again.ended_with(0);
+    assert_eq!(again.last(), made.last());
+
+    host.program(&["connect", "--wait", "0"])
+        .remote(&gateway)
+        .run()
+        .await
+        .ended_with(10);
+    assert_eq!(made.last()["deviceId"], *gateway.pending()[0].device_id);
+
+    // A damaged one is named and stays as it is.
+    fs::write(&file, "{").unwrap();
+    let refused = host.program(&["identity", "create", "--json"]).run().await;
+    refused.ended_with(14);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "{");
+}
+
+#[tokio::test]
 async fn an_identity_is_carried_over_by_export_and_import() {
     let gateway = MockGateway::start().await;
     let old = host_with_identity(&gateway).await;

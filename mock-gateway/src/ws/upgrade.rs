@@ -96,6 +96,13 @@ pub(crate) async fn read_head(
             let text = std::str::from_utf8(&head[..end]).map_err(|_| HeadFault::NotHttp)?;
             return Head::parse(text).ok_or(HeadFault::NotHttp);
         }
+        // A greeting of TLS, or of another protocol. Node's parser does not wait for the rest of it either.
+        if buffer
+            .first()
+            .is_some_and(|first| !first.is_ascii_uppercase())
+        {
+            return Err(HeadFault::NotHttp);
+        }
         if buffer.len() >= MAX_HEAD {
             return Err(HeadFault::TooLarge);
         }
@@ -135,6 +142,8 @@ pub(crate) fn http_response(status: u16, headers: &[(String, String)], body: &st
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
 
     async fn head(bytes: &[u8]) -> Result<Head, HeadFault> {
@@ -153,12 +162,18 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_request_is_refused_without_reading_on() {
-        let endless = vec![b'x'; 64 * 1024];
+        let endless = vec![b'X'; 64 * 1024];
         assert!(matches!(head(&endless).await, Err(HeadFault::TooLarge)));
         assert!(matches!(
             head(b"SSH-2.0-x\r\n\r\n").await,
             Err(HeadFault::NotHttp)
         ));
         assert!(matches!(head(b"GET / HT").await, Err(HeadFault::Gone)));
+
+        // Whoever begins with TLS waits for an answer.
+        let (mut client, mut server) = tokio::io::duplex(64);
+        client.write_all(&[22, 3, 1]).await.expect("room for it");
+        let fault = read_head(&mut server, &mut Vec::new()).await;
+        assert!(matches!(fault, Err(HeadFault::NotHttp)));
     }
 }

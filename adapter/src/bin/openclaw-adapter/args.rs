@@ -180,6 +180,8 @@ pub(crate) struct Events {
 pub(crate) enum Identity {
     /// Show the device id, its public key and where it is kept; never the private key
     Show,
+    /// Make an identity where there is none, as the first connect does, and show it
+    Create,
     /// Print the path of the identity's file
     Path,
     /// Print the identity with its private key, in OpenClaw's own format

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use openclaw_adapter::{ConfigBuilder, ConfigError, DeviceIdentity, FileStore, StoreError};
 use serde::Serialize;
@@ -39,21 +40,11 @@ struct Imported {
 pub(crate) fn run(builder: &ConfigBuilder, command: &Identity, output: Output) -> io::Result<Exit> {
     match command {
         Identity::Show => match load(builder) {
-            Ok((identity, location)) => {
-                let shown = Shown {
-                    device_id: identity.id().to_string(),
-                    public_key: identity.public_key_base64url(),
-                    created_at_ms: identity.created_at_ms(),
-                    location,
-                };
-                output.print(&shown, || {
-                    format!(
-                        "device id   {}\npublic key  {}\nkept in     {}",
-                        shown.device_id, shown.public_key, shown.location
-                    )
-                })?;
-                Ok(Exit::Done)
-            }
+            Ok((identity, location)) => show(&identity, location, output),
+            Err(failure) => failure.report(output),
+        },
+        Identity::Create => match create(builder) {
+            Ok((identity, location)) => show(&identity, location, output),
             Err(failure) => failure.report(output),
         },
         Identity::Path => match file_store(builder) {
@@ -83,6 +74,22 @@ pub(crate) fn run(builder: &ConfigBuilder, command: &Identity, output: Output) -
             Err(failure) => failure.report(output),
         },
     }
+}
+
+fn show(identity: &DeviceIdentity, location: String, output: Output) -> io::Result<Exit> {
+    let shown = Shown {
+        device_id: identity.id().to_string(),
+        public_key: identity.public_key_base64url(),
+        created_at_ms: identity.created_at_ms(),
+        location,
+    };
+    output.print(&shown, || {
+        format!(
+            "device id   {}\npublic key  {}\nkept in     {}",
+            shown.device_id, shown.public_key, shown.location
+        )
+    })?;
+    Ok(Exit::Done)
 }
 
 enum Failure {
@@ -119,7 +126,7 @@ impl Failure {
                 output.stopped(
                     "identity",
                     &format!("there is no device identity in {location} yet"),
-                    "It is made at the first connect; or take one over with `openclaw-adapter identity import FILE`.",
+                    "It is made at the first connect, or by `openclaw-adapter identity create`; or take one over with `openclaw-adapter identity import FILE`.",
                 )?;
                 Ok(Exit::Identity)
             }
@@ -138,6 +145,18 @@ fn load(builder: &ConfigBuilder) -> Result<(DeviceIdentity, String), Failure> {
         Some(identity) => Ok((identity, location)),
         None => Err(Failure::Absent(location)),
     }
+}
+
+/// The stored identity; if there is none, a new one.
+fn create(builder: &ConfigBuilder) -> Result<(DeviceIdentity, String), Failure> {
+    let store = builder.build_store()?;
+    let now_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        });
+    let identity = store.load_or_create(&mut || DeviceIdentity::generate(now_ms))?;
+    Ok((identity, store.location()))
 }
 
 fn file_store(builder: &ConfigBuilder) -> Result<FileStore, Failure> {
