@@ -124,6 +124,32 @@ impl Drop for Inner {
 }
 
 /// What [`Client::drain`] could not wait for.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("Two are open."));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// # let mut run = client.agent().run("billing", "How many are open?").await?;
+/// // The end of a service: what is under way may end, within half a minute.
+/// let left = client.drain(Duration::from_secs(30)).await;
+/// if !left.is_complete() {
+///     eprintln!("{} calls and {} runs were left alone", left.calls, left.runs);
+/// }
+/// # assert_eq!(run.outcome().await.answer(), Some("Two are open."));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Drained {
@@ -262,6 +288,26 @@ impl Client {
     /// [`ready`](Self::ready) after it waits for what comes of it, as after [`retry_now`](Self::retry_now).
     /// Where the configuration names a token file, that file is read again when the gateway refuses what was
     /// given here, and goes in its place.
+    ///
+    /// ```
+    /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+    /// # use openclaw_mock_gateway::MockGateway;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = MockGateway::start().await;
+    /// # let from_the_vault = gateway.token();
+    /// # let config = Config::builder()
+    /// #     .url(gateway.local_url())
+    /// #     .token(Token::new("yesterdays-token")?)
+    /// #     .store(MemoryStore::new())
+    /// #     .build()?;
+    /// let client = Client::start(config);
+    /// assert!(client.ready().await.is_err(), "the gateway has another token by now");
+    /// client.set_token(Token::new(from_the_vault)?);
+    /// client.ready().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_token(&self, token: Token) {
         self.set_secret(Secret::Token(token));
     }
@@ -290,13 +336,19 @@ impl Client {
     ///
     /// Exactly one of: [`Error::Call`] if the gateway refuses; [`Error::Timeout`] and
     /// [`Error::Disconnected`], which say whether the call was sent; before anything is sent,
-    /// [`Error::TooLarge`], [`Error::Unsupported`], [`Error::HeldBack`], [`Error::Draining`] and
-    /// [`Error::Data`]; the reason, if the client has stopped; [`Error::Closed`].
+    /// [`Error::TooLarge`], [`Error::Unsupported`], [`Error::UnsupportedParameter`],
+    /// [`Error::HeldBack`] and [`Error::Draining`]; [`Error::Data`] if the parameters cannot be
+    /// written as JSON, and then nothing is sent, or if the answer has another shape; the reason, if
+    /// the client has stopped, as [`ready`](Self::ready) has it; [`Error::Closed`].
     ///
     /// # Cancel safety
     ///
     /// Dropping the future gives the call up and leaves nothing behind. Whether the gateway acts on
     /// it is then unknown.
+    ///
+    /// # Examples
+    ///
+    /// With [`TypedCall`]; a method of one's own with [`Method`].
     pub const fn call<M: Method>(&self, method: M) -> TypedCall<'_, M> {
         TypedCall::new(self, method)
     }

@@ -34,7 +34,8 @@ pub const DEFAULT_URL: &str = "ws://127.0.0.1:18789";
 /// A token file is one line; anything longer is another file.
 const MAX_TOKEN_FILE: u64 = 16 * 1024;
 
-/// What to do with calls while there is no connection.
+/// What to do with calls while there is no connection; for all calls with
+/// [`ConfigBuilder::when_down`], for one with [`TypedCall::when_down`](crate::TypedCall::when_down).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum WhenDown {
@@ -45,7 +46,8 @@ pub enum WhenDown {
     Fail,
 }
 
-/// Whether this device's own token may serve when the gateway refuses the shared one.
+/// Whether this device's own token may serve when the gateway refuses the shared one; see
+/// [`ConfigBuilder::device_token_fallback`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum DeviceTokenFallback {
@@ -143,7 +145,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if a variable holds something that cannot be used.
+    /// [`ConfigError::NotUnicode`], [`ConfigError::Token`] and [`ConfigError::Flag`] if a variable
+    /// holds something that cannot be used. The rest is looked at by [`ConfigBuilder::build`].
     pub fn from_env() -> Result<ConfigBuilder, ConfigError> {
         ConfigBuilder::from_vars(std::env::var_os)
     }

@@ -15,6 +15,24 @@ use self::host::{Host, HostError};
 ///
 /// It holds no credentials (user info is refused), and neither `Display` nor `Debug` shows the
 /// query, where some proxies want a secret.
+///
+/// ```
+/// use openclaw_adapter::{AddressClass, Endpoint, EndpointError};
+///
+/// let endpoint: Endpoint = "ws://gateway:18789".parse()?;
+/// assert_eq!((endpoint.host(), endpoint.port()), ("gateway", 18789));
+/// assert_eq!(endpoint.address_class(), AddressClass::LocalName);
+///
+/// // What a mistake should have been is in its message.
+/// let error = Endpoint::parse("https://gateway.example.com/").unwrap_err();
+/// assert!(error.to_string().contains("wss://gateway.example.com"));
+///
+/// // Nobody is sent a token in the clear over the internet.
+/// let public = Endpoint::parse("ws://gateway.example.com")?;
+/// let refused = public.check_plaintext(false);
+/// assert!(matches!(refused, Err(EndpointError::PlainToPublic { .. })));
+/// # Ok::<(), EndpointError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     tls: bool,
@@ -35,7 +53,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`EndpointError`] says what is wrong with it. It never repeats user info or the query.
+    /// [`EndpointError`] says what is wrong with it, in any variant but
+    /// [`PlainToPublic`](EndpointError::PlainToPublic). It never repeats user info or the query.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
         let text = text.trim();
         if text.is_empty() {

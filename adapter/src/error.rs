@@ -168,6 +168,38 @@ pub enum Error {
 }
 
 /// Whether a call that was not answered may have had an effect.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use std::time::Duration;
+///
+/// use openclaw_adapter::{Delivery, Error};
+/// use serde_json::json;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .scopes(["operator.admin"])
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let call = client.call_raw("chat.inject", json!({"sessionKey": "billing", "message": "paid"}));
+/// # gateway.inject(openclaw_mock_gateway::Fault::never_answer());
+/// let ended = call.within(Duration::from_millis(200)).await;
+/// # assert!(matches!(ended, Err(Error::Timeout { delivery: Delivery::Unknown, .. })));
+/// match ended {
+///     Ok(_) => println!("done"),
+///     Err(Error::Timeout { delivery: Delivery::NotSent, .. }) => println!("once more is safe"),
+///     Err(Error::Timeout { .. }) => println!("it may be done: look before it is done twice"),
+///     Err(error) => println!("{error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Delivery {
@@ -194,7 +226,7 @@ const fn lost(delivery: Delivery) -> &'static str {
     }
 }
 
-/// What a caller does after an error.
+/// What a caller does after an error; from [`Error::recovery`], with an example at [`Error`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Recovery {

@@ -13,7 +13,18 @@ use zeroize::Zeroizing;
 
 use crate::secret::scrub_stack;
 
-/// The id of a device: the SHA-256 of its raw public key in lower-case hex, 64 characters.
+/// The id of a device: the SHA-256 of its raw public key in lower-case hex, 64 characters; as an
+/// operator sees it (`openclaw devices list`), and as the methods of
+/// [`devices`](crate::api::devices) take it.
+///
+/// ```
+/// use openclaw_adapter::DeviceId;
+///
+/// let id = DeviceId::parse(&"5e".repeat(32))?;
+/// assert_eq!(id.short(), "5e5e5e5e5e5e");
+/// assert!(DeviceId::parse(id.short()).is_err(), "only the whole id is one");
+/// # Ok::<(), openclaw_adapter::IdentityError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceId(String);
 
@@ -121,8 +132,9 @@ impl DeviceIdentity {
     ///
     /// # Errors
     ///
-    /// [`IdentityError`] if the text is damaged, of another version, or if its key, public key and
-    /// id do not belong together. OpenClaw 2026.2.9 silently writes a right id over a wrong one;
+    /// [`IdentityError::Damaged`], [`IdentityError::Version`], [`IdentityError::PrivateKey`] and
+    /// [`IdentityError::PublicKey`] if the text cannot be read; [`IdentityError::KeysDiffer`] and
+    /// [`IdentityError::IdDiffers`] if its key, public key and id do not belong together. OpenClaw 2026.2.9 silently writes a right id over a wrong one;
     /// here it is an error, because it means that the file was put together from two.
     pub fn from_json(text: &str) -> Result<Self, IdentityError> {
         let identity = format::read(text);

@@ -87,6 +87,30 @@ impl fmt::Display for PairingReason {
 }
 
 /// A pending approval: what an operator has to know and to type.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, PairingPolicy, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use openclaw_adapter::Error;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .pairing(PairingPolicy::FailFast)
+/// #     .build()?;
+/// if let Err(Error::PairingRequired(request)) = Client::connect(config).await {
+///     eprintln!("device {} ({})", request.device_id.short(), request.reason);
+///     eprintln!("on the gateway's host: {}", request.approve_command());
+/// # let id = gateway.pending()[0].request_id.clone();
+/// # assert_eq!(request.approve_command(), format!("openclaw devices approve {id}"));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct PairingRequired {
@@ -150,7 +174,8 @@ impl PairingRequired {
         }
     }
 
-    /// The command that approves this request, to be typed on the gateway's host.
+    /// The command that approves this request, to be typed on the gateway's host; without a usable id,
+    /// the one that lists what waits.
     #[must_use]
     pub fn approve_command(&self) -> String {
         match &self.request_id {

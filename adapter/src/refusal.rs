@@ -325,6 +325,29 @@ impl FixHints<'_> {
 }
 
 /// A connection that the gateway refused, and why it is of no use to try again unchanged.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use openclaw_adapter::{Error, RefusalKind};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new("yesterdays-token")?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// match Client::connect(config).await {
+///     Err(Error::Refused(refusal)) if refusal.kind == RefusalKind::TokenMismatch => {
+///         eprintln!("{refusal}. {}", refusal.fix);
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Refusal {
@@ -345,6 +368,32 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 /// An HTTP answer that was not the WebSocket upgrade: a proxy's, or the gateway's own.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{Fault, MockGateway};
+/// use openclaw_adapter::{Answerer, Error};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.inject(Fault::http_with(403, &[("Server", "nginx")], "forbidden").always());
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// match Client::connect(config).await {
+///     Err(Error::UpgradeRefused(refusal)) => {
+///         let by = refusal.answered_by.as_ref().map(Answerer::to_string);
+///         eprintln!("HTTP {} by {by:?}. {}", refusal.status, refusal.fix());
+///         # assert_eq!((refusal.status, by.as_deref()), (403, Some("nginx")));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct UpgradeRefusal {

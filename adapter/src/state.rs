@@ -75,7 +75,8 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    /// Whether calls can be made right now.
+    /// Whether calls are answered right now. In between they wait, or fail at once: see
+    /// [`WhenDown`](crate::WhenDown).
     #[must_use]
     pub const fn is_ready(&self) -> bool {
         matches!(self, Self::Ready { .. })
@@ -89,6 +90,30 @@ impl ConnectionState {
 }
 
 /// Why a client stopped.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use openclaw_adapter::ConnectionState;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new("yesterdays-token")?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::start(config);
+/// let mut state = client.state();
+/// let stopped = state.wait_for(ConnectionState::is_stopped).await?;
+/// if let ConnectionState::Stopped { reason } = &*stopped {
+///     eprintln!("{}: {reason}. {}", reason.kind(), reason.fix());
+///     # assert_eq!(reason.kind(), "token_mismatch");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StopReason {

@@ -21,6 +21,16 @@ use crate::secret::constant_time_eq;
 use crate::text::printable;
 
 /// The SHA-256 of a gateway's certificate (the whole DER), to pin it.
+///
+/// ```
+/// use openclaw_adapter::TlsFingerprint;
+///
+/// // As openssl prints it, as other tools do, all the same.
+/// let printed = format!("sha256 Fingerprint={}5E", "5E:".repeat(31));
+/// let pin = TlsFingerprint::parse(&printed)?;
+/// assert_eq!(pin, TlsFingerprint::parse(&"5e".repeat(32))?);
+/// # Ok::<(), openclaw_adapter::TlsError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct TlsFingerprint([u8; 32]);
 

@@ -34,7 +34,7 @@ const _: () = assert!(
     "`log` still has its level TRACE, on which tokens are written"
 );
 
-/// A byte stream to a gateway.
+/// A byte stream to a gateway; every type that can be one is. From a [`Connector`], which has an example.
 pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
@@ -84,13 +84,15 @@ pub type Connecting<'a> =
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Opens a stream to `host` (a name, or an address without brackets) and `port`.
     ///
-    /// Dropping the future has to abandon the attempt: it runs under the limit for the whole
-    /// handshake.
-    ///
     /// # Errors
     ///
     /// Of kind [`io::ErrorKind::NotFound`] if the name has no address, of any other kind if the
     /// address cannot be reached.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future has to abandon the attempt: it runs under the limit for the whole
+    /// handshake, [`ConfigBuilder::connect_timeout`](crate::ConfigBuilder::connect_timeout).
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
 }
 

@@ -106,7 +106,7 @@ impl MockGatewayBuilder {
         self
     }
 
-    /// The clock for everything that is stamped, expires or locks out.
+    /// The clock for everything that is stamped, expires or locks out. Default: a [`TokioClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -122,7 +122,7 @@ impl MockGatewayBuilder {
         self.set(|settings| settings.health_interval = interval)
     }
 
-    /// From accept to hello-ok. Default: 10 s in 2026.2.9, 15 s in 2026.9.6.
+    /// How long a client may take from accept to hello-ok. Default: 10 s in 2026.2.9, 15 s in 2026.9.6.
     pub fn handshake_timeout(self, timeout: Duration) -> Self {
         self.set(|settings| settings.handshake_timeout = timeout)
     }
@@ -142,12 +142,14 @@ impl MockGatewayBuilder {
         self.set(|settings| settings.remote_ip = address)
     }
 
-    /// Clients from loopback count as remote, for hosts without a second address.
+    /// Whether clients from loopback count as remote where clients are judged by their address, for hosts
+    /// without a second address. Default: no.
     pub fn treat_loopback_as_remote(self, remote: bool) -> Self {
         self.set(|settings| settings.loopback_is_remote = remote)
     }
 
-    /// A peer whose forwarding headers are believed, or a network of them, which only 2026.9.6 knows.
+    /// A peer whose forwarding headers are believed, or a network of them, which only 2026.9.6 knows; may be
+    /// called more than once. Default: none.
     pub fn trusted_proxy(self, proxy: impl Into<TrustedProxy>) -> Self {
         self.set(|settings| settings.trusted_proxies.push(proxy.into()))
     }
@@ -223,7 +225,7 @@ impl MockGatewayBuilder {
     ///
     /// # Errors
     ///
-    /// When the state directory cannot be used.
+    /// [`MockError::StateDir`] when the state directory cannot be used.
     pub fn try_build(self) -> Result<MockGateway, MockError> {
         self.listening(Vec::new()).map(MockGateway::new)
     }
@@ -242,7 +244,8 @@ impl MockGatewayBuilder {
     ///
     /// # Errors
     ///
-    /// When a port cannot be bound or the state directory cannot be used.
+    /// [`MockError::Listen`] when a port cannot be bound, [`MockError::StateDir`] when the state directory
+    /// cannot be used.
     ///
     /// # Cancel safety
     ///
@@ -275,7 +278,8 @@ impl MockGatewayBuilder {
     ///
     /// # Errors
     ///
-    /// When the listener is no good or the state directory cannot be used.
+    /// [`MockError::Listen`] when the listener is no good, [`MockError::StateDir`] when the state directory
+    /// cannot be used.
     ///
     /// # Cancel safety
     ///

@@ -10,6 +10,28 @@ use tokio::time::Instant;
 ///
 /// Timers (ticks, handshake timeouts, delays) run on `tokio::time`; this clock is for the numbers that
 /// appear on the wire and for the ages computed from them.
+///
+/// A gateway whose clock is wrong:
+///
+/// ```
+/// use openclaw_mock_gateway::{Clock, MockGateway};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// /// Has stood still since 1970.
+/// struct Stopped;
+///
+/// impl Clock for Stopped {
+///     fn now_ms(&self) -> u64 {
+///         1_000
+///     }
+/// }
+///
+/// let gateway = MockGateway::builder().clock(Stopped).start().await;
+/// assert_eq!(gateway.now_ms(), 1_000);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
@@ -17,6 +39,22 @@ pub trait Clock: Send + Sync + 'static {
 
 /// The default clock: the system's time at its creation, carried on by `tokio::time`, so that it also
 /// moves when a test pauses and advances tokio's clock.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use openclaw_mock_gateway::{MockGateway, TokioClock};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let clock = TokioClock::starting_at(1_795_000_000_000);
+/// let gateway = MockGateway::builder().clock(clock).start().await;
+/// // Five minutes on: requests for approval have expired.
+/// gateway.advance_clock(Duration::from_secs(300));
+/// assert!(gateway.now_ms() >= 1_795_000_300_000);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TokioClock {
     epoch_ms: u64,

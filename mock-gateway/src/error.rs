@@ -7,6 +7,22 @@ use crate::state_dir::StateDirError;
 use crate::wire::ErrorShape;
 
 /// Why the mock did not do what the test asked of it.
+///
+/// ```
+/// use openclaw_mock_gateway::{MockError, MockGateway};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let gateway = MockGateway::start().await;
+/// match gateway.approve("no-such-request") {
+///     Err(MockError::Refused { code, message }) => {
+///         assert_eq!((&*code, &*message), ("INVALID_REQUEST", "unknown requestId"));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MockError {

@@ -12,7 +12,21 @@ use crate::record::{Direction, Frame};
 use crate::run::{RUNS, Run};
 use crate::wire::{ErrorShape, Reply};
 
-/// Decides whether the parameters of a call are meant.
+/// Decides whether the parameters of a call are meant: [`partial_json`], or a closure.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use openclaw_mock_gateway::{ErrorCode, MockGateway, On, Response};
+/// use serde_json::Value;
+///
+/// let gateway = MockGateway::start().await;
+/// On::method("sessions.list")
+///     .with(|params: &Value| params["limit"].as_u64() > Some(100))
+///     .respond(Response::error(ErrorCode::InvalidRequest, "too many"))
+///     .mount(&gateway);
+/// # }
+/// ```
 pub trait Matcher: Send + Sync + 'static {
     /// Whether they are.
     fn matches(&self, params: &Value) -> bool;
@@ -36,7 +50,9 @@ where
 #[derive(Clone, Debug)]
 pub struct PartialJson(Value);
 
-/// Matches parameters that contain all of this, and possibly more.
+/// Matches parameters that contain all of this, and possibly more; [`On`] has an example.
+///
+/// Objects may have other members at every depth; lists and values have to be the same.
 #[must_use]
 pub fn partial_json(part: Value) -> PartialJson {
     PartialJson(part)
@@ -73,6 +89,28 @@ pub(crate) enum Action {
 }
 
 /// What a mounted method does when it is called: answers, events and pauses, in order.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::time::Duration;
+///
+/// use openclaw_mock_gateway::{ErrorCode, MockGateway, On, Response};
+/// use serde_json::json;
+///
+/// let gateway = MockGateway::start().await;
+/// // Busy, and when to ask again,
+/// let busy = Response::error(ErrorCode::Unavailable, "busy")
+///     .retryable(Some(Duration::from_secs(2)));
+/// On::method("models.list").respond(busy).mount(&gateway);
+/// // and an answer that comes late, with an event before it.
+/// let late = Response::never()
+///     .then_event("skills.changed", json!({"count": 1}))
+///     .then_wait(Duration::from_millis(200))
+///     .then_ok(json!({"ok": true}));
+/// On::method("skills.install").respond(late).mount(&gateway);
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Response {
@@ -237,7 +275,7 @@ impl fmt::Debug for On {
     }
 }
 
-/// How many calls are expected: a number, or a range of numbers.
+/// How many calls are expected, for [`On::expect`]: a number, or a range of numbers.
 pub trait Times {
     /// The least and the most.
     fn bounds(self) -> (u64, u64);

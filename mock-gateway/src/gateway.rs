@@ -27,6 +27,27 @@ use crate::wire::Reply;
 /// A gateway that says on the wire what a real one says.
 ///
 /// It runs on the runtime on which it was started, until it is dropped.
+///
+/// ```
+/// use openclaw_mock_gateway::MockGateway;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let gateway = MockGateway::start().await;
+/// let old = gateway.token();
+///
+/// // Somebody edits `openclaw.json`; the gateway goes on with the token that it has in memory,
+/// gateway.set_token_on_disk("a-new-token")?;
+/// assert_eq!((gateway.token(), gateway.token_on_disk()), (old, "a-new-token".to_owned()));
+///
+/// // until it is killed and comes back on the same ports.
+/// let url = gateway.url();
+/// gateway.kill();
+/// gateway.start_again().await?;
+/// assert_eq!((gateway.token().as_str(), gateway.url()), ("a-new-token", url));
+/// # Ok(())
+/// # }
+/// ```
 pub struct MockGateway {
     server: Arc<Server>,
     /// Whether dropping it fails the test if something was not as expected.
@@ -110,6 +131,30 @@ impl MockGateway {
     /// # Cancel safety
     ///
     /// Dropping the future drops the connection without a close frame.
+    ///
+    /// # Examples
+    ///
+    /// Without a port, and the [`frames`](Self::frames) that went over the stream:
+    ///
+    /// ```
+    /// use futures_util::StreamExt as _;
+    /// use openclaw_mock_gateway::{Direction, Locality, MockGateway};
+    /// use tokio_tungstenite::client_async;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let gateway = MockGateway::builder().build();
+    /// let (near, far) = tokio::io::duplex(64 * 1024);
+    /// tokio::spawn(gateway.serve(far, Locality::Local));
+    ///
+    /// let (mut socket, _) = client_async(gateway.url(), near).await?;
+    /// socket.next().await.ok_or("the gateway speaks first")??;
+    /// let first = &gateway.frames()[0];
+    /// assert_eq!((first.connection, first.direction), (1, Direction::Out));
+    /// assert_eq!(first.json["event"], "connect.challenge");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn serve<S>(
         &self,
         stream: S,
@@ -175,7 +220,7 @@ impl MockGateway {
             .ok_or(MockError::TimedOut(limit))
     }
 
-    /// Waits until the gateway is as `wanted`.
+    /// Waits until the gateway is as `wanted`: the way to wait in a test, instead of sleeping.
     ///
     /// # Errors
     ///
@@ -258,7 +303,7 @@ impl MockGateway {
     ///
     /// # Errors
     ///
-    /// The gateway's own refusal, for one `unknown requestId`.
+    /// [`MockError::Refused`], as the gateway's own refusal: `unknown requestId`.
     pub fn approve(&self, request_id: &str) -> Result<PairedDevice, MockError> {
         let inner = &self.server.inner;
         let reply: Reply = rpc::approve(inner, &mut inner.lock(), None, request_id);
@@ -273,7 +318,7 @@ impl MockGateway {
     ///
     /// # Errors
     ///
-    /// The gateway's own refusal.
+    /// [`MockError::Refused`], as the gateway's own refusal.
     pub fn reject(&self, request_id: &str) -> Result<(), MockError> {
         let inner = &self.server.inner;
         rpc::reject(inner, &mut inner.lock(), None, request_id)?;
@@ -285,7 +330,7 @@ impl MockGateway {
     ///
     /// # Errors
     ///
-    /// The gateway's own refusal.
+    /// [`MockError::Refused`], as the gateway's own refusal.
     pub fn remove(&self, device_id: &str) -> Result<(), MockError> {
         let inner = &self.server.inner;
         let outcome = rpc::remove(inner, &mut inner.lock(), None, device_id);
@@ -296,7 +341,7 @@ impl MockGateway {
     ///
     /// # Errors
     ///
-    /// The gateway's own refusal.
+    /// [`MockError::Refused`], as the gateway's own refusal.
     pub fn rename(&self, device_id: &str, label: &str) -> Result<(), MockError> {
         let inner = &self.server.inner;
         rpc::rename(inner, &mut inner.lock(), None, device_id, label)?;
@@ -307,7 +352,7 @@ impl MockGateway {
     ///
     /// # Errors
     ///
-    /// The gateway's own refusal.
+    /// [`MockError::Refused`], as the gateway's own refusal.
     pub fn rotate(
         &self,
         device_id: &str,
@@ -323,7 +368,7 @@ impl MockGateway {
     ///
     /// # Errors
     ///
-    /// The gateway's own refusal.
+    /// [`MockError::Refused`], as the gateway's own refusal.
     pub fn revoke(&self, device_id: &str, role: &str) -> Result<(), MockError> {
         let inner = &self.server.inner;
         let outcome = rpc::revoke(inner, &mut inner.lock(), None, device_id, role);
@@ -334,7 +379,7 @@ impl MockGateway {
     ///
     /// # Errors
     ///
-    /// The gateway's own refusal.
+    /// [`MockError::Refused`], as the gateway's own refusal.
     pub fn revoke_operator(&self, device_id: &str) -> Result<(), MockError> {
         self.revoke(device_id, OPERATOR)
     }
@@ -387,7 +432,7 @@ impl MockGateway {
     ///
     /// # Errors
     ///
-    /// When the file cannot be written.
+    /// [`MockError::StateDir`] when the file cannot be written.
     pub fn set_token_on_disk(&self, token: &str) -> Result<(), MockError> {
         Ok(self
             .server
@@ -431,6 +476,19 @@ impl MockGateway {
 
     /// Scripts the runs that nothing was mounted for with [`On`]: every new `agent`, `chat.send` and
     /// `sessions.send`. A repeated idempotency key is answered by the gateway and does not get here.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use openclaw_mock_gateway::{MockGateway, Run};
+    ///
+    /// let gateway = MockGateway::start().await;
+    /// gateway.script_runs(|request| match request.message.as_str() {
+    ///     "ping" => Run::text("pong"),
+    ///     _ => Run::text("").fails("the model is on fire"),
+    /// });
+    /// # }
+    /// ```
     pub fn script_runs(&self, script: impl Fn(&RunRequest) -> Run + Send + Sync + 'static) {
         self.server.inner.lock().runs.set_script(Arc::new(script));
     }
@@ -470,6 +528,18 @@ impl MockGateway {
     }
 
     /// Ends the gateway as dropping it does, and gives the [`report`](Self::report) back instead of failing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use openclaw_mock_gateway::{MockGateway, On};
+    ///
+    /// let gateway = MockGateway::start().await;
+    /// On::method("sessions.list").expect(1).mount(&gateway);
+    /// let report = gateway.finish().expect("nobody has called it");
+    /// assert!(report.contains("sessions.list"), "{report}");
+    /// # }
+    /// ```
     #[must_use]
     pub fn finish(mut self) -> Option<String> {
         self.verifies = false;

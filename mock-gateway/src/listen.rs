@@ -15,6 +15,19 @@ const BACKLOG: u32 = 4096;
 ///
 /// For [`try_start_on`](crate::MockGatewayBuilder::try_start_on), which takes any listener.
 ///
+/// ```
+/// use openclaw_mock_gateway::{MockGateway, listen};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = listen("127.0.0.1:0".parse()?)?;
+/// let address = listener.local_addr()?;
+/// let gateway = MockGateway::builder().start_on(listener).await;
+/// assert_eq!(gateway.url(), format!("ws://{address}"));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// When the address is taken, or not one of this host.

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use crate::settings::Settings;
 use crate::ws::Head;
 
-/// From where a connection is taken to come.
+/// From where a connection is taken to come; for [`MockGateway::serve`](crate::MockGateway::serve), which
+/// has an example.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Locality {
@@ -37,6 +38,16 @@ pub(crate) struct Client {
 pub(crate) struct Unattributed;
 
 /// Whose forwarding headers are believed: one address, or a network.
+///
+/// ```
+/// use openclaw_mock_gateway::{MockGateway, TrustedProxy};
+///
+/// let network: TrustedProxy = "10.0.0.0/8".parse()?;
+/// let builder = MockGateway::builder().trusted_proxy(network);
+/// assert!("10.0.0.0/99".parse::<TrustedProxy>().is_err());
+/// # drop(builder);
+/// # Ok::<(), openclaw_mock_gateway::InvalidProxy>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TrustedProxy {
     address: IpAddr,

@@ -7,6 +7,17 @@ use crate::edition::Edition;
 use crate::peer::TrustedProxy;
 
 /// Who approves a pairing request.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use openclaw_mock_gateway::{MockGateway, Pairing};
+///
+/// // Somebody who approves when the device has asked three times.
+/// let gateway = MockGateway::builder().pairing(Pairing::AfterTries(3)).start().await;
+/// # drop(gateway);
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Pairing {

@@ -88,7 +88,8 @@ impl StateDir {
     ///
     /// # Errors
     ///
-    /// When the directory cannot be used, or the configuration is one that a gateway refuses.
+    /// [`StateDirError::Io`] when the directory cannot be used, [`StateDirError::Config`] when the
+    /// configuration is one that a gateway refuses.
     pub fn boot(&self, anthropic: bool) -> Result<FirstBoot, StateDirError> {
         let config_path = self.config_path();
         let created = !config_path.exists();
@@ -155,7 +156,8 @@ impl StateDir {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is one that a gateway refuses.
+    /// [`StateDirError::Io`] when it cannot be read, [`StateDirError::Config`] when it is one that a
+    /// gateway refuses.
     pub fn config(&self) -> Result<Value, StateDirError> {
         let path = self.config_path();
         let text = fs::read_to_string(&path).map_err(|source| Self::io(&path, source))?;

@@ -17,6 +17,31 @@ use crate::method::{AnswerMode, Effect, Method};
 use crate::run::{Kind, PATIENCE, Plan, Request, Run};
 
 /// Agent runs; from [`Client::agent`].
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("Two are open."));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let mut run = client.agent().run("billing", "How many are open?").await?;
+/// assert_eq!(run.outcome().await.answer(), Some("Two are open."));
+///
+/// // Of a run that somebody else has started, the gateway's word alone.
+/// let told = client.agent().wait(run.id(), Duration::from_secs(5)).await?;
+/// assert_eq!(told.status, "ok");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Agent<'a> {
     client: &'a Client,
@@ -50,13 +75,14 @@ impl<'a> Agent<'a> {
 
     /// Waits for a run to end, at most for `timeout`, and says what the gateway says.
     ///
-    /// What it says is not always so: 2026.2.9 says `ok` after the first attempt of a run whose model
+    /// What it says is not always so (measured): 2026.2.9 says `ok` after the first attempt of a run whose model
     /// fails and is asked again, and neither generation tells a run that goes on from one that it has
     /// never heard of. [`Run::attach`] knows better.
     ///
     /// # Errors
     ///
-    /// As [`Client::call`].
+    /// As [`Client::call`], whose deadline here is 15 s after `timeout`. That the run has not ended by
+    /// then is no error, but the status `timeout`.
     ///
     /// # Cancel safety
     ///
@@ -120,6 +146,32 @@ impl Method for StartAgent {
 }
 
 /// A file that goes with a message.
+///
+/// Measured with `agent`: 2026.9.6 refuses a file that is no image, and an image if the model reads
+/// none; 2026.2.9 takes both, and leaves out what its model cannot read.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use openclaw_adapter::Attachment;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let photo = Attachment::new("image/png", "receipt.png", b"\x89PNG...");
+/// let run = client.agent().run("billing", "What was bought?").attachment(&photo);
+/// // The mock's model reads text alone.
+/// let refused = run.await.unwrap_err();
+/// assert!(refused.to_string().contains("does not accept image inputs"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {
@@ -132,7 +184,8 @@ pub struct Attachment {
 
 impl Attachment {
     /// A file by its media type, such as `image/png`, and its name. The whole request has to stay under
-    /// the gateway's `maxPayload`; in it a file is a third larger.
+    /// the gateway's limit, [`Policy::max_payload`](crate::Policy::max_payload); in it a file is a third
+    /// larger.
     #[must_use]
     pub fn new(mime_type: impl Into<String>, file_name: impl Into<String>, bytes: &[u8]) -> Self {
         let mime_type = mime_type.into();
@@ -150,6 +203,48 @@ impl Attachment {
 }
 
 /// A run that is about to start; from [`Agent::run`].
+///
+/// # Errors
+///
+/// Of `.await`: why it did not begin, as with [`Client::call`]. That an answer was lost is no error:
+/// the run is followed, and ends as [`Lost`](crate::RunOutcome::Lost) if there is no trace of it.
+///
+/// # Cancel safety
+///
+/// Dropping the future before the gateway has taken the run leaves open whether it begins: a request
+/// that was not written yet is never sent, and one that was is acted on. [`Run::attach`] with the
+/// [`id`](Self::id) finds out.
+///
+/// # Examples
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("It is due on Friday."));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let mut run = client
+///     .agent()
+///     .run("billing", "When is invoice 42 due?")
+///     .extra_system_prompt("Answer in one sentence.")
+///     .timeout(Duration::from_secs(120))
+///     // The same order twice is one run.
+///     .with_id("order-42-due-date")
+///     .await?;
+/// assert_eq!(run.id(), "order-42-due-date");
+/// assert_eq!(run.outcome().await.answer(), Some("It is due on Friday."));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a run starts with `.await` or `start`"]
 pub struct AgentRun<'a> {
@@ -271,9 +366,6 @@ impl<'a> IntoFuture for AgentRun<'a> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     /// Starts the run and waits until the gateway has taken it.
-    ///
-    /// The error is why it did not begin, as with [`Client::call`]. Dropping the future before leaves
-    /// open whether the run begins; [`Run::attach`] with the run's id finds out.
     fn into_future(self) -> Self::IntoFuture {
         let run = self.start();
         Box::pin(run.when_accepted())

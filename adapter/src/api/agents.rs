@@ -8,6 +8,28 @@ use crate::client::Client;
 ///
 /// Each method makes the call with what is needed; the types of this module have the rest, for
 /// [`Client::call`].
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let list = client.agents().list().await?;
+/// for agent in &list.agents {
+///     let mark = if agent.id == list.default_id { " (default)" } else { "" };
+///     println!("{}{mark}", agent.name.as_deref().unwrap_or(&agent.id));
+/// }
+/// # assert_eq!(list.default_id, "main");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Agents<'a> {
     client: &'a Client,

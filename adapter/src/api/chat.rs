@@ -171,7 +171,17 @@ pub struct ChatAborted {
     pub run_ids: Vec<String>,
 }
 
-/// A turn that is about to be sent; from [`Chat::send`].
+/// A turn that is about to be sent; from [`Chat::send`], with an example at [`Chat`]. It is set up as an
+/// [`AgentRun`](crate::AgentRun) is.
+///
+/// # Errors
+///
+/// As [`AgentRun`](crate::AgentRun).
+///
+/// # Cancel safety
+///
+/// As [`AgentRun`](crate::AgentRun): whether the turn is taken stays open, and [`Run::attach`] with its
+/// [`id`](Self::id) finds out.
 #[derive(Clone, Debug)]
 #[must_use = "a turn is sent with `.await` or `start`"]
 pub struct ChatTurn<'a> {
@@ -278,8 +288,7 @@ impl<'a> IntoFuture for ChatTurn<'a> {
     type Output = Result<Run, Error>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
-    /// Sends the turn and waits until the gateway has taken it. Errors and cancelling are as with
-    /// [`AgentRun`](crate::AgentRun).
+    /// Sends the turn and waits until the gateway has taken it.
     fn into_future(self) -> Self::IntoFuture {
         let run = self.start();
         Box::pin(run.when_accepted())
@@ -320,6 +329,42 @@ impl Method for ChatHistory {
 }
 
 /// A look at a session's history; from [`Chat::history`].
+///
+/// # Errors
+///
+/// As [`Client::call`]; on 2026.2.9, [`Error::UnsupportedParameter`] for what only 2026.9.6 has.
+///
+/// # Cancel safety
+///
+/// As [`Client::call`]: nothing changes by it.
+///
+/// # Examples
+///
+/// What is new since the last look (2026.9.6):
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("Good morning."));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// # client.chat().send("billing", "Hello").await?.outcome().await;
+/// let seen = client.chat().history("billing").await?;
+/// let cursor = seen.delta_cursor.ok_or("not on this gateway")?;
+/// # client.chat().send("billing", "And you?").await?.outcome().await;
+/// let new = client.chat().history("billing").since(cursor).await?;
+/// let texts: Vec<_> = new.messages.iter().map(|message| message.text()).collect();
+/// assert_eq!(texts, ["And you?", "Good morning."]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a query is made with `.await`"]
 pub struct HistoryQuery<'a> {
@@ -358,7 +403,7 @@ impl<'a> IntoFuture for HistoryQuery<'a> {
     type Output = Result<History, Error>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
-    /// Asks; errors and cancelling are as with [`Client::call`].
+    /// Asks.
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.client.call(self.params).into_future())
     }

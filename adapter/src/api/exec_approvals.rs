@@ -12,6 +12,40 @@ use crate::client::Client;
 ///
 /// Each method makes the call with what is needed; the types of this module have the rest, for
 /// [`Client::call`].
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// use openclaw_adapter::api::exec_approvals::{Decision, Requested};
+/// use openclaw_adapter::{EventFilter, EventItem, EventPayload};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("Done.").approved_command("rm -r old", ""));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .scopes(["operator.admin", "operator.approvals"])
+/// #     .capabilities(["approvals"])
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let mut events = client.events_where(EventFilter::named([Requested::NAME]));
+/// # let mut run = client.agent().run("chores", "Tidy up").await?;
+/// // The capability `approvals` is what brings the event on 2026.9.6.
+/// while let Some(item) = events.next().await {
+///     let EventItem::Event(event) = item else { continue };
+///     let Some(requested) = event.parse::<Requested>() else { continue };
+///     let requested = requested?;
+///     println!("may it run `{}`?", requested.request.command);
+///     client.exec_approvals().resolve(requested.id, Decision::AllowOnce).await?;
+/// #   break;
+/// }
+/// # assert_eq!(run.outcome().await.answer(), Some("Done."));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ExecApprovals<'a> {
     client: &'a Client,

@@ -1,4 +1,29 @@
 //! `health`: whether the gateway is well. The only method that needs no scope.
+//!
+//! ```
+//! # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+//! # use openclaw_mock_gateway::MockGateway;
+//! use openclaw_adapter::api::health::Get;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let gateway = MockGateway::start().await;
+//! # let config = Config::builder()
+//! #     .url(gateway.local_url())
+//! #     .token(Token::new(gateway.token())?)
+//! #     .store(MemoryStore::new())
+//! #     .build()?;
+//! # let client = Client::connect(config).await?;
+//! // What was seen last, a minute ago at the most.
+//! let health = client.health().await?;
+//! assert_eq!(health.ok, Some(true));
+//!
+//! // Looked at anew, the channels too.
+//! let health = client.call(Get::new().probe(true)).await?;
+//! println!("it took {} ms", health.duration_ms.unwrap_or_default());
+//! # Ok(())
+//! # }
+//! ```
 
 use serde_json::{Map, Value};
 

@@ -8,6 +8,30 @@ use crate::client::Client;
 ///
 /// Each method makes the call with what is needed; the types of this module have the rest, for
 /// [`Client::call`].
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use openclaw_adapter::api::models::{List, View};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// // 2026.2.9 knows no views: there this ends with `Error::UnsupportedParameter`.
+/// let list = client.models().list(List::new().view(View::Configured)).await?;
+/// for model in &list.models {
+///     println!("{}/{}", model.provider.as_deref().unwrap_or("?"), model.id);
+/// }
+/// # assert!(!list.models.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Models<'a> {
     client: &'a Client,

@@ -1,4 +1,27 @@
 //! `status`: what the gateway is doing.
+//!
+//! ```
+//! # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+//! # use openclaw_mock_gateway::MockGateway;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let gateway = MockGateway::start().await;
+//! # let config = Config::builder()
+//! #     .url(gateway.local_url())
+//! #     .token(Token::new(gateway.token())?)
+//! #     .store(MemoryStore::new())
+//! #     .build()?;
+//! # let client = Client::connect(config).await?;
+//! let status = client.status().await?;
+//! // 2026.2.9 does not say which version it is.
+//! println!("version {}", status.runtime_version.as_deref().unwrap_or("unknown"));
+//! if let Some(sessions) = status.sessions {
+//!     println!("{} sessions", sessions.count.unwrap_or_default());
+//! }
+//! # assert_eq!(status.runtime_version.as_deref(), Some("2026.9.6"));
+//! # Ok(())
+//! # }
+//! ```
 
 use serde_json::{Map, Value};
 

@@ -26,7 +26,47 @@ const MAX_BESIDE: usize = 256 * 1024;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A call of a typed [`Method`], from [`Client::call`]; `.await` makes it.
+/// A call of a typed [`Method`], from [`Client::call`] and from the groups of [`api`](crate::api);
+/// `.await` makes it.
+///
+/// # Errors
+///
+/// As [`Client::call`].
+///
+/// # Cancel safety
+///
+/// Nothing is sent before `.await`. Dropped before it was written, the call is never sent; dropped
+/// later, the gateway may act on it, and the answer goes to nobody.
+///
+/// # Examples
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use std::time::Duration;
+///
+/// use openclaw_adapter::WhenDown;
+/// use openclaw_adapter::api::sessions::List;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// // For a request of one's own that cannot wait: the answer in two seconds, or none.
+/// let list = client
+///     .call(List::new().limit(20))
+///     .within(Duration::from_secs(2))
+///     .when_down(WhenDown::Fail)
+///     .await?;
+/// assert!(list.sessions.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a call is made when it is awaited"]
 pub struct TypedCall<'a, M> {
     client: &'a Client,
@@ -34,7 +74,15 @@ pub struct TypedCall<'a, M> {
     terms: Terms,
 }
 
-/// A call of a method by its name, from [`Client::call_raw`]; `.await` makes it.
+/// A call of a method by its name, from [`Client::call_raw`], which has an example; `.await` makes it.
+///
+/// # Errors
+///
+/// As [`Client::call`].
+///
+/// # Cancel safety
+///
+/// As [`TypedCall`].
 #[must_use = "a call is made when it is awaited"]
 pub struct RawCall<'a, P> {
     client: &'a Client,
@@ -64,8 +112,8 @@ impl<'a, M> TypedCall<'a, M> {
         }
     }
 
-    /// The deadline for all of it: waiting for the connection, for the queue and for the answer.
-    /// [`ConfigBuilder::request_timeout`](crate::ConfigBuilder::request_timeout) unless set.
+    /// The deadline for all of it, from `.await` on: waiting for the connection, for the queue and for
+    /// the answer. [`ConfigBuilder::request_timeout`](crate::ConfigBuilder::request_timeout) unless set.
     pub const fn within(mut self, within: Duration) -> Self {
         self.terms.within = Some(within);
         self

@@ -137,7 +137,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// The gateway's address: `ws://host:port` or `wss://host:port`.
+    /// The gateway's address, `ws://host:port` or `wss://host:port`; [`DEFAULT_URL`] unless set.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.url = url.into();
         self
@@ -150,7 +150,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// A file that holds the shared token, read when the client starts and again when the gateway
+    /// A file that holds the shared token, read by [`build`](Self::build) and again when the gateway
     /// refuses it; replaces whatever was given before.
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
@@ -167,8 +167,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// The directory for the device identity and its tokens. It has to survive the container: a
-    /// new identity means a new approval.
+    /// The directory for the device identity and its tokens; [`FileStore::default_dir`] unless set. It
+    /// has to survive the container: a new identity means a new approval.
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(dir.into());
         self
@@ -232,13 +232,14 @@ impl ConfigBuilder {
         self
     }
 
-    /// How the delays between attempts grow.
+    /// How the delays between attempts grow; [`RetryPolicy`] says how, unless set.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Whether this device's own token may serve when the shared one is refused.
+    /// Whether this device's own token may serve when the shared one is refused; where the endpoint is
+    /// trusted unless set.
     pub fn device_token_fallback(mut self, fallback: DeviceTokenFallback) -> Self {
         self.fallback = fallback;
         self
@@ -256,7 +257,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// What to do with calls while there is no connection.
+    /// What to do with calls while there is no connection; they wait unless set.
     pub fn when_down(mut self, when_down: WhenDown) -> Self {
         self.when_down = when_down;
         self
@@ -280,7 +281,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// The largest message that is read, in bytes; 32 MiB unless set. Gateways announce 25 MiB.
+    /// The largest message that is read, in bytes; 32 MiB unless set, at least 64 KiB. 2026.9.6
+    /// announces 25 MiB for what it reads itself.
     pub fn max_message(mut self, bytes: usize) -> Self {
         self.max_message = bytes.max(64 * 1024);
         self
@@ -294,7 +296,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// Allows `ws://` to any host. The token then crosses the network in the clear.
+    /// Allows `ws://` to any host; only to addresses that are not public unless set. The token then
+    /// crosses the network in the clear.
     pub fn allow_insecure_ws(mut self, allow: bool) -> Self {
         self.allow_insecure = allow;
         self
@@ -313,7 +316,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// Opens streams in another way than TCP.
+    /// Opens streams in another way than TCP; [`Connector`] has an example.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Arc::new(connector);
         self.has_own_connector = true;
@@ -375,7 +378,8 @@ impl ConfigBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Store`] if no directory is set and the system names none.
+    /// [`ConfigError::Store`] if no directory is set and the system names none;
+    /// [`ConfigError::InlineIdentity`] if the environment holds an identity that cannot be used.
     pub fn build_store(&self) -> Result<Arc<dyn IdentityStore>, ConfigError> {
         if let Some(store) = &self.store {
             return Ok(Arc::clone(store));
@@ -411,7 +415,8 @@ impl ConfigBuilder {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] says what is wrong and what to set.
+    /// [`ConfigError`] says what is wrong and what to set; the first that is found, of all but
+    /// [`ConfigError::Flag`] and [`ConfigError::NotUnicode`].
     pub fn build(self) -> Result<Config, ConfigError> {
         let store = self.build_store()?;
         let endpoint = self.endpoint()?;

@@ -13,6 +13,15 @@ use crate::tls::TlsError;
 /// What is wrong with a configuration. Nothing was dialled.
 ///
 /// The message says what to change; it has no source that would say the same again.
+///
+/// ```
+/// use openclaw_adapter::{Config, ConfigError, MemoryStore};
+///
+/// let nothing_set = Config::builder().store(MemoryStore::new()).build();
+/// let error = nothing_set.unwrap_err();
+/// assert!(matches!(error, ConfigError::NoToken));
+/// assert!(error.to_string().contains("OPENCLAW_GATEWAY_TOKEN"));
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {

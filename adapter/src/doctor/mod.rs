@@ -46,6 +46,31 @@ use crate::config::{ConfigBuilder, ConfigError};
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What an examination is to look at besides the connection.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use openclaw_adapter::doctor::Check;
+/// use openclaw_adapter::{Config, MemoryStore, Token, doctor};
+/// # use openclaw_mock_gateway::MockGateway;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let builder = Config::builder()
+/// #     .url(gateway.url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new());
+/// let options = doctor::Options::new()
+///     .timeout(Duration::from_secs(5))
+///     .method("agent")
+///     .seen("gateway connect failed: pairing required");
+/// let report = doctor::examine(&builder, &options).await;
+/// let seen = report.finding(Check::Seen).ok_or("it was given one")?;
+/// println!("{}: {}", seen.status, seen.message);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "options do nothing by themselves"]
 pub struct Options {
@@ -89,7 +114,7 @@ impl Options {
         self
     }
 
-    /// Whose connection it is; only the advice differs.
+    /// Whose connection it is, a backend's unless set; only the advice differs.
     pub const fn perspective(mut self, perspective: Perspective) -> Self {
         self.perspective = perspective;
         self

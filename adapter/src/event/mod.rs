@@ -21,7 +21,8 @@ use crate::text::printable;
 
 /// An event of the gateway, as it came: `{"type":"event", event, payload?, seq?}`.
 ///
-/// Gateways broadcast: a client sees the runs of every session and of every other client.
+/// Gateways broadcast: a client sees the runs of every session and of every other client. Examples are
+/// at [`EventStream`], from which events come, and at [`parse`](Self::parse).
 #[derive(Clone)]
 pub struct Event {
     name: Box<str>,
@@ -110,7 +111,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// What comes out of an [`EventStream`].
+/// What comes out of an [`EventStream`], which has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventItem {
@@ -242,7 +243,7 @@ impl EventStream {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: an item is either returned or stays in the stream.
+    /// Cancel safe, and so is [`Stream::poll_next`]: an item is either returned or stays in the stream.
     pub async fn next(&mut self) -> Option<EventItem> {
         std::future::poll_fn(|cx| self.queue.poll(cx)).await
     }

@@ -161,7 +161,31 @@ fn normalised(value: &str) -> String {
 /// What the gateway grants on a connection: the payload of `hello-ok`.
 ///
 /// Only what a backend needs is typed; fields that are not known are ignored, as gateways add some
-/// in every release. The texts are safe to print.
+/// in every release. The texts are safe to print. From [`Client::ready`](crate::Client::ready) and
+/// [`ConnectionState::Ready`](crate::ConnectionState::Ready):
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let hello = client.ready().await?;
+/// println!("gateway {}, protocol {}", hello.server_version, hello.protocol);
+/// if !hello.scopes.iter().any(|scope| scope == "operator.write") {
+///     println!("this client may look, and no more");
+/// }
+/// assert!(hello.announces("chat.send"));
+/// println!("frames of at most {} bytes", hello.policy.max_payload);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Hello {

@@ -14,6 +14,28 @@ use crate::text::printable;
 /// 2026.2.9 sends `details` only for pairing and protocol refusals.
 ///
 /// Read field by field: one of an unexpected type counts as absent and takes nothing else with it.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// // Listing devices needs the scope `operator.pairing`, which this client did not ask for.
+/// let refused = client.devices().list().await.unwrap_err();
+/// let said = refused.gateway_error().ok_or("the gateway did not say a word")?;
+/// assert_eq!(said.missing_scope(), Some("operator.pairing"));
+/// assert_eq!(said.retry_after(), None);
+/// println!("{said}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(from = "Value")]
 #[non_exhaustive]

@@ -74,7 +74,33 @@ pub struct Run {
     accepted: Option<oneshot::Receiver<Result<(), Error>>>,
 }
 
-/// A cheap handle to stop a run with, while another task reads its items.
+/// A cheap handle to stop a run with, while another task reads its items; from [`Run::handle`].
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// use openclaw_adapter::RunOutcome;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("").hangs());
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let mut run = client.chat().send("billing", "Count to a million").await?;
+/// let stop = run.handle();
+/// let reader = tokio::spawn(async move { run.outcome().await });
+///
+/// // Somebody has closed the window.
+/// assert!(stop.abort().await?);
+/// assert!(matches!(reader.await?, RunOutcome::Aborted { .. }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct RunHandle {
     id: Arc<str>,
@@ -155,6 +181,38 @@ impl Run {
     /// A run of which the gateway shows no trace is [`Lost`](RunOutcome::Lost), on 2026.9.6 after
     /// about a minute, on 2026.2.9 after 15 minutes without an event: it shows nothing of a
     /// run that goes on.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, as [`tokio::spawn`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+    /// # use openclaw_mock_gateway::MockGateway;
+    /// use openclaw_adapter::Run;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = MockGateway::start().await;
+    /// # gateway.script_runs(|_| openclaw_mock_gateway::Run::text("Two are open."));
+    /// # let config = Config::builder()
+    /// #     .url(gateway.local_url())
+    /// #     .token(Token::new(gateway.token())?)
+    /// #     .store(MemoryStore::new())
+    /// #     .build()?;
+    /// # let client = Client::connect(config).await?;
+    /// # let started = client.agent().run("billing", "How many are open?").await?;
+    /// // Written down before the process went away.
+    /// let (id, session_key) = (started.id().to_owned(), started.session_key().to_owned());
+    /// drop(started);
+    ///
+    /// let mut run = Run::attach(&client, id, session_key);
+    /// assert_eq!(run.outcome().await.answer(), Some("Two are open."));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn attach(
         client: &Client,
         run_id: impl Into<String>,
@@ -190,7 +248,7 @@ impl Run {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: no item is lost.
+    /// Cancel safe, and so is [`Stream::poll_next`]: no item is lost.
     pub async fn next(&mut self) -> Option<RunItem> {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
@@ -264,8 +322,8 @@ impl RunHandle {
         &self.session_key
     }
 
-    /// Asks the gateway to stop the run, and says whether it did: `false` if the run was over, and on
-    /// 2026.2.9 for every run begun with `agent`, which cannot be stopped there; use
+    /// Asks the gateway to stop the run, and says whether it did: `false` if the run was over or its
+    /// [`Run`] was dropped, and on 2026.2.9 for every run begun with `agent`, which cannot be stopped there; use
     /// [`Chat::send`](crate::Chat::send) where that matters. The outcome comes as an item all the same,
     /// usually [`RunOutcome::Aborted`].
     ///
@@ -275,11 +333,11 @@ impl RunHandle {
     ///
     /// # Errors
     ///
-    /// What the gateway answers, or why it could not be asked.
+    /// What [`Client::call`] of `chat.abort` ends with; [`Error::Call`] if the gateway refuses.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future does not take the request back.
+    /// Dropping the future does not take the request back, as long as the run is followed.
     pub async fn abort(&self) -> Result<bool, Error> {
         let (reply, answer) = oneshot::channel();
         // A run that is not followed any more is over, as far as this handle can say.

@@ -12,6 +12,44 @@ use crate::error::Error;
 /// Items come in the order in which they happened, each once. A consumer that is slower than the run
 /// gets texts merged and, in the worst case, a [`Lagged`](Self::Lagged) for what was left out; the
 /// text stays right, because it is cumulative.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// use openclaw_adapter::{RunItem, ToolStep};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| {
+/// #     let args = serde_json::json!({"command": "ls"});
+/// #     Run::text("There is one.").tool("exec", args, "invoice.pdf")
+/// # });
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .capabilities(["tool-events"])
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let mut run = client.agent().run("billing", "Which files are there?").await?;
+/// while let Some(item) = run.next().await {
+///     match item {
+///         RunItem::Text(text) => print!("{}", text.delta),
+///         RunItem::Tool(tool) => match tool.step {
+///             ToolStep::Started { args } => println!("{} {args}", tool.name),
+///             ToolStep::Ended { is_error, result } => println!("failed: {is_error}, {result}"),
+///             _ => {}
+///         },
+///         RunItem::Interrupted => println!("the connection is gone; this goes on by itself"),
+///         RunItem::Ended(outcome) => println!("{outcome}"),
+///         // Items that are of no interest here, and those that come with later versions.
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RunItem {
@@ -118,7 +156,7 @@ pub struct Retry {
     pub attempt: Option<u32>,
     /// How many there will be.
     pub max_attempts: Option<u32>,
-    /// How long the gateway waits before.
+    /// How long the gateway waits before, in milliseconds.
     pub delay_ms: Option<u64>,
     /// Why, in a word: `server_error`, `rate_limit`, …
     pub reason: Option<String>,
@@ -153,6 +191,33 @@ pub struct Usage {
 }
 
 /// How a run ended. Each run has exactly one outcome.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// use openclaw_adapter::RunOutcome;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("It is paid."));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let mut run = client.agent().run("billing", "Summarise invoice 42").await?;
+/// match run.outcome().await {
+///     RunOutcome::Done { text, usage, .. } => println!("{text} ({usage:?})"),
+///     RunOutcome::Failed { error, .. } => println!("the model failed: {error}"),
+///     RunOutcome::NotStarted { error, .. } if error.is_retryable() => println!("once more"),
+///     RunOutcome::Lost { reason, text, .. } => println!("{reason}; so far: {text}"),
+///     other => println!("{} after: {}", other.kind(), other.text()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RunOutcome {

@@ -11,6 +11,15 @@ use crate::identity::IdentityError;
 ///
 /// `Display` says what is wrong and never shows what is in a file; the cause, if there is one, is
 /// its `source`.
+///
+/// ```
+/// use openclaw_adapter::InlineStore;
+/// use openclaw_adapter::store::StoreErrorKind;
+///
+/// let error = InlineStore::new("not an identity").unwrap_err();
+/// assert_eq!(error.kind(), StoreErrorKind::Damaged);
+/// eprintln!("{error}. What to do: {}", error.fix());
+/// ```
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,

@@ -3,6 +3,29 @@
 //! [`FileStore`] is the usual one, [`InlineStore`] is for containers that get their identity from
 //! the environment, [`MemoryStore`] for tests. Others implement [`IdentityStore`] and run
 //! [`conformance::check`].
+//!
+//! A client calls its store by itself. What a store knows can be looked at:
+//!
+//! ```
+//! use openclaw_adapter::store::IdentityStore as _;
+//! use openclaw_adapter::{DeviceIdentity, DeviceToken, Endpoint, MemoryStore, Token};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = MemoryStore::new();
+//! let device = store.load_or_create(&mut || DeviceIdentity::generate(1_795_000_000_000))?;
+//! let gateway = Endpoint::parse("wss://gateway.example.com")?.key();
+//! # let scopes = vec!["operator.read".to_owned()];
+//! # let token = DeviceToken::new(Token::new("given")?, "operator", scopes, 1_795_000_000_000);
+//! # store.put_token(&gateway, device.id(), &token)?;
+//!
+//! let memo = store.gateway(&gateway, device.id())?;
+//! if let Some(token) = memo.token("operator") {
+//!     println!("{gateway} gave {} a token for {:?}", device.id().short(), token.scopes());
+//! }
+//! # assert!(!memo.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod conformance;
 mod dir;
@@ -34,6 +57,75 @@ use crate::secret::Token;
 /// The methods are synchronous and may wait for a disk or a lock: the adapter calls them on a
 /// thread that may block, and another caller should do the same. Several threads may use one
 /// store, and several processes one place.
+///
+/// One that passes on what it does not do itself:
+///
+/// ```
+/// use openclaw_adapter::store::conformance;
+/// use openclaw_adapter::{
+///     DeviceId, DeviceIdentity, DeviceToken, GatewayKey, GatewayMemo, IdentityError, IdentityStore,
+///     MemoryStore, SignatureVersion, StoreError, Token,
+/// };
+///
+/// /// Keeps nothing beyond the process, and says who asks.
+/// #[derive(Debug, Default)]
+/// struct Audited(MemoryStore);
+///
+/// impl IdentityStore for Audited {
+///     fn load_or_create(
+///         &self,
+///         create: &mut dyn FnMut() -> Result<DeviceIdentity, IdentityError>,
+///     ) -> Result<DeviceIdentity, StoreError> {
+///         println!("the identity was asked for");
+///         self.0.load_or_create(create)
+///     }
+///
+///     fn load(&self) -> Result<Option<DeviceIdentity>, StoreError> {
+///         self.0.load()
+///     }
+///
+///     fn gateway(&self, key: &GatewayKey, device: &DeviceId) -> Result<GatewayMemo, StoreError> {
+///         self.0.gateway(key, device)
+///     }
+///
+///     fn put_token(
+///         &self,
+///         key: &GatewayKey,
+///         device: &DeviceId,
+///         token: &DeviceToken,
+///     ) -> Result<(), StoreError> {
+///         println!("{key} gave a token for {}", token.role());
+///         self.0.put_token(key, device, token)
+///     }
+///
+///     fn remove_token(
+///         &self,
+///         key: &GatewayKey,
+///         device: &DeviceId,
+///         role: &str,
+///         token: &Token,
+///     ) -> Result<bool, StoreError> {
+///         self.0.remove_token(key, device, role, token)
+///     }
+///
+///     fn put_signature(
+///         &self,
+///         key: &GatewayKey,
+///         device: &DeviceId,
+///         version: SignatureVersion,
+///     ) -> Result<(), StoreError> {
+///         self.0.put_signature(key, device, version)
+///     }
+///
+///     fn location(&self) -> String {
+///         "memory, audited".to_owned()
+///     }
+/// }
+///
+/// # fn main() -> Result<(), conformance::Violation> {
+/// conformance::check(&|| Box::new(Audited::default()))
+/// # }
+/// ```
 pub trait IdentityStore: fmt::Debug + Send + Sync + 'static {
     /// The stored identity; if there is none, the one that `create` makes, once it is stored.
     ///

@@ -226,6 +226,38 @@ pub struct SessionsWatch(Watch<Sessions>);
 /// nobody wants its messages.
 ///
 /// It ends as [`SessionsWatch`] does.
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// use openclaw_adapter::Update;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("Good morning."));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let mut watch = client.sessions().watch_messages("agent:main:billing");
+/// while let Some(update) = watch.next().await {
+///     match update? {
+///         Update::Snapshot(seen) if seen.is_whole => println!("{} so far", seen.messages.len()),
+///         Update::Snapshot(missed) => println!("{} more", missed.messages.len()),
+///         Update::Live(written) => {
+///             println!("{:?}: {}", written.message.role, written.message.text());
+/// #           break;
+///         }
+///         _ => {}
+///     }
+/// #   client.chat().send("billing", "Hello").start().outcome().await;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a watch does nothing unless it is read"]
 pub struct MessagesWatch(Watch<Messages>);
 
@@ -236,11 +268,13 @@ macro_rules! stream {
             ///
             /// # Errors
             ///
-            /// Why the gateway cannot be asked. The watch is over then.
+            /// Why the gateway cannot be asked: [`Error::Unsupported`] on 2026.2.9, [`Error::Call`] if
+            /// it refuses, or why the client has stopped. The watch is over then.
             ///
             /// # Cancel safety
             ///
-            /// Cancel safe: nothing is lost, and what was asked is still asked.
+            /// Cancel safe, and so is [`Stream::poll_next`]: nothing is lost, and what was asked is
+            /// still asked.
             pub async fn next(&mut self) -> Option<Result<Update<$snapshot, $live>, Error>> {
                 std::future::poll_fn(|cx| self.0.poll(cx)).await
             }

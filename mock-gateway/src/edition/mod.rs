@@ -24,6 +24,17 @@ pub(crate) use refusal::{
 pub(crate) use schemas::{connect_params, params_error, request_frame};
 
 /// Which real gateway the mock is.
+///
+/// ```
+/// use openclaw_mock_gateway::Edition;
+///
+/// assert_eq!("2026.2.9".parse(), Ok(Edition::V2026_2_9));
+/// // A test for both generations.
+/// for edition in Edition::ALL {
+///     println!("{edition} speaks protocol {}", edition.protocol());
+/// }
+/// assert_eq!(Edition::default().protocol(), 4);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Edition {

@@ -72,15 +72,15 @@ pub struct DeviceToken {
     pub role: String,
     /// The scopes it is good for.
     pub scopes: Vec<String>,
-    /// When the first token of this role was made.
+    /// When the first token of this role was made, in milliseconds since the Unix epoch.
     pub created_at_ms: u64,
-    /// When it was last replaced.
+    /// When it was last replaced, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotated_at_ms: Option<u64>,
-    /// When it was revoked.
+    /// When it was revoked, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_at_ms: Option<u64>,
-    /// Last login with it.
+    /// Last login with it, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at_ms: Option<u64>,
 }
@@ -170,11 +170,11 @@ pub struct PairedDevice {
     /// `owner` or `silent`; measured on 2026.9.6.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_via: Option<String>,
-    /// First approval.
+    /// First approval, in milliseconds since the Unix epoch.
     pub created_at_ms: u64,
-    /// Latest approval.
+    /// Latest approval, likewise.
     pub approved_at_ms: u64,
-    /// Last connect; measured on 2026.9.6.
+    /// Last connect, likewise; measured on 2026.9.6.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen_at_ms: Option<u64>,
     /// `connect` or `device-token-auth`.

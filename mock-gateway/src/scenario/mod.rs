@@ -133,7 +133,8 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is no scenario; the error names the file, the place in it and what is
+    /// [`ScenarioError::Read`] when it cannot be read; [`ScenarioError::NotJson`] and
+    /// [`ScenarioError::Invalid`] when it is no scenario, with the file, the place in it and what is
     /// expected there.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ScenarioError> {
         let path = path.as_ref();

@@ -130,7 +130,7 @@ answer! {
             summary: String,
             /// The run (2026.9.6).
             run_id: String,
-            /// When it began.
+            /// When it began, in milliseconds of the gateway's clock.
             run_at_ms: u64,
             /// How long it took, in milliseconds.
             duration_ms: u64,

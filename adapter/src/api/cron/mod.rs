@@ -18,6 +18,41 @@ pub use job::{
 ///
 /// Each method makes the call with what is needed; the types of this module have the rest, for
 /// [`Client::call`].
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::MockGateway;
+/// use openclaw_adapter::api::cron::{Add, JobPatch, List, Payload, Schedule, Target, WakeMode};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .scopes(["operator.admin"])
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// let report = Add::new(
+///     "nightly report",
+///     Schedule::cron("0 3 * * *"),
+///     Target::Isolated,
+///     WakeMode::Now,
+///     Payload::agent_turn("Write the report of yesterday."),
+/// );
+/// let job = client.cron().add(report.description("for the board")).await?;
+///
+/// // Not during the holidays.
+/// client.cron().update(&job.id, JobPatch::new().enabled(false)).await?;
+/// let list = client.cron().list(List::new().include_disabled(true)).await?;
+/// assert!(list.jobs.iter().any(|listed| listed.id == job.id));
+///
+/// let removed = client.cron().remove(&job.id).await?;
+/// assert_eq!(removed.removed, Some(true));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Cron<'a> {
     client: &'a Client,

@@ -1,4 +1,34 @@
 //! `sessions.*`: the conversations of a gateway.
+//!
+//! ```
+//! # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+//! # use openclaw_mock_gateway::{MockGateway, Run};
+//! use openclaw_adapter::api::sessions::{Create, Patch, Resolve, Setting};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let gateway = MockGateway::start().await;
+//! # gateway.script_runs(|_| Run::text("Since Monday."));
+//! # let config = Config::builder()
+//! #     .url(gateway.local_url())
+//! #     .token(Token::new(gateway.token())?)
+//! #     .store(MemoryStore::new())
+//! #     .build()?;
+//! # let client = Client::connect(config).await?;
+//! // A session for each customer, with settings of its own (2026.9.6).
+//! let customer = Create::new().key("agent:main:customer-7").label("Customer 7");
+//! let session = client.sessions().create(customer).await?;
+//! let terse = Patch::new(&session.key).thinking_level("low").model(Setting::Unset);
+//! client.sessions().patch(terse).await?;
+//!
+//! let sent = client.sessions().send(&session.key, "Is my order there yet?").await?;
+//! println!("run {}", sent.run_id);
+//!
+//! let found = client.sessions().resolve(Resolve::new().label("Customer 7")).await?;
+//! assert_eq!(found.key, Some(session.key));
+//! # Ok(())
+//! # }
+//! ```
 
 mod calls;
 mod events;

@@ -33,13 +33,13 @@ answer! {
             channel: String,
             /// When it last changed, in milliseconds of the gateway's clock.
             updated_at: u64,
-            /// When it was made (2026.9.6).
+            /// When it was made, likewise (2026.9.6).
             created_at: u64,
-            /// When this row was read, to tell the newer of two (2026.9.6).
+            /// When this row was read, to tell the newer of two, likewise (2026.9.6).
             snapshot_at: u64,
-            /// When a person last wrote (2026.9.6).
+            /// When a person last wrote, likewise (2026.9.6).
             last_interaction_at: u64,
-            /// When anything last happened in it (2026.9.6).
+            /// When anything last happened in it, likewise (2026.9.6).
             last_activity_at: u64,
             /// What its last run came to (2026.9.6).
             status: SessionStatus,
@@ -51,9 +51,9 @@ answer! {
             last_run_id: String,
             /// How the last run failed, if it did (2026.9.6).
             last_run_error: String,
-            /// When the present or last run began (2026.9.6).
+            /// When the present or last run began, likewise (2026.9.6).
             started_at: u64,
-            /// When the last run ended (2026.9.6).
+            /// When the last run ended, likewise (2026.9.6).
             ended_at: u64,
             /// How long the last run took, in milliseconds (2026.9.6).
             runtime_ms: u64,
