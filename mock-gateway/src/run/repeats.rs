@@ -84,7 +84,10 @@ mod tests {
             "```\na\n```\n\n```\na\n```",
             " \n\n \n\nx",
         ] {
-            assert!(matches!(without_repeats(text), Cow::Borrowed(same) if same == text), "{text:?}");
+            assert!(
+                matches!(without_repeats(text), Cow::Borrowed(same) if same == text),
+                "{text:?}"
+            );
         }
     }
 }

@@ -98,7 +98,11 @@ fn compare(arguments: &[String]) {
         let work = Work::events(false);
         let mut best = in_turn(work, rounds);
         table.rate("events per second, as a `Value`", work.count(), &best);
-        table.each("processor time per event, as a `Value`", work.count(), &best);
+        table.each(
+            "processor time per event, as a `Value`",
+            work.count(),
+            &best,
+        );
         best[0] = (0..rounds).fold(None, |best, _| better(best, own("inline", &url, work)));
         table.rate("the same, floor without a channel", work.count(), &best);
     }

@@ -113,7 +113,12 @@ struct Text {
 
 impl Payload for Piece {
     fn seq(&self) -> u64 {
-        let all = [&self.run_id, &self.session_key, &self.data.text, &self.data.delta];
+        let all = [
+            &self.run_id,
+            &self.session_key,
+            &self.data.text,
+            &self.data.delta,
+        ];
         assert!(all.iter().all(|text| !text.is_empty()));
         self.seq
     }
