@@ -31,7 +31,8 @@ fn client(server: &MockServer) -> Client {
     Client::start(config)
 }
 
-async fn answering(template: ResponseTemplate) -> MockServer {
+/// A web server that answers the upgrade with this.
+pub(crate) async fn answering(template: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("GET"))
         .and(header("upgrade", "websocket"))

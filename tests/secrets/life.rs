@@ -63,18 +63,7 @@ impl Life {
             .state_dir(self.state_dir())
             .header("X-Proxy-Key", key)
             .connector(self.tap.clone())
-            .on_state(|state| {
-                witness::debug(state);
-                match state {
-                    ConnectionState::BackingOff { cause, .. } => witness::error(&**cause),
-                    ConnectionState::Stopped { reason, .. } => {
-                        witness::text(reason);
-                        witness::text(&reason.fix());
-                        witness::debug(reason);
-                    }
-                    _ => {}
-                }
-            })
+            .on_state(witness::state)
             .on_pairing(|pairing| {
                 witness::debug(pairing);
                 witness::text(pairing);
@@ -197,7 +186,10 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// Waits for a state.
-async fn until(client: &Client, wanted: impl Fn(&ConnectionState) -> bool) -> ConnectionState {
+pub(crate) async fn until(
+    client: &Client,
+    wanted: impl Fn(&ConnectionState) -> bool,
+) -> ConnectionState {
     let mut states = client.state();
     let waiting = tokio::time::timeout(PATIENCE, states.wait_for(wanted));
     let Ok(state) = waiting.await else {

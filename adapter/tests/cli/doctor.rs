@@ -68,6 +68,11 @@ async fn ask(
     Answer { json }
 }
 
+/// From another host than the gateway's, with its token.
+async fn ask_remote(host: &Host, gateway: &MockGateway, more: &[&str]) -> Answer {
+    ask(host, Some(gateway), &gateway.url(), &gateway.token(), more).await
+}
+
 /// A gateway with files, in a directory of the host.
 async fn with_files(edition: Edition, host: &Host) -> MockGateway {
     MockGateway::builder()
@@ -179,14 +184,7 @@ async fn row_pairing_required_of_the_cli_says_loopback_on_both_generations() {
             .run()
             .await;
         refused.ended_with(10);
-        let answer = ask(
-            &host,
-            Some(&gateway),
-            &gateway.url(),
-            &gateway.token(),
-            &["--operator"],
-        )
-        .await;
+        let answer = ask_remote(&host, &gateway, &["--operator"]).await;
         answer.json.ended_with(10);
         assert_eq!(
             answer.verdict()["issue"],
@@ -335,14 +333,7 @@ async fn row_no_configuration_file_is_known_by_its_words_and_where_there_is_none
             .run()
             .await
             .ended_with(10);
-        let answer = ask(
-            &host,
-            Some(&gateway),
-            &gateway.url(),
-            &gateway.token(),
-            &["--operator"],
-        )
-        .await;
+        let answer = ask_remote(&host, &gateway, &["--operator"]).await;
         assert_eq!(
             finding(&answer.json, "openclaw_json")["issue"],
             "no_configuration_file"
@@ -356,7 +347,7 @@ async fn nothing_is_made_where_there_is_no_identity_and_the_token_is_judged_all_
     for edition in Edition::ALL {
         let gateway = MockGateway::builder().edition(edition).start().await;
         let host = Host::new();
-        let right = ask(&host, Some(&gateway), &gateway.url(), &gateway.token(), &[]).await;
+        let right = ask_remote(&host, &gateway, &[]).await;
         assert_eq!(finding(&right.json, "token")["status"], "ok");
         assert_eq!(finding(&right.json, "identity")["issue"], "no_identity");
         let wrong = ask(&host, Some(&gateway), &gateway.url(), WRONG, &[]).await;
@@ -386,7 +377,7 @@ async fn an_examination_leaves_the_state_directory_as_it_was() {
         files
     };
     let before = snapshot();
-    let paired = ask(&host, Some(&gateway), &gateway.url(), &gateway.token(), &[]).await;
+    let paired = ask_remote(&host, &gateway, &[]).await;
     paired.json.ended_with(0);
     // The gateway gave a device token, which a client would have stored.
     assert_eq!(finding(&paired.json, "pairing")["data"]["paired"], true);
@@ -478,7 +469,7 @@ async fn a_gateway_that_is_not_there_ends_with_13_and_a_broken_identity_with_14(
     ] {
         fs::set_permissions(host.path(name), fs::Permissions::from_mode(mode)).unwrap();
     }
-    let identity = ask(&host, Some(&gateway), &gateway.url(), &gateway.token(), &[]).await;
+    let identity = ask_remote(&host, &gateway, &[]).await;
     identity.json.ended_with(14);
     assert_eq!(finding(&identity.json, "token")["status"], "ok");
     let (url, token) = (gateway.url(), gateway.token());
