@@ -86,7 +86,11 @@ async fn a_call_that_the_gateway_refuses_ends_with_15_and_names_the_scope() {
         let stopped = ended.last();
         assert_eq!(stopped["kind"], "call_refused");
         assert_eq!(stopped["error"]["missingScope"], "operator.admin");
-        assert!(stopped["fix"].as_str().unwrap().contains("--scopes"));
+        let fix = stopped["fix"].as_str().unwrap();
+        assert!(
+            fix.contains("--scopes") && fix.contains("OPENCLAW_ADAPTER_SCOPES"),
+            "{fix}"
+        );
     }
 }
 

@@ -339,6 +339,7 @@ async fn over_tls(said: &mut Said) {
     let wss = format!("wss://{plain}");
     said.of(program(&wss)).await;
     said.of(pinned(&wss, &"ab".repeat(32))).await;
+    said.of(program(&format!("ws://{plain}"))).await;
     said.of(program(&mute_server().await)).await;
     let (authority, _) = tls_server(Manner::Authority).await;
     said.of(program(&format!("wss://{authority}"))).await;

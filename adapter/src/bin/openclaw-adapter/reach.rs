@@ -80,7 +80,7 @@ pub(crate) fn advice(error: &Error) -> (&'static str, String) {
         Error::Call { error, .. } => (
             "call_refused",
             error.missing_scope().map_or_else(String::new, |scope| {
-                format!("Ask for {scope} too, with --scopes; somebody has to approve it.")
+                format!("Ask for {scope} too, with OPENCLAW_ADAPTER_SCOPES or --scopes; somebody has to approve it.")
             }),
         ),
         _ => ("call_refused", String::new()),

@@ -100,7 +100,7 @@ fn with_method(facts: &Facts, method: &str, message: &str) -> Finding {
             Issue::Scope,
             format!("{message}; {shown} needs {scope}"),
             format!(
-                "Ask for {scope} as well (ConfigBuilder::scopes, or --scopes {},{scope}) and approve the upgrade on the gateway's host.",
+                "Ask for {scope} as well (ConfigBuilder::scopes, OPENCLAW_ADAPTER_SCOPES, or --scopes {},{scope}) and approve the upgrade on the gateway's host.",
                 asked.join(",")
             ),
         ),
