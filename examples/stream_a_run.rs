@@ -109,7 +109,7 @@ async fn show(run: &mut Run) -> io::Result<Shown> {
 
 fn show_tool(out: &mut impl io::Write, tool: &ToolEvent) -> io::Result<()> {
     match &tool.step {
-        ToolStep::Started { args } => writeln!(out, "[{} {args}]", tool.name),
+        ToolStep::Started { args, .. } => writeln!(out, "[{} {args}]", tool.name),
         ToolStep::Ended { is_error, .. } => {
             let how = if *is_error { "failed" } else { "done" };
             writeln!(out, "[{} {how}]", tool.name)

@@ -19,6 +19,7 @@ use crate::api::sessions::Sessions;
 use crate::api::{Devices, health, status};
 use crate::call::{Call, RawCall, TypedCall};
 use crate::config::{Config, TraceHook, WhenDown};
+use crate::credentials::Secret;
 use crate::error::Error;
 use crate::event::{EventFilter, EventStream, Hub};
 use crate::load::Load;
@@ -222,7 +223,8 @@ impl Client {
     }
 
     /// Waits until the connection is good, however long that takes, if need be for the attempt that was just
-    /// asked for by [`retry_now`](Self::retry_now) or [`set_token`](Self::set_token).
+    /// asked for by [`retry_now`](Self::retry_now), [`set_token`](Self::set_token) or
+    /// [`set_password`](Self::set_password).
     ///
     /// # Errors
     ///
@@ -278,9 +280,14 @@ impl Client {
         let _ = self.inner.control.send(Control::RetryNow);
     }
 
-    /// Gives the client another shared token, for a secret that does not live in a file. A good
-    /// connection stays; a client that has stopped for its token goes on at once. A [`ready`](Self::ready)
-    /// after it waits for what comes of it, as after [`retry_now`](Self::retry_now).
+    /// Gives the client another shared token, for a secret that does not live in a file. It goes in the place
+    /// of whatever the client logs in with: a token, the content of a token file, or a password. For a
+    /// gateway in password mode there is [`set_password`](Self::set_password).
+    ///
+    /// A good connection stays; a client that has stopped for its token or password goes on at once. A
+    /// [`ready`](Self::ready) after it waits for what comes of it, as after [`retry_now`](Self::retry_now).
+    /// Where the configuration names a token file, that file is read again when the gateway refuses what was
+    /// given here, and goes in its place.
     ///
     /// ```
     /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
@@ -302,7 +309,19 @@ impl Client {
     /// # }
     /// ```
     pub fn set_token(&self, token: Token) {
-        let _ = self.inner.control.send(Control::SetToken(token));
+        self.set_secret(Secret::Token(token));
+    }
+
+    /// Gives the client another password, for a gateway in password mode. It goes in the place of whatever
+    /// the client logs in with: a password, a token, or the content of a token file.
+    ///
+    /// All else is as with [`set_token`](Self::set_token).
+    pub fn set_password(&self, password: Token) {
+        self.set_secret(Secret::Password(password));
+    }
+
+    fn set_secret(&self, secret: Secret) {
+        let _ = self.inner.control.send(Control::SetSecret(secret));
     }
 
     /// Calls a typed [`Method`]; `.await` makes the call.

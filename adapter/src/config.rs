@@ -4,6 +4,7 @@ mod builder;
 mod env;
 mod error;
 mod parts;
+mod scopes;
 
 use std::fmt;
 use std::io::Read as _;
@@ -134,10 +135,13 @@ impl Config {
     /// | `OPENCLAW_GATEWAY_PASSWORD` | the password of a gateway in password mode |
     /// | `OPENCLAW_ADAPTER_STATE_DIR` | where the device identity is kept |
     /// | `OPENCLAW_ADAPTER_DEVICE_IDENTITY` | the identity itself, for read-only containers |
+    /// | `OPENCLAW_ADAPTER_DISPLAY_NAME` | the name that `openclaw devices list` shows, `backend-adapter` if absent |
+    /// | `OPENCLAW_ADAPTER_SCOPES` | the scopes to ask for, separated by commas or spaces; `operator.read operator.write` if absent |
     /// | `OPENCLAW_GATEWAY_TLS_FINGERPRINT` | SHA-256 of the gateway's certificate |
     /// | `OPENCLAW_ALLOW_INSECURE_PRIVATE_WS` | `1` allows `ws://` to any host |
     ///
-    /// A blank variable counts as absent, except a blank token, which is a mistake worth naming.
+    /// A blank variable counts as absent, except a blank token, which is a mistake worth naming. What the
+    /// builder is told after it goes before the environment.
     ///
     /// # Errors
     ///

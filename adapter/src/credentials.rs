@@ -10,6 +10,11 @@ use crate::pairing::covers;
 use crate::secret::Token;
 use crate::store::DeviceToken;
 
+/// Where a token comes from that no variable and no file holds, for advice.
+pub(crate) const GIVEN_TOKEN: &str = "the token in the backend's configuration";
+/// The same of a password.
+pub(crate) const GIVEN_PASSWORD: &str = "the password in the backend's configuration";
+
 /// What the backend was given to log in with.
 #[derive(Clone, Debug)]
 pub(crate) enum Secret {
@@ -29,6 +34,18 @@ impl Secret {
     pub(crate) fn holds(&self, value: &Token) -> bool {
         let (Self::Token(held) | Self::Password(held)) = self;
         held == value
+    }
+
+    /// Where it comes from, if the backend itself gave it.
+    pub(crate) const fn given_origin(&self) -> &'static str {
+        match self {
+            Self::Token(_) => GIVEN_TOKEN,
+            Self::Password(_) => GIVEN_PASSWORD,
+        }
+    }
+
+    pub(crate) const fn is_password(&self) -> bool {
+        matches!(self, Self::Password(_))
     }
 
     pub(crate) fn is_token(&self, value: &Token) -> bool {

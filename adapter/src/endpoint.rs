@@ -268,6 +268,7 @@ pub enum EndpointError {
     NoScheme,
     /// `http://` or `https://`.
     #[error("the gateway is reached by WebSocket, not HTTP; write {instead}")]
+    #[non_exhaustive]
     HttpScheme {
         /// The same address with the WebSocket scheme.
         instead: String,
@@ -310,6 +311,7 @@ pub enum EndpointError {
         "plain ws:// would show the token to everybody on the way to {host}; use wss://, or set \
          OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1 if the way is private"
     )]
+    #[non_exhaustive]
     PlainToPublic {
         /// The host.
         host: String,

@@ -72,6 +72,7 @@ pub enum Error {
     UpgradeRefused(Arc<UpgradeRefusal>),
     /// The gateway answered a call with an error.
     #[error("{method} was refused: {error}")]
+    #[non_exhaustive]
     Call {
         /// The method that was called.
         method: Arc<str>,
@@ -83,6 +84,7 @@ pub enum Error {
     /// The gateway has refused this method before, for a reason that repeating cannot heal: a
     /// missing scope, or a method that it does not have. The call was not sent.
     #[error("{method} was held back, because it was refused before: {error}")]
+    #[non_exhaustive]
     HeldBack {
         /// The method that was called.
         method: Arc<str>,
@@ -94,6 +96,7 @@ pub enum Error {
     },
     /// No answer in time.
     #[error("{method} was not answered within {after:?} ({delivery})")]
+    #[non_exhaustive]
     Timeout {
         /// The method that was called.
         method: Arc<str>,
@@ -104,6 +107,7 @@ pub enum Error {
     },
     /// The connection ended before the answer came, or there was none to send on.
     #[error("{method}: {} ({delivery})", lost(*delivery))]
+    #[non_exhaustive]
     Disconnected {
         /// The method that was called.
         method: Arc<str>,
@@ -112,6 +116,7 @@ pub enum Error {
     },
     /// The call is larger than the gateway reads. It was not sent, and the connection stays.
     #[error("{method} is {size} bytes, and the gateway reads at most {limit}")]
+    #[non_exhaustive]
     TooLarge {
         /// The method that was called.
         method: Arc<str>,
@@ -122,6 +127,7 @@ pub enum Error {
     },
     /// The gateway's generation has no such method. Nothing was sent.
     #[error("{method} does not exist on this gateway (protocol {protocol})")]
+    #[non_exhaustive]
     Unsupported {
         /// The method that was called.
         method: Arc<str>,
@@ -130,6 +136,7 @@ pub enum Error {
     },
     /// The gateway's generation has the method, but not this parameter. Nothing was sent.
     #[error("{method} has no parameter `{parameter}` on this gateway (protocol {protocol})")]
+    #[non_exhaustive]
     UnsupportedParameter {
         /// The method that was called.
         method: Arc<str>,
@@ -140,6 +147,7 @@ pub enum Error {
     },
     /// The parameters or the answer could not be converted.
     #[error("{method}: {what}")]
+    #[non_exhaustive]
     Data {
         /// The method that was called.
         method: Arc<str>,
@@ -149,6 +157,7 @@ pub enum Error {
     /// [`Client::drain`](crate::Client::drain) was called: what is under way may end, and nothing
     /// new begins. The call was not sent.
     #[error("{method} was not sent: the client is being drained")]
+    #[non_exhaustive]
     Draining {
         /// The method that was called.
         method: Arc<str>,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::config::Config;
 use crate::handshake::{Auth, Handshake, Offer, Step};
 use crate::identity::{DeviceId, DeviceIdentity};
 use crate::lifecycle::{Lifecycle, Next, Outcome, Rules};
@@ -80,18 +81,9 @@ fn identity() -> Option<DeviceIdentity> {
     DeviceIdentity::from_json(IDENTITY).ok()
 }
 
+/// What a client says of itself where nothing else is set.
 fn profile() -> Profile {
-    Profile {
-        client_id: "gateway-client".into(),
-        mode: "backend".into(),
-        display_name: "backend-adapter".into(),
-        version: "0.1.0".into(),
-        platform: "backend".into(),
-        device_family: None,
-        role: "operator".into(),
-        scopes: vec!["operator.read".into(), "operator.write".into()],
-        caps: Vec::new(),
-    }
+    Config::builder().profile()
 }
 
 /// A handshake: each line is a frame.

@@ -11,10 +11,9 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::call::{Call, Claim};
-use crate::config::WhenDown;
+use crate::config::{Config, WhenDown};
 use crate::event::{Bounds, EventFilter, EventItem, EventStream, Hub};
 use crate::method::AnswerMode;
-use crate::protocol::connect::Profile;
 use crate::protocol::{Hello, frame};
 use crate::session::{Output, Session};
 
@@ -31,18 +30,7 @@ impl Hot {
     /// Begins with a payload of `hello-ok`; `None` if it is none.
     #[must_use]
     pub fn new(hello: &str) -> Option<Self> {
-        let profile = Profile {
-            client_id: "gateway-client".into(),
-            mode: "backend".into(),
-            display_name: "backend-adapter".into(),
-            version: "0.1.0".into(),
-            platform: "backend".into(),
-            device_family: None,
-            role: "operator".into(),
-            scopes: Vec::new(),
-            caps: Vec::new(),
-        };
-        let hello = Hello::parse(hello, &profile).ok()?;
+        let hello = Hello::parse(hello, &Config::builder().profile()).ok()?;
         let hub = Hub::new(Bounds {
             events: 4096,
             bytes: 1 << 20,

@@ -198,6 +198,7 @@ impl fmt::Debug for DeviceIdentity {
 pub enum IdentityError {
     /// Not JSON, or a field is missing or of another type.
     #[error("not a device identity: damaged at line {line}, column {column}")]
+    #[non_exhaustive]
     Damaged {
         /// From 1.
         line: usize,
@@ -206,6 +207,7 @@ pub enum IdentityError {
     },
     /// JSON, but not of version 1.
     #[error("the device identity is of version {found}, only version 1 is known")]
+    #[non_exhaustive]
     Version {
         /// The number found, or `none`.
         found: String,
@@ -221,6 +223,7 @@ pub enum IdentityError {
     KeysDiffer,
     /// The id is of another key.
     #[error("the device identity says id {stated}, but its key has id {}", derived.short())]
+    #[non_exhaustive]
     IdDiffers {
         /// The first twelve characters of the id in the file.
         stated: String,

@@ -120,7 +120,7 @@ pub(crate) struct Rules {
     pub(crate) retry: RetryPolicy,
     /// Whether this device's token may go to this endpoint when the shared one is refused.
     pub(crate) may_fall_back: bool,
-    /// Where the token comes from, for advice.
+    /// Where the configured token or password comes from, for advice.
     pub(crate) token_origin: String,
     /// Whether the token can be read again.
     pub(crate) token_is_file: bool,
@@ -131,6 +131,8 @@ pub(crate) struct Lifecycle {
     rules: Rules,
     device_id: DeviceId,
     credentials: Credentials,
+    /// Where the token or password in hand comes from.
+    origin: String,
     used: Used,
     signature: SignatureVersion,
     other_signature_tried: bool,
@@ -163,6 +165,7 @@ impl Lifecycle {
         );
         let retry = Retry::new(rules.retry.clone(), now);
         Self {
+            origin: rules.token_origin.clone(),
             rules,
             device_id,
             credentials,
@@ -364,6 +367,7 @@ impl Lifecycle {
             && !self.credentials.secret().is_token(&token)
         {
             self.refused = None;
+            self.origin.clone_from(&self.rules.token_origin);
             self.credentials.replace_secret(Secret::Token(token));
             return Next::Again;
         }
@@ -454,11 +458,12 @@ impl Lifecycle {
         }
     }
 
-    /// Another token was given by the backend itself.
-    pub(crate) fn set_token(&mut self, token: Token) {
+    /// Another token or password, and where it comes from.
+    pub(crate) fn set_secret(&mut self, secret: Secret, origin: String) {
         self.refused = None;
         self.rate_limited = 0;
-        self.credentials.replace_secret(Secret::Token(token));
+        self.origin = origin;
+        self.credentials.replace_secret(secret);
     }
 
     /// Whether `token` is another one than the one in hand.
@@ -483,12 +488,18 @@ impl Lifecycle {
         Next::Stop(StopReason::Refused(Arc::new(self.refusal(kind, error))))
     }
 
+    /// What an advice about the token or password in hand has to name.
+    pub(crate) fn hints(&self) -> FixHints<'_> {
+        FixHints {
+            origin: &self.origin,
+            is_password: self.credentials.secret().is_password(),
+        }
+    }
+
     fn refusal(&self, kind: RefusalKind, error: GatewayError) -> Refusal {
         Refusal {
             kind,
-            fix: kind.fix(&FixHints {
-                token_origin: &self.rules.token_origin,
-            }),
+            fix: kind.fix(&self.hints()),
             error,
         }
     }

@@ -64,7 +64,7 @@ impl Answerer {
         if is("nginx") || is("openresty") {
             return Some(Self::Nginx);
         }
-        server.map(|server| Self::Server(word(server)))
+        server.map(|server| Self::Server(product(server)))
     }
 
     /// What a person does about it, where who answered says more than the status.
@@ -80,6 +80,13 @@ impl Answerer {
             _ => None,
         }
     }
+}
+
+/// Name and version of the first product in a `Server` header: `awselb/2.0`.
+fn product(server: &str) -> String {
+    let first = server.split_whitespace().next().unwrap_or_default();
+    let parts: Vec<String> = first.splitn(2, '/').map(word).collect();
+    parts.join("/")
 }
 
 /// Beginnings of what real gateways of the 2026.9 generation answer to an upgrade (measured).
@@ -226,6 +233,16 @@ mod tests {
             of(404, &[("server", "Caddy")], ""),
             Some(Answerer::Server("Caddy".to_owned()))
         );
+        for (server, shown) in [
+            ("awselb/2.0", "awselb/2.0"),
+            ("Apache/2.4.66 (Debian)", "Apache/2.4.66"),
+            ("a/b;c/d\"e", "a/b?c?d?e"),
+        ] {
+            assert_eq!(
+                of(404, &[("server", server)], ""),
+                Some(Answerer::Server(shown.to_owned()))
+            );
+        }
         assert_eq!(of(404, &[], ""), None);
     }
 

@@ -237,23 +237,32 @@ impl RefusalKind {
 
     /// What a person does about it.
     pub(crate) fn fix(self, hints: &FixHints<'_>) -> String {
-        let token = hints.token_origin;
+        let FixHints {
+            origin,
+            is_password,
+        } = *hints;
+        let secret = hints.place();
         match self {
+            Self::TokenMismatch | Self::TokenMissing if is_password => other_mode(origin, "token"),
+            Self::PasswordMismatch | Self::PasswordMissing if !is_password => {
+                other_mode(origin, "password")
+            }
             Self::TokenMismatch => format!(
-                "Copy gateway.auth.token from the gateway's openclaw.json to {token} (`openclaw config get` hides it; read the file or the start-up banner). \
+                "Copy gateway.auth.token from the gateway's openclaw.json to {origin} (`openclaw config get` hides it; read the file or the start-up banner). \
                  The gateway holds the token in memory: if openclaw.json was edited after the gateway started, restart the gateway first."
             ),
-            Self::TokenMissing => format!("Set {token} to gateway.auth.token of the gateway's openclaw.json."),
-            Self::TokenNotConfigured => "Set gateway.auth.token in the gateway's openclaw.json and restart the gateway.".to_owned(),
-            Self::PasswordMismatch | Self::PasswordMissing => {
-                "The gateway is in password mode: set OPENCLAW_GATEWAY_PASSWORD to gateway.auth.password of its openclaw.json.".to_owned()
+            Self::TokenMissing | Self::PasswordMismatch | Self::PasswordMissing => {
+                format!("Set {origin} to {secret} of the gateway's openclaw.json.")
             }
+            Self::TokenNotConfigured => "Set gateway.auth.token in the gateway's openclaw.json and restart the gateway.".to_owned(),
             Self::PasswordNotConfigured => "Set gateway.auth.password in the gateway's openclaw.json and restart the gateway.".to_owned(),
             Self::DeviceTokenMismatch => format!(
-                "The device token was rotated, revoked or removed, and the shared token was refused as well: set {token} to gateway.auth.token of the gateway's openclaw.json."
+                "The device token was rotated, revoked or removed, and {what} was refused as well: set {origin} to {secret} of the gateway's openclaw.json.",
+                what = hints.what(),
             ),
             Self::ScopeMismatch => format!(
-                "The device token does not cover the scopes asked for, and the shared token was refused: set {token} to gateway.auth.token of the gateway's openclaw.json, so that the wider scopes can be asked for and approved, or ask for fewer scopes."
+                "The device token does not cover the scopes asked for, and {what} was refused: set {origin} to {secret} of the gateway's openclaw.json, so that the wider scopes can be asked for and approved, or ask for fewer scopes.",
+                what = hints.what(),
             ),
             Self::Unauthorized => "Set gateway.auth.mode to \"token\" on the gateway, or log in the way that its auth mode asks for (proxy header, Tailscale identity).".to_owned(),
             Self::RateLimited => "Wait: the gateway has locked this address out for up to five minutes after too many failed attempts.".to_owned(),
@@ -273,11 +282,46 @@ impl RefusalKind {
     }
 }
 
+/// The gateway is in another mode than the credential in hand is for. Two of them at once are a mistake
+/// in the configuration, so the one that is there has to go.
+fn other_mode(origin: &str, mode: &str) -> String {
+    let variable = format!("OPENCLAW_GATEWAY_{}", mode.to_ascii_uppercase());
+    let place = format!("gateway.auth.{mode} of its openclaw.json");
+    if origin.starts_with("OPENCLAW_") {
+        format!("The gateway is in {mode} mode: unset {origin}, and set {variable} to {place}.")
+    } else {
+        format!(
+            "The gateway is in {mode} mode: give the backend {place} ({variable}) instead of {origin}."
+        )
+    }
+}
+
 /// What an advice has to name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FixHints<'a> {
-    /// Where the token comes from, such as `OPENCLAW_GATEWAY_TOKEN`.
-    pub(crate) token_origin: &'a str,
+    /// Where the token or password comes from, such as `OPENCLAW_GATEWAY_TOKEN`.
+    pub(crate) origin: &'a str,
+    /// Whether it is a password.
+    pub(crate) is_password: bool,
+}
+
+impl FixHints<'_> {
+    /// Where the gateway keeps what it compares with.
+    pub(crate) const fn place(&self) -> &'static str {
+        if self.is_password {
+            "gateway.auth.password"
+        } else {
+            "gateway.auth.token"
+        }
+    }
+
+    const fn what(&self) -> &'static str {
+        if self.is_password {
+            "the password"
+        } else {
+            "the shared token"
+        }
+    }
 }
 
 /// A connection that the gateway refused, and why it is of no use to try again unchanged.
@@ -394,6 +438,9 @@ impl UpgradeRefusal {
             403 => "Ask whoever runs the proxy or firewall in front of the gateway to let this host through.".to_owned(),
             404 | 405 => "Check host, port and path of OPENCLAW_GATEWAY_URL: something else answers there.".to_owned(),
             200..=299 => "Check OPENCLAW_GATEWAY_URL: a web server answers there, or a proxy that does not pass WebSocket upgrades on.".to_owned(),
+            // 502 and 504 are a proxy's own words for a gateway that it does not reach.
+            502 | 504 => "Start the gateway, or correct the address that the proxy in front of it passes connections on to: the proxy does not reach it.".to_owned(),
+            500 => "Look at the logs of the gateway and of the proxy in front of it: one of them failed.".to_owned(),
             429 | 500..=599 => "Wait: the gateway or the proxy in front of it is busy or away.".to_owned(),
             _ => "Check that OPENCLAW_GATEWAY_URL is the gateway's WebSocket address.".to_owned(),
         }
@@ -426,6 +473,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const TOKEN: FixHints<'_> = FixHints {
+        origin: "OPENCLAW_GATEWAY_TOKEN",
+        is_password: false,
+    };
+    const PASSWORD: FixHints<'_> = FixHints {
+        origin: "OPENCLAW_GATEWAY_PASSWORD",
+        is_password: true,
+    };
 
     fn error(value: serde_json::Value) -> GatewayError {
         serde_json::from_value(value).unwrap()
@@ -479,9 +535,7 @@ mod tests {
             RefusalKind::ProtocolMismatch,
             RefusalKind::Other,
         ] {
-            let fix = kind.fix(&FixHints {
-                token_origin: "OPENCLAW_GATEWAY_TOKEN",
-            });
+            let fix = kind.fix(&TOKEN);
             assert!(fix.ends_with('.'), "{kind:?}: {fix}");
             assert!(!kind.as_str().contains(' '));
         }
@@ -489,9 +543,7 @@ mod tests {
 
     #[test]
     fn the_token_advice_says_where_the_token_lives_and_that_an_edit_needs_a_restart() {
-        let fix = RefusalKind::TokenMismatch.fix(&FixHints {
-            token_origin: "OPENCLAW_GATEWAY_TOKEN",
-        });
+        let fix = RefusalKind::TokenMismatch.fix(&TOKEN);
         for needle in [
             "gateway.auth.token",
             "openclaw.json",
@@ -499,6 +551,48 @@ mod tests {
             "restart the gateway",
         ] {
             assert!(fix.contains(needle), "{needle} is not in: {fix}");
+        }
+    }
+
+    #[test]
+    fn a_credential_for_the_other_mode_is_to_go_and_the_right_one_is_named() {
+        for kind in [RefusalKind::TokenMismatch, RefusalKind::TokenMissing] {
+            assert_eq!(
+                kind.fix(&PASSWORD),
+                "The gateway is in token mode: unset OPENCLAW_GATEWAY_PASSWORD, and set OPENCLAW_GATEWAY_TOKEN to gateway.auth.token of its openclaw.json."
+            );
+            assert!(!kind.fix(&TOKEN).contains("unset"));
+        }
+        for kind in [RefusalKind::PasswordMismatch, RefusalKind::PasswordMissing] {
+            assert_eq!(
+                kind.fix(&TOKEN),
+                "The gateway is in password mode: unset OPENCLAW_GATEWAY_TOKEN, and set OPENCLAW_GATEWAY_PASSWORD to gateway.auth.password of its openclaw.json."
+            );
+            assert_eq!(
+                kind.fix(&PASSWORD),
+                "Set OPENCLAW_GATEWAY_PASSWORD to gateway.auth.password of the gateway's openclaw.json."
+            );
+            let file = FixHints {
+                origin: "/run/secrets/token",
+                ..TOKEN
+            };
+            let fix = kind.fix(&file);
+            assert!(
+                fix.contains("instead of /run/secrets/token") && !fix.contains("unset"),
+                "{fix}"
+            );
+        }
+    }
+
+    #[test]
+    fn where_a_password_was_refused_no_token_is_to_be_copied_into_it() {
+        for kind in [RefusalKind::DeviceTokenMismatch, RefusalKind::ScopeMismatch] {
+            let fix = kind.fix(&PASSWORD);
+            assert!(
+                fix.contains("set OPENCLAW_GATEWAY_PASSWORD to gateway.auth.password"),
+                "{fix}"
+            );
+            assert!(!fix.contains("shared token"), "{fix}");
         }
     }
 }

@@ -19,25 +19,26 @@ use crate::text::quoted;
 /// /// What a readiness probe answers, and why.
 /// fn readiness(state: &ConnectionState) -> (bool, String) {
 ///     match state {
-///         ConnectionState::Ready { hello } => (true, hello.server_version.clone()),
+///         ConnectionState::Ready { hello, .. } => (true, hello.server_version.clone()),
 ///         ConnectionState::AwaitingApproval { pairing, .. } => (false, pairing.approve_command()),
 ///         ConnectionState::BackingOff { cause, .. } => (false, cause.to_string()),
-///         ConnectionState::Stopped { reason } => (false, reason.fix()),
+///         ConnectionState::Stopped { reason, .. } => (false, reason.fix()),
 ///         _ => (false, "connecting".to_owned()),
 ///     }
 /// }
-/// # let (ready, _) = readiness(&ConnectionState::Connecting { attempt: 1 });
-/// # assert!(!ready);
+/// # let _: fn(&ConnectionState) -> (bool, String) = readiness;
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectionState {
     /// Dialling, or in the handshake.
+    #[non_exhaustive]
     Connecting {
         /// Counts from 1 since the start or the last connection.
         attempt: u32,
     },
     /// The gateway waits for a person's approval; the client asks again by itself.
+    #[non_exhaustive]
     AwaitingApproval {
         /// What to approve. Published again only when it changes.
         pairing: Arc<PairingRequired>,
@@ -45,6 +46,7 @@ pub enum ConnectionState {
         since: Instant,
     },
     /// Waiting before the next attempt.
+    #[non_exhaustive]
     BackingOff {
         /// The attempt that failed, counted as in [`Connecting`](Self::Connecting); 1 after the loss
         /// of a connection.
@@ -57,6 +59,7 @@ pub enum ConnectionState {
         cause: Arc<Error>,
     },
     /// Connected: calls are answered and events arrive.
+    #[non_exhaustive]
     Ready {
         /// What the gateway granted.
         hello: Arc<Hello>,
@@ -64,6 +67,7 @@ pub enum ConnectionState {
     /// Nothing goes on by itself. [`Client::retry_now`] tries again, unless the client was closed.
     ///
     /// [`Client::retry_now`]: crate::Client::retry_now
+    #[non_exhaustive]
     Stopped {
         /// Why.
         reason: StopReason,
@@ -118,8 +122,8 @@ pub enum StopReason {
     /// The gateway refused, and trying again unchanged would not help.
     ///
     /// Where the reason is the token and the token comes from a file, the client goes on by itself
-    /// as soon as the file's content changes; a token set with
-    /// [`Client::set_token`](crate::Client::set_token) does the same.
+    /// as soon as the file's content changes; [`Client::set_token`](crate::Client::set_token) and
+    /// [`Client::set_password`](crate::Client::set_password) do the same.
     Refused(Arc<Refusal>),
     /// A proxy, or something that is no gateway, answered the upgrade.
     UpgradeRefused(Arc<UpgradeRefusal>),

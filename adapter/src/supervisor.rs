@@ -23,12 +23,12 @@ use crate::boot::Boot;
 use crate::breaker::Breaker;
 use crate::call::Call;
 use crate::config::Config;
+use crate::credentials::Secret;
 use crate::error::Error;
 use crate::identity::DeviceIdentity;
 use crate::lifecycle::{Effect, Lifecycle, Next, Rules};
 use crate::metrics;
 use crate::protocol::Hello;
-use crate::secret::Token;
 use crate::shared::Shared;
 use crate::spans::{self, Server};
 use crate::state::{ConnectionState, StopReason};
@@ -51,7 +51,7 @@ const TOKEN_FILE_POLL: Duration = Duration::from_secs(1);
 pub(crate) enum Control {
     Close,
     RetryNow,
-    SetToken(Token),
+    SetSecret(Secret),
     /// Whether the client is stopped, once all that was asked before has been taken.
     IsStopped(oneshot::Sender<bool>),
     /// The caller of this call has gone.
@@ -63,7 +63,7 @@ pub(crate) enum Control {
 enum Asked {
     Nothing,
     Hurry,
-    NewToken,
+    NewSecret,
     Close,
 }
 
@@ -118,7 +118,7 @@ pub(crate) async fn run(config: Config, ends: Ends) {
     }
 }
 
-async fn live(config: Config, mut ends: Ends) {
+async fn live(mut config: Config, mut ends: Ends) {
     let disk = Disk::new(&config);
     // The identity comes first: without it there is nothing to say to a gateway.
     let identity = loop {
@@ -139,9 +139,16 @@ async fn live(config: Config, mut ends: Ends) {
                     fix = reason.fix(),
                     "stopped: {reason}"
                 );
-                if !wait_for_a_word(&mut ends, &reason).await {
-                    finish(&config, ends).await;
-                    return;
+                match wait_for_a_word(&mut ends, &reason).await {
+                    Word::GoOn => {}
+                    Word::Secret(secret) => {
+                        secret.given_origin().clone_into(&mut config.source.origin);
+                        config.secret = secret;
+                    }
+                    Word::Close => {
+                        finish(&config, ends).await;
+                        return;
+                    }
                 }
             }
         }
@@ -149,14 +156,22 @@ async fn live(config: Config, mut ends: Ends) {
     Supervisor::new(config, disk, identity, ends).run().await;
 }
 
-/// Stopped before there was an identity: `false` when the client is to be closed.
-async fn wait_for_a_word(ends: &mut Ends, reason: &StopReason) -> bool {
+/// What ends a stop before there was an identity.
+enum Word {
+    GoOn,
+    Secret(Secret),
+    Close,
+}
+
+/// Stopped before there was an identity.
+async fn wait_for_a_word(ends: &mut Ends, reason: &StopReason) -> Word {
     loop {
         tokio::select! {
             biased;
             control = ends.control.recv() => match control {
-                None | Some(Control::Close) => return false,
-                Some(Control::RetryNow | Control::SetToken(_)) => return true,
+                None | Some(Control::Close) => return Word::Close,
+                Some(Control::RetryNow) => return Word::GoOn,
+                Some(Control::SetSecret(secret)) => return Word::Secret(secret),
                 Some(Control::IsStopped(answer)) => tell(answer, true),
                 Some(Control::Forget(_)) => {}
             },
@@ -305,7 +320,7 @@ impl Supervisor {
                     match self.heed(control) {
                         Asked::Close => return None,
                         // What this attempt offers is outdated, and so is its outcome.
-                        Asked::NewToken => return Some(Phase::Connect),
+                        Asked::NewSecret => return Some(Phase::Connect),
                         // A hurry during an attempt is answered by the attempt itself.
                         Asked::Hurry | Asked::Nothing => {}
                     }
@@ -434,7 +449,7 @@ impl Supervisor {
                 biased;
                 control = self.ends.control.recv() => match self.heed(control) {
                     Asked::Close => return None,
-                    Asked::Hurry | Asked::NewToken => return Some(Phase::Connect),
+                    Asked::Hurry | Asked::NewSecret => return Some(Phase::Connect),
                     Asked::Nothing => {}
                 },
                 Some(call) = self.ends.calls.recv(), if self.backlog.has_room() => self.backlog.hold(call),
@@ -462,7 +477,7 @@ impl Supervisor {
                 biased;
                 control = self.ends.control.recv() => match self.heed(control) {
                     Asked::Close => return None,
-                    Asked::Hurry | Asked::NewToken => return Some(Phase::Connect),
+                    Asked::Hurry | Asked::NewSecret => return Some(Phase::Connect),
                     Asked::Nothing => {}
                 },
                 Some(call) = self.ends.calls.recv() => call.fail(reason.to_error()),
@@ -471,7 +486,8 @@ impl Supervisor {
                         && self.life.is_new_token(&token)
                     {
                         info!(origin = %self.config.source.origin, "the token has changed");
-                        self.life.set_token(token);
+                        let origin = self.config.source.origin.clone();
+                        self.life.set_secret(Secret::Token(token), origin);
                         return Some(Phase::Connect);
                     }
                 }
@@ -487,9 +503,9 @@ impl Supervisor {
                 self.life.hurry();
                 Asked::Hurry
             }
-            Some(Control::SetToken(token)) => {
-                self.life.set_token(token);
-                Asked::NewToken
+            Some(Control::SetSecret(secret)) => {
+                self.set_secret(secret);
+                Asked::NewSecret
             }
             Some(Control::IsStopped(answer)) => {
                 let is_stopped =
@@ -501,13 +517,21 @@ impl Supervisor {
         }
     }
 
+    /// The backend itself has given another token or password.
+    fn set_secret(&mut self, secret: Secret) {
+        let origin = secret.given_origin().to_owned();
+        self.life.set_secret(secret, origin);
+    }
+
     async fn write_down(&mut self) {
         for effect in self.life.take_effects() {
             if matches!(effect, Effect::WarnStaleSecret) {
+                let hints = self.life.hints();
                 warn!(
                     "{} is stale: the gateway refused it, and this device's own token had to serve; \
-                     set it to gateway.auth.token of the gateway's openclaw.json",
-                    self.config.source.origin
+                     set it to {} of the gateway's openclaw.json",
+                    hints.origin,
+                    hints.place()
                 );
             } else if let Err(error) = self.disk.write(effect).await {
                 // What is in memory goes on serving; only the next start will miss it.

@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, OtherError, RootCertStore};
 use sha2::{Digest as _, Sha256};
 
 use self::pin::{PinMismatch, PinVerifier};
 use crate::secret::constant_time_eq;
+use crate::text::printable;
 
 /// The SHA-256 of a gateway's certificate (the whole DER), to pin it.
 ///
@@ -182,8 +183,26 @@ pub(crate) fn is_no_tls(error: &io::Error) -> bool {
         .is_some_and(|error| matches!(error, rustls::Error::InvalidMessage(_)))
 }
 
+/// What is said where the server ends the connection for want of a client's certificate.
+pub(crate) const CLIENT_CERTIFICATE: &str =
+    "the server wants a client certificate, and those are not supported";
+
+/// Whether the server ended the connection for want of a client's certificate. With TLS 1.3 that
+/// comes after the handshake, in place of the first answer.
+pub(crate) fn wants_client_certificate(error: &io::Error) -> bool {
+    let rustls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(
+        rustls,
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+        ))
+    )
+}
+
 /// Why the certificate of a gateway was not believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CertificateRefusal {
     #[error("the gateway's certificate has another fingerprint than the pinned one: {found}")]
     OtherFingerprint { found: TlsFingerprint },
@@ -195,8 +214,19 @@ pub(crate) enum CertificateRefusal {
     Expired,
     #[error("the gateway's certificate is not valid yet")]
     NotYetValid,
-    #[error("the gateway's certificate was not accepted")]
-    Other,
+    /// `openssl req -x509` makes such ones.
+    #[error(
+        "the gateway's certificate is an authority's own (CA:TRUE), which no server can be believed with"
+    )]
+    AuthorityItself,
+    #[error("the gateway's certificate was not accepted: {0}")]
+    Other(String),
+}
+
+/// Whether webpki refused the certificate of an authority in a server's place. rustls passes that on
+/// as an error without a type of its own.
+fn is_authority_itself(error: &OtherError) -> bool {
+    error.0.to_string() == "CaUsedAsEndEntity"
 }
 
 impl CertificateRefusal {
@@ -207,12 +237,11 @@ impl CertificateRefusal {
             return None;
         };
         Some(match refused {
-            CertificateError::Other(other) => other
-                .0
-                .downcast_ref::<PinMismatch>()
-                .map_or(Self::Other, |PinMismatch(found)| Self::OtherFingerprint {
-                    found: *found,
-                }),
+            CertificateError::Other(other) => match other.0.downcast_ref::<PinMismatch>() {
+                Some(PinMismatch(found)) => Self::OtherFingerprint { found: *found },
+                None if is_authority_itself(other) => Self::AuthorityItself,
+                None => Self::Other(printable(&refused.to_string())),
+            },
             CertificateError::UnknownIssuer => Self::UnknownAuthority,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Self::WrongName
@@ -221,19 +250,27 @@ impl CertificateRefusal {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 Self::NotYetValid
             }
-            _ => Self::Other,
+            _ => Self::Other(printable(&refused.to_string())),
         })
     }
 
     /// What a person can do about it.
-    pub(crate) const fn fix(self) -> &'static str {
+    pub(crate) const fn fix(&self) -> &'static str {
         match self {
             Self::OtherFingerprint { .. } => {
                 "if the gateway's certificate was renewed, compare the new fingerprint on the \
                  gateway's host and set OPENCLAW_GATEWAY_TLS_FINGERPRINT to it; otherwise somebody \
                  else is answering"
             }
-            Self::UnknownAuthority | Self::Other => {
+            Self::AuthorityItself => {
+                "pin it: set OPENCLAW_GATEWAY_TLS_FINGERPRINT to what `openssl x509 -noout \
+                 -fingerprint -sha256 -in CERTIFICATE` prints on the gateway's host"
+            }
+            Self::Other(_) => {
+                "give the gateway a certificate that this system takes, or pin its own with \
+                 OPENCLAW_GATEWAY_TLS_FINGERPRINT"
+            }
+            Self::UnknownAuthority => {
                 "install the authority's certificate, or pin the gateway's own with \
                  OPENCLAW_GATEWAY_TLS_FINGERPRINT"
             }

@@ -223,6 +223,9 @@ impl Dialer {
                     "TLS with {host} failed: what listens there speaks no TLS; write ws:// instead of \
                      wss://, or the port of the proxy that does the TLS"
                 ),
+                None if crate::tls::wants_client_certificate(&error) => {
+                    format!("TLS with {host} failed: {}", crate::tls::CLIENT_CERTIFICATE)
+                }
                 None => format!("TLS with {host} failed: {error}"),
             };
             TransportError::new(TransportErrorKind::Tls, what)
@@ -260,6 +263,13 @@ impl Dialer {
 }
 
 fn upgrade_error(error: &WsError) -> TransportError {
+    #[cfg(feature = "tls")]
+    if let WsError::Io(error) = error
+        && crate::tls::wants_client_certificate(error)
+    {
+        let what = format!("TLS failed: {}", crate::tls::CLIENT_CERTIFICATE);
+        return TransportError::new(TransportErrorKind::Tls, what);
+    }
     let what = match error {
         WsError::Protocol(ProtocolError::HandshakeIncomplete) => {
             "the connection was closed in the middle of it; a port with TLS is dialled by wss://"

@@ -172,7 +172,7 @@ async fn readyz(State(client): State<Client>) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     let body = match state {
-        ConnectionState::Ready { hello } => {
+        ConnectionState::Ready { hello, .. } => {
             json!({ "state": "ready", "gateway": hello.server_version })
         }
         ConnectionState::AwaitingApproval { pairing, .. } => json!({
@@ -183,7 +183,7 @@ async fn readyz(State(client): State<Client>) -> Response {
         ConnectionState::BackingOff { cause, .. } => {
             json!({ "state": "backing_off", "cause": cause.to_string() })
         }
-        ConnectionState::Stopped { reason } => {
+        ConnectionState::Stopped { reason, .. } => {
             json!({ "state": "stopped", "kind": reason.kind(), "fix": reason.fix() })
         }
         _ => json!({ "state": "connecting" }),

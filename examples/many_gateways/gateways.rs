@@ -69,12 +69,12 @@ impl Gateways {
     pub(crate) fn report(&self) -> Vec<String> {
         let of = |(customer, client): (&String, &Client)| {
             let state = match &*client.state().borrow() {
-                ConnectionState::Ready { hello } => format!("ready, {}", hello.server_version),
+                ConnectionState::Ready { hello, .. } => format!("ready, {}", hello.server_version),
                 ConnectionState::AwaitingApproval { pairing, .. } => {
                     format!("waits for: {}", pairing.approve_command())
                 }
                 ConnectionState::BackingOff { cause, .. } => format!("tries again: {cause}"),
-                ConnectionState::Stopped { reason } => {
+                ConnectionState::Stopped { reason, .. } => {
                     format!("stopped, {}: {}", reason.kind(), reason.fix())
                 }
                 _ => "connects".to_owned(),

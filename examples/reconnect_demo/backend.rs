@@ -73,7 +73,7 @@ impl Backend {
     /// Waits until the client has given up, and says why.
     pub(crate) async fn stopped(&self) -> anyhow::Result<StopReason> {
         self.until(|state| match state {
-            ConnectionState::Stopped { reason } => Some(reason.clone()),
+            ConnectionState::Stopped { reason, .. } => Some(reason.clone()),
             _ => None,
         })
         .await
@@ -87,7 +87,7 @@ impl Backend {
                 if let Some(found) = wanted(&now) {
                     return Ok(found);
                 }
-                if let ConnectionState::Stopped { reason } = &*now {
+                if let ConnectionState::Stopped { reason, .. } = &*now {
                     bail!("the client has stopped: {reason}");
                 }
             }
@@ -103,7 +103,7 @@ impl Backend {
 
 fn hello(state: &ConnectionState) -> Option<Arc<Hello>> {
     match state {
-        ConnectionState::Ready { hello } => Some(Arc::clone(hello)),
+        ConnectionState::Ready { hello, .. } => Some(Arc::clone(hello)),
         _ => None,
     }
 }

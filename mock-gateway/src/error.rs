@@ -28,6 +28,7 @@ use crate::wire::ErrorShape;
 pub enum MockError {
     /// The gateway's own answer, as an RPC would have brought it.
     #[error("the gateway refused: {code}: {message}")]
+    #[non_exhaustive]
     Refused {
         /// The error's code.
         code: String,

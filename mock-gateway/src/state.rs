@@ -221,18 +221,17 @@ fn is_droppable(name: &str) -> bool {
 }
 
 fn may_see(facts: &Facts, live: &Live, name: &str) -> bool {
-    let has = |scope: &str| live.scopes.iter().any(|held| held == scope);
     if name.starts_with("device.pair.") || name.starts_with("node.pair.") {
-        return live.role == "operator" && (has("operator.admin") || has("operator.pairing"));
+        return live.role == "operator" && (live.is_admin() || live.has("operator.pairing"));
     }
     if name.starts_with("exec.approval.") {
-        return live.role == "operator" && (has("operator.admin") || has("operator.approvals"));
+        return live.role == "operator" && (live.is_admin() || live.has("operator.approvals"));
     }
     !facts.events_need_read
         || matches!(name, "tick" | "shutdown")
         || ["operator.admin", "operator.read", "operator.write"]
             .into_iter()
-            .any(has)
+            .any(|scope| live.has(scope))
 }
 
 /// How far the gateway is.
@@ -284,8 +283,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    pub(crate) fn has(&self, scope: &str) -> bool {
+        self.scopes.iter().any(|held| held == scope)
+    }
+
     pub(crate) fn is_admin(&self) -> bool {
-        self.scopes.iter().any(|scope| scope == "operator.admin")
+        self.has("operator.admin")
     }
 
     /// How a message says which client it came from.

@@ -18,6 +18,7 @@ const TEMPLATE_TOKEN: &str = "REPLACE_WITH_GENERATED_TOKEN";
 pub enum StateDirError {
     /// A file or directory could not be read or written.
     #[error("cannot use {}", path.display())]
+    #[non_exhaustive]
     Io {
         /// Which one.
         path: PathBuf,
@@ -26,6 +27,7 @@ pub enum StateDirError {
     },
     /// The configuration says something that a gateway refuses.
     #[error("{}: Config invalid: {what}", path.display())]
+    #[non_exhaustive]
     Config {
         /// The configuration file.
         path: PathBuf,

@@ -38,7 +38,7 @@ async fn a_second_hello_changes_nothing() {
     });
     assert_eq!(answered.unwrap()["fine"], true);
     let state = client.state().borrow().clone();
-    let ConnectionState::Ready { hello } = state else {
+    let ConnectionState::Ready { hello, .. } = state else {
         panic!("{state:?}");
     };
     assert_eq!(&*hello.conn_id, "c-1");

@@ -56,11 +56,11 @@ fn show(seen: &Seen) -> impl Fn(&ConnectionState) + Send + Sync + 'static {
             seen.add(&pairing.approve_command());
         }
         ConnectionState::BackingOff { cause, .. } => seen.add(&cause.to_string()),
-        ConnectionState::Stopped { reason } => {
+        ConnectionState::Stopped { reason, .. } => {
             seen.add(&reason.to_string());
             seen.add(&reason.fix());
         }
-        ConnectionState::Ready { hello } => seen.add(&format!(
+        ConnectionState::Ready { hello, .. } => seen.add(&format!(
             "{} {} {:?} {}",
             hello.server_version,
             hello.conn_id,

@@ -36,6 +36,16 @@ impl Stuck {
         }
     }
 
+    fn client_of(&self, gateway: &MockGateway) -> Client {
+        let config = Config::builder()
+            .url(gateway.url())
+            .token(Token::new(gateway.token()).unwrap())
+            .store(self.clone())
+            .build()
+            .unwrap();
+        Client::start(config)
+    }
+
     fn access(&self, at: Access) {
         if at != self.at {
             return;
@@ -132,13 +142,7 @@ async fn a_disk_that_hangs_holds_up_neither_close_nor_those_who_wait() {
         let gateway = MockGateway::builder().pairing(Pairing::Auto).start().await;
         let store = Stuck::new(at);
         let _hanging = Hanging(store.clone());
-        let config = Config::builder()
-            .url(gateway.url())
-            .token(Token::new(gateway.token()).unwrap())
-            .store(store.clone())
-            .build()
-            .unwrap();
-        let client = Client::start(config);
+        let client = store.client_of(&gateway);
         let mut events = client.events();
         let waits = tokio::spawn({
             let client = client.clone();
@@ -155,7 +159,8 @@ async fn a_disk_that_hangs_holds_up_neither_close_nor_those_who_wait() {
             matches!(
                 *state.borrow(),
                 openclaw_adapter::ConnectionState::Stopped {
-                    reason: StopReason::Closed
+                    reason: StopReason::Closed,
+                    ..
                 }
             ),
             "{at:?}: {state:?}"
@@ -173,13 +178,7 @@ async fn a_client_that_is_dropped_does_not_wait_for_a_disk_that_hangs() {
     let gateway = MockGateway::start().await;
     let store = Stuck::new(Access::Memo);
     let _hanging = Hanging(store.clone());
-    let config = Config::builder()
-        .url(gateway.url())
-        .token(Token::new(gateway.token()).unwrap())
-        .store(store.clone())
-        .build()
-        .unwrap();
-    let client = Client::start(config);
+    let client = store.client_of(&gateway);
     let mut state = client.state();
     tokio::task::block_in_place(|| store.wait());
     drop(client);

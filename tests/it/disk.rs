@@ -7,10 +7,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use openclaw_adapter::doctor::{self, Check, Issue};
 use openclaw_adapter::store::StoreErrorKind;
 use openclaw_adapter::{
-    DeviceIdentity, DeviceToken, Endpoint, FileStore, GatewayKey, IdentityStore as _, StoreError,
-    Token,
+    Config, DeviceIdentity, DeviceToken, Endpoint, FileStore, GatewayKey, IdentityStore as _,
+    StoreError, Token,
 };
 
 const DUTY: &str = "OPENCLAW_TEST_DISK_DUTY";
@@ -80,10 +81,31 @@ fn child_process() {
             assert_refused(put(&store, "new"), StoreErrorKind::PermissionDenied);
             assert_eq!(held(&store).as_deref(), Some("old"));
         }
-        "no-place" => assert_refused(create(&store), StoreErrorKind::PermissionDenied),
+        "no-place" => {
+            assert_refused(create(&store), StoreErrorKind::PermissionDenied);
+            let said = examined(&store);
+            let fix = format!("install -d -m 700 -o USER {}", store.state_dir().display());
+            assert!(said.contains(&fix), "{said}");
+        }
         other => panic!("no such duty: {other}"),
     }
     println!("\nthe child has done its duty");
+}
+
+/// What the doctor says of a directory in which no identity can be made; it does not try.
+fn examined(store: &FileStore) -> String {
+    let builder = Config::builder()
+        .url("ws://127.0.0.1:1")
+        .store(FileStore::new(store.state_dir()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let report = runtime.block_on(doctor::examine(&builder, &doctor::Options::new()));
+    let finding = report.finding(Check::Identity).unwrap();
+    assert_eq!(finding.issue, Some(Issue::Identity), "{}", finding.message);
+    assert!(!store.state_dir().exists());
+    finding.fix.clone().unwrap()
 }
 
 fn on_a_full_disk(dir: &Path, store: &FileStore) {
@@ -120,6 +142,8 @@ fn on_a_read_only_disk(dir: &Path, store: &FileStore) {
     assert_eq!(create(store).unwrap().id(), identity.id());
     let other = FileStore::new(dir.join("other"));
     assert_refused(create(&other), StoreErrorKind::ReadOnly);
+    let said = examined(&other);
+    assert!(said.contains("mount a writable volume"), "{said}");
 }
 
 fn child(mut command: Command, duty: &str, dir: &Path) -> Output {

@@ -8,8 +8,9 @@ use openclaw_mock_gateway::{Edition, Fault, MockGateway, Point};
 use openclaw_tests::peer::{Peer, hello, wire};
 use serde_json::json;
 use tokio::time::Instant;
-use wiremock::matchers::{header, method};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::ResponseTemplate;
+
+use crate::upgrade::answering;
 
 const TOKEN: &str = "canary-0123456789abcdef";
 
@@ -51,12 +52,7 @@ fn says(report: &Report, check: Check, issue: Issue, words: &str) {
 }
 
 async fn through(template: ResponseTemplate) -> Report {
-    let server = MockServer::start().await;
-    Mock::given(method("GET"))
-        .and(header("upgrade", "websocket"))
-        .respond_with(template)
-        .mount(&server)
-        .await;
+    let server = answering(template).await;
     let builder = config(&server.uri().replacen("http", "ws", 1), TOKEN);
     let report = examine(&builder, &Options::new()).await;
     let requests = server.received_requests().await.unwrap();

@@ -17,7 +17,7 @@ async fn next(stream: &mut EventStream) -> String {
             format!("{} {payload}", event.name())
         }
         Some(EventItem::Lagged(n)) => format!("lagged {n}"),
-        Some(EventItem::Gap { expected, got }) => format!("gap {expected} {got}"),
+        Some(EventItem::Gap { expected, got, .. }) => format!("gap {expected} {got}"),
         Some(EventItem::Resync(why)) => format!("resync {why}"),
         Some(other) => panic!("an unknown item: {other:?}"),
         None => "end".to_owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::poll;
 use openclaw_adapter::{
-    Client, ConnectionState, Error, PairingPolicy, Recovery, Token, TransportErrorKind,
+    Client, ConnectionState, Error, FileStore, PairingPolicy, Recovery, Token, TransportErrorKind,
 };
 use openclaw_tests::peer::{builder, ready, start};
 use serde_json::{Value, json};
@@ -219,6 +219,59 @@ async fn a_wrong_token_is_tried_once_and_a_new_one_at_once() {
     tokio::time::sleep(600 * SECOND).await;
     assert!(!peer.is_dialled(), "no attempt after a terminal verdict");
 
+    client.set_token(Token::new("right-token-0123").unwrap());
+    let (mut link, request) = peer.connect().await;
+    assert_eq!(request["params"]["auth"]["token"], "right-token-0123");
+    link.answer(&request, openclaw_tests::peer::hello()).await;
+    until(&client, ConnectionState::is_ready).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_goes_in_the_place_of_a_token_and_a_token_in_that_of_a_password() {
+    let (client, mut peer) = start();
+    let refusal =
+        |code| json!({"code":"INVALID_REQUEST","message":"unauthorized","details":{"code":code}});
+    let fix = async || match client.ready().await {
+        Err(Error::Refused(refusal)) => refusal.fix.clone(),
+        other => panic!("not refused: {other:?}"),
+    };
+    let (mut link, request) = peer.connect().await;
+    link.refuse(&request, refusal("AUTH_PASSWORD_MISSING"))
+        .await;
+    let advice = fix().await;
+    assert!(advice.contains("password mode"), "{advice}");
+
+    client.set_password(Token::new("correct horse battery").unwrap());
+    let (mut link, request) = peer.connect().await;
+    let auth = &request["params"]["auth"];
+    assert_eq!(auth["password"], "correct horse battery");
+    assert!(auth.get("token").is_none(), "{auth}");
+    link.refuse(&request, refusal("AUTH_TOKEN_MISMATCH")).await;
+    let advice = fix().await;
+    assert!(
+        advice.contains("token mode") && advice.contains("instead of the password"),
+        "{advice}"
+    );
+
+    client.set_token(Token::new("right-token-0123").unwrap());
+    let (mut link, request) = peer.connect().await;
+    let auth = &request["params"]["auth"];
+    assert_eq!(auth["token"], "right-token-0123");
+    assert!(auth.get("password").is_none(), "{auth}");
+    link.answer(&request, openclaw_tests::peer::hello()).await;
+    client.ready().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_set_while_the_identity_is_unusable_is_not_lost() {
+    let (builder, mut peer) = builder();
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    std::fs::write(&state, "a file where the directory should be").unwrap();
+    let client = Client::start(builder.store(FileStore::new(&state)).build().unwrap());
+    assert!(matches!(client.ready().await, Err(Error::Identity(_))));
+
+    std::fs::remove_file(&state).unwrap();
     client.set_token(Token::new("right-token-0123").unwrap());
     let (mut link, request) = peer.connect().await;
     assert_eq!(request["params"]["auth"]["token"], "right-token-0123");

@@ -158,7 +158,7 @@ async fn played(refusal: &Refusal) -> (String, String) {
         ConnectionState::AwaitingApproval { pairing, .. } => {
             ("pairing_required".to_owned(), pairing.approve_command())
         }
-        ConnectionState::Stopped { reason } => (reason.kind().to_owned(), reason.fix()),
+        ConnectionState::Stopped { reason, .. } => (reason.kind().to_owned(), reason.fix()),
         ConnectionState::BackingOff { cause, .. } => match &*cause {
             Error::Refused(refusal) => (refusal.kind.as_str().to_owned(), refusal.fix.clone()),
             Error::Transport(error) => ("unavailable".to_owned(), error.to_string()),

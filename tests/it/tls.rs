@@ -323,3 +323,74 @@ async fn the_doctor_tells_a_port_without_tls_and_a_port_with_it() {
     assert_eq!(report.verdict.issue, Some(Issue::NoGateway));
     assert!(report.verdict.action.contains("wss://"));
 }
+
+#[tokio::test]
+async fn the_doctor_says_that_an_authoritys_own_certificate_has_to_be_pinned() {
+    // As `openssl req -x509` makes one for a server.
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let own = Certificate {
+        der: params.self_signed(&key).unwrap().der().clone(),
+        key: key.serialize_der(),
+    };
+    let bed = Bed::new(&own, HERE).await;
+    let root = root_file(&Authority::new("private"));
+    let config = bed.config().root_certificates(root.path());
+    let report = doctor::examine(&config, &doctor::Options::new()).await;
+    let action = &report.verdict.action;
+    assert!(
+        action.starts_with("Pin it: set OPENCLAW_GATEWAY_TLS_FINGERPRINT"),
+        "{action}"
+    );
+    let message = &report.finding(Check::Tls).unwrap().message;
+    assert!(message.contains("authority's own"), "{message}");
+    // What it says helps.
+    connects(bed.config().tls_fingerprint(own.fingerprint())).await;
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_client_certificate_is_named() {
+    let authority = Authority::new("private");
+    let certificate = authority.certificate("127.0.0.1", 2090);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(authority.0.der().clone()).unwrap();
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+            Arc::new(roots),
+            Arc::clone(&provider),
+        );
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certificate.key.clone()));
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(vec![certificate.der.clone()], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let listener = TcpListener::bind((HERE, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let refused = acceptor.accept(stream).into_fallible().await;
+                let Err((_, mut stream)) = refused else {
+                    panic!("a client without a certificate was let in");
+                };
+                // Until the client has heard why: a reset would overtake the alert.
+                let _ = stream.shutdown().await;
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        });
+        let config = config(address).tls_fingerprint(certificate.fingerprint());
+        let report = doctor::examine(&config, &doctor::Options::new()).await;
+        let tls = report.finding(Check::Tls).unwrap();
+        assert_eq!(report.verdict.issue, Some(Issue::Tls), "{tls:?}");
+        assert!(tls.message.contains("client certificate"), "{tls:?}");
+        let client = Client::start(config.build().unwrap());
+        let said = tls_failure(&client).await;
+        assert!(said.contains("client certificate"), "{said}");
+        client.close().await;
+        serving.abort();
+    }
+}

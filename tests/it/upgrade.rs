@@ -31,7 +31,8 @@ fn client(server: &MockServer) -> Client {
     Client::start(config)
 }
 
-async fn answering(template: ResponseTemplate) -> MockServer {
+/// A web server that answers the upgrade with this.
+pub(crate) async fn answering(template: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(method("GET"))
         .and(header("upgrade", "websocket"))
@@ -55,7 +56,7 @@ async fn outcome(client: &Client) -> ConnectionState {
 async fn stopped(template: ResponseTemplate) -> (UpgradeRefusal, String) {
     let server = answering(template).await;
     let client = client(&server);
-    let ConnectionState::Stopped { reason } = outcome(&client).await else {
+    let ConnectionState::Stopped { reason, .. } = outcome(&client).await else {
         panic!("not stopped: {:?}", client.state().borrow());
     };
     assert_eq!(reason.kind(), "upgrade_refused");
@@ -132,6 +133,34 @@ async fn a_busy_proxy_is_asked_again_but_not_before_it_says() {
             cause.to_string().contains("Too many unauthenticated"),
             "{cause}"
         );
+        client.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_does_not_reach_the_gateway_is_not_just_waited_for() {
+    for (server, status, advice) in [
+        ("Caddy", 502, "does not reach it"),
+        ("Caddy", 504, "does not reach it"),
+        ("awselb/2.0", 502, "Start the gateway"),
+        ("nginx", 502, "proxy_pass"),
+        ("nginx", 500, "logs"),
+        ("Caddy", 500, "logs"),
+        ("Caddy", 503, "Wait"),
+        ("Caddy", 429, "Wait"),
+    ] {
+        let template = ResponseTemplate::new(status).insert_header("server", server);
+        let gateway = answering(template).await;
+        let client = client(&gateway);
+        let ConnectionState::BackingOff { cause, .. } = outcome(&client).await else {
+            panic!("{server} {status}: {:?}", client.state().borrow());
+        };
+        let Error::UpgradeRefused(refusal) = &*cause else {
+            panic!("{server} {status}: {cause}");
+        };
+        let fix = refusal.fix();
+        assert!(fix.contains(advice), "{server} {status}: {fix}");
+        assert_eq!(fix.contains("Wait"), advice == "Wait", "{server} {status}");
         client.close().await;
     }
 }

@@ -1,39 +1,20 @@
 //! The other side repeats in its own words what it was told: a careless proxy's error page, or a
 //! gateway that wants our secrets in our logs.
 
-use std::time::Duration;
-
 use openclaw_adapter::{Client, ConnectionState};
 use openclaw_mock_gateway::{Fault, MockGateway};
 use openclaw_tests::peer;
 use serde_json::json;
 
 use crate::canary::Canaries;
+use crate::life::until;
 use crate::witness;
 
-const PATIENCE: Duration = Duration::from_secs(60);
 /// What [`peer::builder`] logs in with.
 const TOKEN: &str = "shared-token-0123";
 
 fn watched(builder: openclaw_adapter::ConfigBuilder) -> Client {
-    let builder = builder.on_state(|state| {
-        witness::debug(state);
-        match state {
-            ConnectionState::BackingOff { cause, .. } => witness::error(&**cause),
-            ConnectionState::Stopped { reason } => {
-                witness::text(reason);
-                witness::text(&reason.fix());
-            }
-            _ => {}
-        }
-    });
-    Client::start(builder.build().unwrap())
-}
-
-async fn until(client: &Client, wanted: impl Fn(&ConnectionState) -> bool) {
-    let mut states = client.state();
-    let state = tokio::time::timeout(PATIENCE, states.wait_for(wanted)).await;
-    drop(state.unwrap().unwrap());
+    Client::start(builder.on_state(witness::state).build().unwrap())
 }
 
 pub(crate) async fn a_gateway_that_repeats_what_it_was_told() {

@@ -63,18 +63,7 @@ impl Life {
             .state_dir(self.state_dir())
             .header("X-Proxy-Key", key)
             .connector(self.tap.clone())
-            .on_state(|state| {
-                witness::debug(state);
-                match state {
-                    ConnectionState::BackingOff { cause, .. } => witness::error(&**cause),
-                    ConnectionState::Stopped { reason } => {
-                        witness::text(reason);
-                        witness::text(&reason.fix());
-                        witness::debug(reason);
-                    }
-                    _ => {}
-                }
-            })
+            .on_state(witness::state)
             .on_pairing(|pairing| {
                 witness::debug(pairing);
                 witness::text(pairing);
@@ -197,7 +186,10 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// Waits for a state.
-async fn until(client: &Client, wanted: impl Fn(&ConnectionState) -> bool) -> ConnectionState {
+pub(crate) async fn until(
+    client: &Client,
+    wanted: impl Fn(&ConnectionState) -> bool,
+) -> ConnectionState {
     let mut states = client.state();
     let waiting = tokio::time::timeout(PATIENCE, states.wait_for(wanted));
     let Ok(state) = waiting.await else {
@@ -213,14 +205,14 @@ fn is_ready(state: &ConnectionState) -> bool {
 /// The id of the connection that is, or was last.
 fn connection(client: &Client) -> String {
     match &*client.state().borrow() {
-        ConnectionState::Ready { hello } => hello.conn_id.clone(),
+        ConnectionState::Ready { hello, .. } => hello.conn_id.clone(),
         other => panic!("not connected: {other:?}"),
     }
 }
 
 /// Waits for a connection after `before`.
 async fn another(client: &Client, before: &str) {
-    let is_another = |state: &ConnectionState| matches!(state, ConnectionState::Ready { hello } if hello.conn_id != before);
+    let is_another = |state: &ConnectionState| matches!(state, ConnectionState::Ready { hello, .. } if hello.conn_id != before);
     until(client, is_another).await;
 }
 
@@ -293,7 +285,8 @@ async fn a_whole_life(edition: Edition) {
     assert!(matches!(
         stopped,
         ConnectionState::Stopped {
-            reason: StopReason::Refused(_)
+            reason: StopReason::Refused(_),
+            ..
         }
     ));
     witness::error(&client.call_raw("health", json!({})).await.unwrap_err());

@@ -5,6 +5,7 @@ use std::fmt::{Debug, Display, Write as _};
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use openclaw_adapter::ConnectionState;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::canary::Canaries;
@@ -107,6 +108,20 @@ pub(crate) fn text(text: &impl Display) {
     said(|said| {
         let _ = writeln!(said.texts, "{text}");
     });
+}
+
+/// Keeps what a state says, as a backend would log it.
+pub(crate) fn state(state: &ConnectionState) {
+    debug(state);
+    match state {
+        ConnectionState::BackingOff { cause, .. } => error(&**cause),
+        ConnectionState::Stopped { reason, .. } => {
+            text(reason);
+            text(&reason.fix());
+            debug(reason);
+        }
+        _ => {}
+    }
 }
 
 /// Keeps all that an error says, with its sources, and what it says in the panic of an `unwrap`.

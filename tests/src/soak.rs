@@ -208,7 +208,7 @@ pub async fn cycles(count: u64) -> Report {
         let is_new = async {
             loop {
                 match &*state.borrow_and_update() {
-                    openclaw_adapter::ConnectionState::Ready { hello: new }
+                    openclaw_adapter::ConnectionState::Ready { hello: new, .. }
                         if new.conn_id != hello.conn_id =>
                     {
                         return;

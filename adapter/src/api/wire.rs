@@ -113,6 +113,8 @@ macro_rules! params {
         #[doc(alias = $method)]
         #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
         #[serde(rename_all = "camelCase")]
+        // Where there is no field, anybody could write `Name {}`, and the first one would break that.
+        #[non_exhaustive]
         pub struct $name {
             $($(
                 #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ use super::error::ConfigError;
 use super::{
     Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, TraceHook, WhenDown,
 };
+use crate::credentials::{GIVEN_PASSWORD, GIVEN_TOKEN};
 use crate::event::Bounds;
 use crate::pairing::{PairingPolicy, PairingRequired};
 use crate::retry::RetryPolicy;
@@ -55,7 +56,8 @@ pub struct ConfigBuilder {
     pub(super) device_family: Option<String>,
     pub(super) version: String,
     pub(super) role: String,
-    pub(super) scopes: Vec<String>,
+    /// None: nobody has said which.
+    pub(super) scopes: Option<Vec<String>>,
     pub(super) caps: Vec<String>,
     pairing: PairingPolicy,
     retry: RetryPolicy,
@@ -98,7 +100,7 @@ impl Default for ConfigBuilder {
             device_family: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             role: "operator".to_owned(),
-            scopes: vec!["operator.read".to_owned(), "operator.write".to_owned()],
+            scopes: None,
             caps: Vec::new(),
             pairing: PairingPolicy::default(),
             retry: RetryPolicy::default(),
@@ -144,7 +146,7 @@ impl ConfigBuilder {
     /// The gateway's shared token; replaces whatever was given before.
     pub fn token(mut self, token: Token) -> Self {
         self.conflict = None;
-        self.given = Given::Token(token, "the token in the backend's configuration".to_owned());
+        self.given = Given::Token(token, GIVEN_TOKEN.to_owned());
         self
     }
 
@@ -161,10 +163,7 @@ impl ConfigBuilder {
     /// The password of a gateway in password mode; replaces whatever was given before.
     pub fn password(mut self, password: Token) -> Self {
         self.conflict = None;
-        self.given = Given::Password(
-            password,
-            "the password in the backend's configuration".to_owned(),
-        );
+        self.given = Given::Password(password, GIVEN_PASSWORD.to_owned());
         self
     }
 
@@ -181,7 +180,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// The name that `openclaw devices list` shows; `backend-adapter` unless set.
+    /// The name that `openclaw devices list` shows; `backend-adapter` unless set here or by
+    /// `OPENCLAW_ADAPTER_DISPLAY_NAME`, which [`Config::from_env`] reads.
     pub fn display_name(mut self, name: impl Into<String>) -> Self {
         self.display_name = name.into();
         self
@@ -212,10 +212,11 @@ impl ConfigBuilder {
         self
     }
 
-    /// The scopes to ask for; `operator.read` and `operator.write` unless set. More than were
-    /// approved need another approval.
+    /// The scopes to ask for; `operator.read` and `operator.write` unless set here or by
+    /// `OPENCLAW_ADAPTER_SCOPES`, which [`Config::from_env`] reads. More than were approved need another
+    /// approval.
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
-        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self.scopes = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
 

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::builder::{ConfigBuilder, Given};
 use super::error::ConfigError;
+use super::scopes;
 use crate::secret::Token;
 
 pub(super) const URL: &str = "OPENCLAW_GATEWAY_URL";
@@ -15,6 +16,8 @@ pub(super) const TOKEN_FILE: &str = "OPENCLAW_GATEWAY_TOKEN_FILE";
 pub(super) const PASSWORD: &str = "OPENCLAW_GATEWAY_PASSWORD";
 pub(super) const STATE_DIR: &str = "OPENCLAW_ADAPTER_STATE_DIR";
 pub(super) const DEVICE_IDENTITY: &str = "OPENCLAW_ADAPTER_DEVICE_IDENTITY";
+pub(super) const DISPLAY_NAME: &str = "OPENCLAW_ADAPTER_DISPLAY_NAME";
+pub(super) const SCOPES: &str = "OPENCLAW_ADAPTER_SCOPES";
 pub(super) const FINGERPRINT: &str = "OPENCLAW_GATEWAY_TLS_FINGERPRINT";
 pub(super) const ALLOW_INSECURE: &str = "OPENCLAW_ALLOW_INSECURE_PRIVATE_WS";
 
@@ -66,6 +69,13 @@ impl ConfigBuilder {
         builder.state_dir = path(STATE_DIR);
         if let Some(identity) = filled(DEVICE_IDENTITY)? {
             builder.identity = Some(Zeroizing::new(identity));
+        }
+        if let Some(name) = filled(DISPLAY_NAME)? {
+            builder = builder.display_name(name.trim());
+        }
+        if let Some(list) = filled(SCOPES)? {
+            let scopes = scopes::parse(&list).ok_or(ConfigError::Scopes { name: SCOPES })?;
+            builder = builder.scopes(scopes);
         }
         builder.fingerprint = filled(FINGERPRINT)?;
         if let Some(flag) = filled(ALLOW_INSECURE)? {

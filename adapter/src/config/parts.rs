@@ -149,7 +149,7 @@ impl ConfigBuilder {
             platform: self.platform.clone(),
             device_family: self.device_family.clone(),
             role: self.role.clone(),
-            scopes: self.scopes.clone(),
+            scopes: self.asked_scopes(),
             caps: self.caps.clone(),
         }
     }

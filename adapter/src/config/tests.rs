@@ -145,3 +145,98 @@ fn an_inline_identity_keeps_its_tokens_where_a_directory_is_named() {
     let memo = store().gateway(&gateway, identity.id()).unwrap();
     assert_eq!(memo.token("operator"), Some(&token));
 }
+
+#[test]
+fn scopes_and_name_come_from_the_environment_and_the_builder_goes_before() {
+    let token = (TOKEN, "0123456789abcdef");
+    for (text, scopes) in [
+        ("operator.read", &["operator.read"][..]),
+        (
+            " operator.read,operator.admin ",
+            &["operator.read", "operator.admin"],
+        ),
+        (
+            "operator.read\toperator.talk.secrets\n",
+            &["operator.read", "operator.talk.secrets"],
+        ),
+        // As if it were not there.
+        ("", &["operator.read", "operator.write"]),
+        (" ", &["operator.read", "operator.write"]),
+    ] {
+        let config = from(&[token, (SCOPES, text)]).unwrap();
+        assert_eq!(config.profile.scopes, scopes, "{text:?}");
+    }
+    for (text, name) in [(" billing ", "billing"), (" ", "backend-adapter")] {
+        let config = from(&[token, (DISPLAY_NAME, text)]).unwrap();
+        assert_eq!(config.profile.display_name, name);
+    }
+    let vars = |name: &'static str| match name {
+        SCOPES => Some("operator.admin".into()),
+        DISPLAY_NAME => Some("from-the-environment".into()),
+        TOKEN => Some("0123456789abcdef".into()),
+        _ => None,
+    };
+    let config = ConfigBuilder::from_vars(vars)
+        .unwrap()
+        .store(MemoryStore::new())
+        .display_name("billing")
+        .scopes(["operator.read"])
+        .build()
+        .unwrap();
+    assert_eq!(config.profile.scopes, ["operator.read"]);
+    assert_eq!(config.profile.display_name, "billing");
+}
+
+#[test]
+fn what_is_no_list_of_scopes_is_refused_and_not_repeated() {
+    for text in [
+        ",",
+        "[\"operator.read\"]",
+        "operator.read;operator.write",
+        "'operator.read'",
+    ] {
+        let error = from(&[(TOKEN, "0123456789abcdef"), (SCOPES, text)]).unwrap_err();
+        assert!(matches!(error, ConfigError::Scopes { .. }), "{text:?}");
+        let said = error.to_string();
+        assert!(
+            said.contains(SCOPES) && !said.contains("operator"),
+            "{said}"
+        );
+        assert!(
+            error
+                .fix()
+                .unwrap()
+                .contains("operator.read,operator.write")
+        );
+    }
+}
+
+#[test]
+fn stored_scopes_are_those_of_the_token_for_this_gateway_and_role_unless_some_were_set() {
+    let store = MemoryStore::new();
+    let identity = store
+        .load_or_create(&mut || DeviceIdentity::generate(1))
+        .unwrap();
+    let gateway = Endpoint::parse(DEFAULT_URL).unwrap().key();
+    let token = DeviceToken::new(
+        Token::new("device-token-0123").unwrap(),
+        "operator",
+        vec!["operator.read".to_owned()],
+        1,
+    );
+    store.put_token(&gateway, identity.id(), &token).unwrap();
+    let builder = || Config::builder().store(store.clone());
+    let asked = |builder: ConfigBuilder| builder.stored_scopes().profile().scopes;
+    let usual = ["operator.read", "operator.write"];
+    assert_eq!(asked(builder()), ["operator.read"]);
+    assert_eq!(asked(builder().scopes(usual)), usual);
+    assert_eq!(asked(builder().url("ws://127.0.0.1:18790")), usual);
+    assert_eq!(asked(builder().role("node")), usual);
+    assert_eq!(asked(builder().url("no address")), usual);
+    assert_eq!(asked(Config::builder().store(MemoryStore::new())), usual);
+    assert_eq!(
+        builder().profile().scopes,
+        usual,
+        "only where it is asked for"
+    );
+}

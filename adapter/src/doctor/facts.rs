@@ -138,6 +138,8 @@ pub(super) enum TlsFault {
     },
     /// What answers speaks no TLS.
     NotTls,
+    /// What answers wants a certificate of ours.
+    ClientCertificate,
     Other(String),
 }
 
@@ -184,6 +186,8 @@ pub(super) enum Found {
     Unreadable {
         path: PathBuf,
         why: String,
+        /// Somebody said that it is there.
+        is_named: bool,
     },
     Read {
         path: PathBuf,

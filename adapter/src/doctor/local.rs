@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::Lookup;
 use super::facts::{Address, Credential, Found, Identity, Plain, Shape, StoreFault};
 use super::openclaw_json::OpenclawJson;
 use crate::config::{ConfigBuilder, ConfigError, TokenSource};
@@ -47,7 +48,7 @@ pub(super) struct Device {
 }
 
 /// Looks at everything that this host holds.
-pub(super) fn look(builder: &ConfigBuilder, openclaw_json: Option<&[PathBuf]>) -> Local {
+pub(super) fn look(builder: &ConfigBuilder, openclaw_json: Option<&Lookup>) -> Local {
     let endpoint = builder.endpoint();
     let dialer = endpoint
         .as_ref()
@@ -80,8 +81,8 @@ pub(super) fn look(builder: &ConfigBuilder, openclaw_json: Option<&[PathBuf]>) -
             fix: error.fix().unwrap_or_default(),
         }),
     };
-    let found = openclaw_json.map_or(Found::NotAsked, |paths| {
-        find(paths, secret.as_ref().ok().map(|(secret, _)| secret))
+    let found = openclaw_json.map_or(Found::NotAsked, |lookup| {
+        find(lookup, secret.as_ref().ok().map(|(secret, _)| secret))
     });
     Local {
         address: endpoint.map(|endpoint| address(builder, &endpoint, is_forwarded)),
@@ -132,10 +133,13 @@ fn device(
 }
 
 fn without_gateway(store: &dyn IdentityStore) -> Result<Option<Device>, StoreFault> {
-    let Some(identity) = store.load().map_err(|error| fault(&error))? else {
-        return Ok(None);
-    };
     let file = store.identity_file();
+    let Some(identity) = store.load().map_err(|error| fault(&error))? else {
+        return match file.as_deref().and_then(cannot_make) {
+            Some(error) => Err(fault(&error)),
+            None => Ok(None),
+        };
+    };
     let facts = Identity {
         device: identity.id().clone(),
         created_at_ms: identity.created_at_ms(),
@@ -158,6 +162,42 @@ fn fault(error: &StoreError) -> StoreFault {
     }
 }
 
+/// Why the first connect will not be able to make the identity's `file`; asked, not tried out.
+#[cfg(unix)]
+fn cannot_make(file: &Path) -> Option<StoreError> {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    use rustix::io::Errno;
+
+    let inner = file.parent()?;
+    let nearest = inner.ancestors().find(|path| path.exists())?;
+    let error = accessat(
+        CWD,
+        nearest,
+        Access::WRITE_OK | Access::EXEC_OK,
+        AtFlags::EACCESS,
+    )
+    .err()?;
+    if !matches!(error, Errno::ACCESS | Errno::PERM | Errno::ROFS) {
+        return None;
+    }
+    // As the store names it: a file `identity/device.json` in the state directory.
+    let state = match inner.parent() {
+        Some(state) if inner.ends_with("identity") => state,
+        _ => inner,
+    };
+    Some(if nearest.starts_with(state) {
+        StoreError::io(nearest, error.into())
+    } else {
+        StoreError::io(state, error.into()).absent()
+    })
+}
+
+/// Elsewhere only the attempt would show it.
+#[cfg(not(unix))]
+fn cannot_make(_: &Path) -> Option<StoreError> {
+    None
+}
+
 #[cfg(unix)]
 fn mode(path: &Path) -> Option<u32> {
     use std::os::unix::fs::MetadataExt as _;
@@ -170,17 +210,19 @@ fn mode(_: &Path) -> Option<u32> {
 }
 
 /// The first configuration that is there.
-fn find(paths: &[PathBuf], ours: Option<&Secret>) -> Found {
-    for path in paths {
+fn find(lookup: &Lookup, ours: Option<&Secret>) -> Found {
+    let is_named = lookup.is_named;
+    for path in &lookup.paths {
         return match read(path) {
             Ok(text) => Found::Read {
                 path: path.clone(),
                 content: OpenclawJson::read(&text, ours),
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !is_named => continue,
             Err(error) => Found::Unreadable {
                 path: path.clone(),
                 why: error.to_string(),
+                is_named,
             },
         };
     }
@@ -235,6 +277,8 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -260,18 +304,26 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (absent, there) = (dir.path().join("a.json"), dir.path().join("b.json"));
         fs::write(&there, "{}").unwrap();
+        let find = |paths: &[&PathBuf], is_named| {
+            let paths = paths.iter().map(|path| (*path).clone()).collect();
+            find(&Lookup { paths, is_named }, None)
+        };
+        assert!(matches!(find(&[&absent], false), Found::Nowhere));
         assert!(matches!(
-            find(std::slice::from_ref(&absent), None),
-            Found::Nowhere
+            find(&[&absent], true),
+            Found::Unreadable { is_named: true, .. }
         ));
-        let Found::Read { path, .. } = find(&[absent, there.clone()], None) else {
+        let Found::Read { path, .. } = find(&[&absent, &there], false) else {
             panic!("not found");
         };
         assert_eq!(path, there);
         // A directory of that name is there, but is no file.
         assert!(matches!(
-            find(&[dir.path().to_owned()], None),
-            Found::Unreadable { .. }
+            find(&[&dir.path().to_owned()], false),
+            Found::Unreadable {
+                is_named: false,
+                ..
+            }
         ));
     }
 

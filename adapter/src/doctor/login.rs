@@ -122,7 +122,10 @@ impl Candidate<'_> {
                     sleep(delay).await;
                 }
                 Then::Later(_, what) => {
-                    let fix = RefusalKind::Unavailable.fix(&FixHints { token_origin: "" });
+                    let fix = RefusalKind::Unavailable.fix(&FixHints {
+                        origin: "",
+                        is_password: false,
+                    });
                     let kind = RefusalKind::Unavailable;
                     tried.login = self.ended(LoginEnd::NotNow { kind, what, fix });
                     return tried;
@@ -209,7 +212,7 @@ impl Decider {
                 drop(life.take_effects());
                 follow(next, used)
             }
-            Self::WithoutDevice { origin, .. } => without_device(outcome, origin),
+            Self::WithoutDevice { secret, origin } => without_device(outcome, secret, origin),
         }
     }
 }
@@ -239,7 +242,7 @@ fn follow(next: Next, used: Used) -> Then {
     })
 }
 
-fn without_device(outcome: Outcome, origin: &str) -> Then {
+fn without_device(outcome: Outcome, secret: &Secret, origin: &str) -> Then {
     Then::End(match outcome {
         Outcome::Accepted(hello) => LoginEnd::Accepted {
             hello: Arc::from(hello),
@@ -248,7 +251,8 @@ fn without_device(outcome: Outcome, origin: &str) -> Then {
         Outcome::Refused { error, .. } => {
             let kind = RefusalKind::of(&error);
             let fix = kind.fix(&FixHints {
-                token_origin: origin,
+                origin,
+                is_password: secret.is_password(),
             });
             match kind {
                 RefusalKind::Unavailable => {

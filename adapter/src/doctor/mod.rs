@@ -6,8 +6,9 @@
 //!
 //! It changes nothing on this host: no identity is made, no token is stored or forgotten. On the
 //! gateway it does what one connect does, so a device that is not approved leaves its request for
-//! approval there. Where there is no identity yet, only the token is offered, without a device; then
-//! nothing is left there. A wrong token counts as a failed attempt, as from any client (2026.9.6
+//! approval there, or renews the one that waits there; 2026.9.6 replaces a waiting one, and its id, when
+//! more is asked for than it asks. So give it the backend's own configuration. Where there is no identity
+//! yet, only the token is offered, without a device; then nothing is left there. A wrong token counts as a failed attempt, as from any client (2026.9.6
 //! locks an address out after ten within a minute).
 //!
 //! ```no_run
@@ -76,8 +77,16 @@ pub struct Options {
     timeout: Duration,
     perspective: Perspective,
     method: Option<String>,
-    openclaw_json: Option<Vec<PathBuf>>,
+    openclaw_json: Option<Lookup>,
     seen: Option<String>,
+}
+
+/// Where a gateway's `openclaw.json` is looked for.
+#[derive(Clone, Debug)]
+struct Lookup {
+    paths: Vec<PathBuf>,
+    /// Somebody says that it is there.
+    is_named: bool,
 }
 
 impl Default for Options {
@@ -120,7 +129,19 @@ impl Options {
     /// Where a gateway on this host may have its `openclaw.json`; the first that is there is read,
     /// and its token compared.
     pub fn openclaw_json(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        self.openclaw_json = Some(paths.into_iter().collect());
+        self.openclaw_json = Some(Lookup {
+            paths: paths.into_iter().collect(),
+            is_named: false,
+        });
+        self
+    }
+
+    /// The gateway's `openclaw.json`, and no other place: one that cannot be read is a warning.
+    pub fn named_openclaw_json(mut self, path: impl Into<PathBuf>) -> Self {
+        self.openclaw_json = Some(Lookup {
+            paths: vec![path.into()],
+            is_named: true,
+        });
         self
     }
 

@@ -77,7 +77,14 @@ impl OpenclawJson {
                 .map_or_else(Vec::new, bad_profiles),
         }
     }
+
+    /// Whether it is a password that was compared.
+    pub(super) fn is_password(&self) -> bool {
+        self.place == PASSWORD
+    }
 }
+
+const PASSWORD: &str = "gateway.auth.password";
 
 fn compare(config: &Value, ours: Option<&Secret>) -> (&'static str, Compared) {
     let at = |pointer: &str| config.pointer(pointer).filter(|value| !value.is_null());
@@ -87,7 +94,7 @@ fn compare(config: &Value, ours: Option<&Secret>) -> (&'static str, Compared) {
         None => at("/gateway/auth/mode").and_then(Value::as_str) == Some("password"),
     };
     let (place, found) = if is_password {
-        ("gateway.auth.password", at("/gateway/auth/password"))
+        (PASSWORD, at("/gateway/auth/password"))
     } else {
         // A gateway of the 2026.9 generation takes the second where the first is not set
         // (measured); a client's own configuration has only the second.

@@ -8,12 +8,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Options;
 use super::facts::{
-    Asked, Credential, Facts, Found, LoginEnd, Plain, Sign, Step, Tcp, TcpFault, UpgradeFault,
+    Asked, Credential, Facts, Found, LoginEnd, Plain, Sign, Step, Tcp, TcpFault, TlsFault,
+    UpgradeFault,
 };
 use super::local::{self, Local};
 use super::login::{Candidate, Tried, now_ms};
 use super::seen;
 use crate::config::ConfigBuilder;
+use crate::error::TransportErrorKind;
 use crate::protocol::frame::{self, Incoming};
 use crate::transport::{Connection, DialError, Dialer, Inbound, Socket, connect_tcp, resolve};
 
@@ -30,8 +32,8 @@ pub(super) async fn gather(builder: &ConfigBuilder, options: &Options) -> Option
     let deadline = Instant::now() + options.timeout;
     let local = {
         let builder = builder.clone();
-        let paths = options.openclaw_json.clone();
-        let look = tokio::task::spawn_blocking(move || local::look(&builder, paths.as_deref()));
+        let lookup = options.openclaw_json.clone();
+        let look = tokio::task::spawn_blocking(move || local::look(&builder, lookup.as_ref()));
         timeout_at(deadline, look).await.ok()?.ok()?
     };
     let profile = Arc::new(builder.profile());
@@ -149,6 +151,10 @@ impl Walk<'_> {
             Ok(Err(DialError::Refused(refusal))) => {
                 facts.upgrade = Step::Failed(UpgradeFault::Refused(refusal));
             }
+            // With TLS 1.3 the server says only now that it wants more of us.
+            Ok(Err(DialError::Failed(error))) if error.kind() == TransportErrorKind::Tls => {
+                facts.tls = Step::Failed(TlsFault::ClientCertificate);
+            }
             Ok(Err(DialError::Failed(error))) => {
                 facts.upgrade = Step::Failed(UpgradeFault::Failed(error.to_string()));
             }
@@ -228,8 +234,8 @@ impl Walk<'_> {
         stream: Box<dyn Connection>,
         is_pinned: bool,
     ) -> Option<Box<dyn Connection>> {
-        use super::facts::{Tls, TlsFault};
-        use crate::tls::{CertificateRefusal, TlsFingerprint, is_no_tls};
+        use super::facts::Tls;
+        use crate::tls::{CertificateRefusal, TlsFingerprint, is_no_tls, wants_client_certificate};
 
         let Some(config) = &self.dialer.tls else {
             return Some(stream);
@@ -247,6 +253,7 @@ impl Walk<'_> {
                         fix: refusal.fix().to_owned(),
                     },
                     None if is_no_tls(&error) => TlsFault::NotTls,
+                    None if wants_client_certificate(&error) => TlsFault::ClientCertificate,
                     None => TlsFault::Other(error.to_string()),
                 });
                 None

@@ -120,7 +120,7 @@ impl fmt::Display for Status {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Issue {
-    /// A variable, a header or the TLS set-up cannot be used.
+    /// A variable, a header, the TLS set-up or a file that was named cannot be used.
     Configuration,
     /// No token and no password.
     NoToken,

@@ -42,35 +42,27 @@ impl Hub {
 
     /// A stream of all events that the filter lets through.
     pub(crate) fn listen(self: &Arc<Self>, filter: EventFilter) -> EventStream {
-        let stream = self.stream();
-        let mut listeners = self.lock();
-        if listeners.closed {
-            stream.queue.close();
-        } else {
-            let queue = Arc::clone(&stream.queue);
-            listeners.streams.push(Listener { filter, queue });
-        }
-        drop(listeners);
-        stream
+        self.stream(|listeners, queue| listeners.streams.push(Listener { filter, queue }))
     }
 
     /// A stream of the events that name a run.
     pub(crate) fn listen_to_run(self: &Arc<Self>, run_id: &str) -> EventStream {
-        let stream = self.stream();
-        let mut listeners = self.lock();
-        if listeners.closed {
-            stream.queue.close();
-        } else {
-            let queue = Arc::clone(&stream.queue);
+        self.stream(|listeners, queue| {
             listeners.runs.entry(run_id.into()).or_default().push(queue);
-        }
-        drop(listeners);
-        stream
+        })
     }
 
-    fn stream(self: &Arc<Self>) -> EventStream {
+    fn stream(self: &Arc<Self>, enter: impl FnOnce(&mut Listeners, Arc<Queue>)) -> EventStream {
+        let queue = Arc::new(Queue::new(self.bounds));
+        let mut listeners = self.lock();
+        if listeners.closed {
+            queue.close();
+        } else {
+            enter(&mut listeners, Arc::clone(&queue));
+        }
+        drop(listeners);
         EventStream {
-            queue: Arc::new(Queue::new(self.bounds)),
+            queue,
             hub: Arc::clone(self),
         }
     }

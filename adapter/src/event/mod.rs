@@ -122,6 +122,7 @@ pub enum EventItem {
     Lagged(u64),
     /// The gateway dropped events here, because this process was not read fast enough. Only on
     /// protocol 4: the numbers of the older one have holes that mean nothing.
+    #[non_exhaustive]
     Gap {
         /// The number that should have come.
         expected: u64,

@@ -515,7 +515,8 @@ fn another_token_starts_over() {
     let mut life = Life::new();
     life.refused(NEW, token_mismatch());
     assert!(life.life.is_new_token(&token("right-token")));
-    life.life.set_token(token("right-token"));
+    life.life
+        .set_secret(Secret::Token(token("right-token")), "elsewhere".into());
     assert!(!life.life.is_new_token(&token("right-token")));
     assert!(matches!(life.accepted(None), Next::Ready(_)));
 }

@@ -132,16 +132,12 @@ pub(crate) fn signed_text(
     challenge: &Challenge,
     token: &str,
 ) -> zeroize::Zeroizing<String> {
-    let tag = match version {
-        SignatureVersion::V2 => "v2",
-        SignatureVersion::V3 => "v3",
-    };
     let scopes = profile.scopes.join(",");
     let at = challenge.ts.to_string();
     let platform = normalised(&profile.platform);
     let family = normalised(profile.device_family.as_deref().unwrap_or(""));
     let mut parts = vec![
-        tag,
+        version.as_str(),
         device_id,
         &profile.client_id,
         &profile.mode,

@@ -48,8 +48,8 @@ pub struct GatewayError {
     pub details: Option<Value>,
     /// Whether the gateway says that the same request may succeed later.
     pub retryable: Option<bool>,
-    /// How long the gateway asks to wait, in milliseconds.
-    pub retry_after_ms: Option<f64>,
+    /// As it came, and so perhaps absurd: [`retry_after`](Self::retry_after) makes a wait of it.
+    pub(crate) retry_after_ms: Option<f64>,
 }
 
 impl From<Value> for GatewayError {

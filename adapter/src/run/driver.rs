@@ -1,82 +1,40 @@
 //! The task that follows a run: it does what the [`Tracker`] asks for.
 
+mod asking;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::Span;
 
+pub(crate) use self::asking::Request;
+use self::asking::{Asked, Read, call, own_terms, read, value};
 use super::answer::{self, Ack};
 use super::event;
 use super::item::{LostReason, RunItem, RunOutcome};
 use super::queue::Queue;
-use super::tracker::{Ask, Tracker};
-use crate::call::{Begun, First, Last, Needs, Terms};
+use super::tracker::Tracker;
+use crate::call::{Begun, First, Last};
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::{Error, TransportErrorKind};
 use crate::event::{EventItem, EventStream, ResyncReason};
 use crate::load::Busy;
-use crate::method::{AnswerMode, Method};
 use crate::protocol::Hello;
 use crate::session::Answer;
 use crate::spans;
 use crate::state::ConnectionState;
 
-/// How much longer than its own timeout an answer to `agent.wait` may take.
-const WAY_THERE_AND_BACK: Duration = Duration::from_secs(15);
-/// How many rows of the history are looked at: the run's own are the last ones, and a call of a tool
-/// makes three.
-const ROWS: u32 = 200;
-/// How much of a row 2026.9.6 shows; 8,000 characters if it is not asked for more.
-const ROW_CHARS: u32 = 500_000;
-
-/// The request that starts a run.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) method: &'static str,
-    pub(crate) mode: AnswerMode,
-    pub(crate) params: Box<RawValue>,
-    pub(crate) within: Option<Duration>,
-    pub(crate) when_down: Option<WhenDown>,
-    /// Of the gateway's generation.
-    needs: Needs,
-}
-
-impl Request {
-    pub(crate) fn of<M: Method>(
-        method: &M,
-        within: Option<Duration>,
-        when_down: Option<WhenDown>,
-    ) -> Self {
-        Self {
-            method: M::NAME,
-            mode: M::ANSWERS,
-            // Parameters are maps of JSON, which is always written; were it not, the gateway would
-            // refuse them by name.
-            params: serde_json::value::to_raw_value(method).unwrap_or_default(),
-            within,
-            when_down,
-            needs: Needs::of(method),
-        }
-    }
-}
+/// The reason that a run is lost for whose task has ended without a word.
+pub(crate) const NO_WORD: LostReason = LostReason::ClientStopped;
 
 /// What a handle wants of the task.
 #[derive(Debug)]
 pub(crate) enum Command {
     Abort(oneshot::Sender<Result<bool, Error>>),
-}
-
-/// What an ask was answered.
-enum Asked {
-    Sent(Result<Begun, Error>),
-    Waited(Result<Answer, Error>),
-    History(Result<Answer, Error>),
 }
 
 /// The ends that a task holds.
@@ -240,56 +198,6 @@ async fn pending<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
 }
 
 impl Driver {
-    fn start(&self, ask: Ask) -> BoxFuture<'static, Asked> {
-        let client = self.client.clone();
-        let inner = |within| Terms {
-            within: Some(within),
-            when_down: Some(WhenDown::Wait),
-            is_inner: true,
-        };
-        match ask {
-            Ask::Send => {
-                let Some(request) = &self.request else {
-                    // The tracker of a run that is only looked at sends nothing.
-                    return Box::pin(async { Asked::Sent(Err(Error::Closed)) });
-                };
-                let terms = Terms {
-                    within: request.within,
-                    when_down: request.when_down,
-                    is_inner: self.tracker.was_sent_before(),
-                };
-                let prepared = client.prepare(request.method, request.mode, &request.params, terms);
-                let needs = request.needs.clone();
-                Box::pin(async move {
-                    let sent = async {
-                        let call = prepared?;
-                        client.check_protocol(&call, needs).await?;
-                        client.begin(&call).await
-                    };
-                    Asked::Sent(sent.await)
-                })
-            }
-            Ask::Wait(timeout) => {
-                let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                let params = json!({"runId": &*self.run_id, "timeoutMs": timeout_ms});
-                let terms = inner(timeout + WAY_THERE_AND_BACK);
-                Box::pin(
-                    async move { Asked::Waited(call(&client, "agent.wait", &params, terms).await) },
-                )
-            }
-            Ask::History => {
-                let mut params = json!({"sessionKey": &*self.session_key, "limit": ROWS});
-                if self.protocol >= 4 {
-                    params["maxChars"] = ROW_CHARS.into();
-                }
-                let terms = inner(WAY_THERE_AND_BACK * 2);
-                Box::pin(async move {
-                    Asked::History(call(&client, "chat.history", &params, terms).await)
-                })
-            }
-        }
-    }
-
     fn on_item(&mut self, item: Option<EventItem>) {
         let now = Instant::now().into_std();
         match item {
@@ -449,12 +357,7 @@ impl Driver {
         let params = json!({"sessionKey": &*self.session_key, "runId": &*self.run_id});
         self.aborting = Some(Box::pin(async move {
             loop {
-                let terms = Terms {
-                    within: None,
-                    when_down: Some(WhenDown::Wait),
-                    is_inner: true,
-                };
-                match call(&client, "chat.abort", &params, terms).await {
+                match call(&client, "chat.abort", &params, own_terms(None)).await {
                     Err(Error::Disconnected { .. }) => {}
                     answer => return answer?.read(&"chat.abort".into()),
                 }
@@ -481,42 +384,3 @@ impl Driver {
         }
     }
 }
-
-async fn call(
-    client: &Client,
-    method: &str,
-    params: &Value,
-    terms: Terms,
-) -> Result<Answer, Error> {
-    let call = client.prepare(method, AnswerMode::Once, params, terms)?;
-    client.exchange(&call).await
-}
-
-/// An answer to a question that changes nothing.
-enum Read {
-    Answer(Value),
-    /// Asking again may help.
-    Lost,
-    Refused,
-}
-
-fn read(answer: Result<Answer, Error>) -> Read {
-    match answer {
-        Ok(answer) => match answer.error {
-            None => Read::Answer(value(answer.payload.as_deref())),
-            Some(error) if error.retryable == Some(true) => Read::Lost,
-            Some(_) => Read::Refused,
-        },
-        Err(Error::Timeout { .. } | Error::Disconnected { .. }) => Read::Lost,
-        Err(_) => Read::Refused,
-    }
-}
-
-fn value(payload: Option<&RawValue>) -> Value {
-    payload
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default()
-}
-
-/// The reason that a run is lost for whose task has ended without a word.
-pub(crate) const NO_WORD: LostReason = LostReason::ClientStopped;

@@ -54,6 +54,7 @@ use crate::error::Error;
 #[non_exhaustive]
 pub enum RunItem {
     /// The gateway has taken the run.
+    #[non_exhaustive]
     Accepted {
         /// The gateway knew the run already: somebody else, or we ourselves before, had sent it
         /// under the same id.
@@ -73,6 +74,7 @@ pub enum RunItem {
     /// The model failed and is asked again.
     Retrying(Retry),
     /// How many tokens the answer has so far.
+    #[non_exhaustive]
     Usage {
         /// Tokens from the model.
         output: u64,
@@ -85,6 +87,7 @@ pub enum RunItem {
     /// there is a connection again.
     Interrupted,
     /// There is a connection again, and the run is followed on.
+    #[non_exhaustive]
     Resumed {
         /// The gateway's process is another one: what was running in the old one may be gone.
         restarted: bool,
@@ -124,16 +127,19 @@ pub struct ToolEvent {
 #[non_exhaustive]
 pub enum ToolStep {
     /// It begins.
+    #[non_exhaustive]
     Started {
         /// The arguments; `null` where the gateway does not show them.
         args: Value,
     },
     /// It works.
+    #[non_exhaustive]
     Update {
         /// The result so far; `null` where the gateway does not show it.
         partial: Value,
     },
     /// It has ended.
+    #[non_exhaustive]
     Ended {
         /// Whether it failed.
         is_error: bool,

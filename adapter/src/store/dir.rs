@@ -68,14 +68,15 @@ impl PrivateDir {
     /// The state directory may be a link (an administrator's choice of the disk), what is in it
     /// may not.
     pub(super) fn exists(&self) -> Result<bool, StoreError> {
-        let Some(state) = found(&self.state, fs::metadata(&self.state))? else {
+        let state = found(&self.state, fs::metadata(&self.state));
+        let Some(state) = state.map_err(StoreError::of_state_dir)? else {
             // A link into nothing is a volume that is not mounted, not a first start.
             return match fs::symlink_metadata(&self.state) {
                 Ok(_) => Err(StoreError::new(StoreErrorKind::Missing, self.state.clone())),
                 Err(_) => Ok(false),
             };
         };
-        permissions::check_dir(&self.state, &state)?;
+        permissions::check_dir(&self.state, &state).map_err(StoreError::of_state_dir)?;
         let Some(inner) = found(&self.inner, fs::symlink_metadata(&self.inner))? else {
             return Ok(false);
         };
@@ -93,7 +94,7 @@ impl PrivateDir {
                 .and_then(|()| permissions::private_dir().recursive(recursive).create(path));
             match made {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    return Err(StoreError::io(path, error));
+                    return Err(StoreError::io(path, error).absent());
                 }
                 _ => {}
             }

@@ -28,6 +28,18 @@ pub struct StoreError {
     /// The mode a file or directory must have, for `LooseMode`.
     wanted_mode: u32,
     source: Option<Box<dyn Error + Send + Sync>>,
+    place: Place,
+}
+
+/// What the path is, where that changes the advice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// A file or directory that is there.
+    Entry,
+    /// A directory that is to be made.
+    Absent,
+    /// The state directory itself, which somebody named.
+    StateDir,
 }
 
 /// The kinds of [`StoreError`].
@@ -92,6 +104,7 @@ impl StoreError {
             detail: None,
             wanted_mode: 0,
             source: None,
+            place: Place::Entry,
         }
     }
 
@@ -107,6 +120,18 @@ impl StoreError {
 
     pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// The path is a directory that could not be made.
+    pub(crate) fn absent(mut self) -> Self {
+        self.place = Place::Absent;
+        self
+    }
+
+    /// The path is the state directory itself.
+    pub(crate) fn of_state_dir(mut self) -> Self {
+        self.place = Place::StateDir;
         self
     }
 
@@ -165,9 +190,17 @@ impl StoreError {
                 "check that the volume of {path} is mounted, or set OPENCLAW_ADAPTER_STATE_DIR to \
                  a directory that this process may create"
             ),
+            StoreErrorKind::PermissionDenied if self.place == Place::Absent => format!(
+                "make {path} for the user this process runs as (install -d -m 700 -o USER \
+                 {path}), or set OPENCLAW_ADAPTER_STATE_DIR to a directory that it may use"
+            ),
             StoreErrorKind::PermissionDenied => format!(
                 "give {path} to the user this process runs as (chown -R USER {path}), or set \
                  OPENCLAW_ADAPTER_STATE_DIR to a directory that it may use"
+            ),
+            StoreErrorKind::ReadOnly if self.place == Place::Absent => format!(
+                "mount a writable volume at {path}, set OPENCLAW_ADAPTER_STATE_DIR to a writable \
+                 directory, or give the identity in OPENCLAW_ADAPTER_DEVICE_IDENTITY"
             ),
             StoreErrorKind::ReadOnly => format!(
                 "mount {path} writable, set OPENCLAW_ADAPTER_STATE_DIR to a writable directory, \
@@ -179,6 +212,9 @@ impl StoreError {
                 "put the file or directory itself at {path}; a link is not followed. To use \
                  another place set OPENCLAW_ADAPTER_STATE_DIR"
             ),
+            StoreErrorKind::WrongType if self.place == Place::StateDir => {
+                "set OPENCLAW_ADAPTER_STATE_DIR (or --state-dir) to a directory".to_owned()
+            }
             StoreErrorKind::WrongType => format!("move away what is at {path}"),
             StoreErrorKind::TooLarge | StoreErrorKind::Damaged | StoreErrorKind::Mismatch
                 if self.path.is_none() =>
@@ -234,11 +270,20 @@ impl fmt::Display for StoreError {
                 f.write_str("there is no home directory to keep the device identity in")
             }
             StoreErrorKind::Missing => write!(f, "{at} is not there"),
+            StoreErrorKind::PermissionDenied if self.place == Place::Absent => {
+                write!(f, "{at} may not be made by this process")
+            }
             StoreErrorKind::PermissionDenied => write!(f, "{at} may not be used by this process"),
+            StoreErrorKind::ReadOnly if self.place == Place::Absent => {
+                write!(f, "{at} would be on a read-only file system")
+            }
             StoreErrorKind::ReadOnly => write!(f, "{at} is on a read-only file system"),
             StoreErrorKind::DiskFull => write!(f, "{at} could not be written: the disk is full"),
             StoreErrorKind::LooseMode => write!(f, "{at} is open to other users"),
             StoreErrorKind::Symlink => write!(f, "{at} is a symbolic link"),
+            StoreErrorKind::WrongType if self.place == Place::StateDir => {
+                write!(f, "the state directory {at} is not a directory")
+            }
             StoreErrorKind::WrongType => write!(f, "{at} is not of the type it should be"),
             StoreErrorKind::TooLarge => write!(f, "{at} is too large for what it should hold"),
             StoreErrorKind::Damaged => write!(f, "{at} is damaged"),
@@ -313,6 +358,33 @@ mod tests {
         assert_eq!(fix("/var/lib/x"), "chmod 700 /var/lib/x");
         assert_eq!(fix("/a b/c"), "chmod 700 '/a b/c'");
         assert_eq!(fix("/it's;rm"), r"chmod 700 '/it'\''s;rm'");
+    }
+
+    #[test]
+    fn a_directory_that_is_to_be_made_is_not_given_away_but_made() {
+        let fix = |kind| error(kind, "/srv/x").absent().fix();
+        let denied = fix(StoreErrorKind::PermissionDenied);
+        assert!(
+            denied.contains("install -d -m 700 -o USER /srv/x"),
+            "{denied}"
+        );
+        assert!(!denied.contains("chown"), "{denied}");
+        let read_only = fix(StoreErrorKind::ReadOnly);
+        assert!(
+            read_only.contains("a writable volume at /srv/x"),
+            "{read_only}"
+        );
+    }
+
+    #[test]
+    fn what_is_named_as_the_state_directory_is_not_to_be_moved_away() {
+        let named = error(StoreErrorKind::WrongType, "/etc/passwd").of_state_dir();
+        let fix = "set OPENCLAW_ADAPTER_STATE_DIR (or --state-dir) to a directory";
+        assert_eq!(named.fix(), fix);
+        let said = "the state directory /etc/passwd is not a directory";
+        assert_eq!(named.to_string(), said);
+        let inside = error(StoreErrorKind::WrongType, "/state/identity").fix();
+        assert_eq!(inside, "move away what is at /state/identity");
     }
 
     #[test]

@@ -47,11 +47,13 @@ pub enum SyncReason {
     /// The gateway's process is a new one.
     GatewayRestarted,
     /// The watch was not read fast enough.
+    #[non_exhaustive]
     Lagged {
         /// So many events were dropped.
         events: u64,
     },
     /// The gateway dropped events, because this process was not read fast enough.
+    #[non_exhaustive]
     Gap {
         /// The number that should have come.
         expected: u64,

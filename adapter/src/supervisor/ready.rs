@@ -61,8 +61,8 @@ impl Supervisor {
                 biased;
                 control = self.ends.control.recv() => match control {
                     Some(Control::Forget(id)) => session.forget(id),
-                    // The connection is good; the new token is for the next one.
-                    Some(Control::SetToken(token)) => self.life.set_token(token),
+                    // The connection is good; the new token or password is for the next one.
+                    Some(Control::SetSecret(secret)) => self.set_secret(secret),
                     Some(Control::RetryNow) => {}
                     Some(Control::IsStopped(answer)) => tell(answer, false),
                     None | Some(Control::Close) => {

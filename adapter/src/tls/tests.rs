@@ -152,7 +152,30 @@ async fn an_unknown_authority_is_refused() {
     assert_eq!(outcome.refusal(), CertificateRefusal::UnknownAuthority);
     // One that only has the name of a trusted one.
     let outcome = connect_any(trusting(&Authority::new()), &server).await;
-    assert_eq!(outcome.refusal(), CertificateRefusal::Other);
+    let CertificateRefusal::Other(why) = outcome.refusal() else {
+        panic!("another reason");
+    };
+    assert!(why.contains("BadSignature"), "{why}");
+}
+
+#[tokio::test]
+async fn the_certificate_of_an_authority_is_no_servers_until_it_is_pinned() {
+    // As `openssl req -x509` makes one: CA:TRUE, with the server's name, signed by itself.
+    let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let server = Server {
+        certificate: certificate.der().clone(),
+        key: key.serialize_der(),
+    };
+    for pem in [Authority::new().pem(), certificate.pem()] {
+        let config = client_config(None, Some(pem.as_bytes())).unwrap();
+        let refusal = connect_any(config, &server).await.refusal();
+        assert_eq!(refusal, CertificateRefusal::AuthorityItself);
+    }
+    let pinned = client_config(Some(&server.fingerprint()), None).unwrap();
+    connect_any(pinned, &server).await.client.unwrap();
 }
 
 #[tokio::test]
@@ -258,7 +281,8 @@ fn every_refusal_says_what_to_do() {
         CertificateRefusal::WrongName,
         CertificateRefusal::Expired,
         CertificateRefusal::NotYetValid,
-        CertificateRefusal::Other,
+        CertificateRefusal::AuthorityItself,
+        CertificateRefusal::Other("BadEncoding".to_owned()),
     ] {
         assert!(!refusal.fix().is_empty());
     }

@@ -1,6 +1,10 @@
 //! `openclaw-adapter call`: one method, its answer, and the exit codes.
 
-use openclaw_mock_gateway::{Direction, Edition, Fault, MockGateway, Point};
+use std::time::Duration;
+
+use openclaw_mock_gateway::{
+    Direction, Edition, ErrorCode, Fault, MockGateway, On, Point, Response,
+};
 use serde_json::{Value, json};
 
 use crate::host::{Host, Program};
@@ -84,6 +88,18 @@ async fn a_call_that_the_gateway_refuses_ends_with_15_and_names_the_scope() {
         assert_eq!(stopped["error"]["missingScope"], "operator.admin");
         assert!(stopped["fix"].as_str().unwrap().contains("--scopes"));
     }
+}
+
+#[tokio::test]
+async fn the_wait_that_a_refusal_asks_for_is_told_in_whole_milliseconds() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let busy = Response::error(ErrorCode::Unavailable, "busy");
+    On::method("health")
+        .respond(busy.retryable(Some(Duration::from_millis(1500))))
+        .mount(&gateway);
+    let ended = call(&host, &gateway, &["health", "--json"]).run().await;
+    assert_eq!(ended.last()["error"]["retryable"], true);
+    assert_eq!(ended.last()["error"]["retryAfterMs"], 1500);
 }
 
 #[tokio::test]

@@ -45,6 +45,43 @@ async fn without_waiting_an_unknown_device_asks_once_and_ends_with_10_and_the_co
 }
 
 #[tokio::test]
+async fn name_and_scopes_come_from_the_environment_and_arguments_go_before() {
+    for (more, scopes) in [
+        (&[][..], vec!["operator.read"]),
+        (
+            &["--scopes", "operator.read operator.approvals"],
+            vec!["operator.read", "operator.approvals"],
+        ),
+    ] {
+        let (gateway, host) = (MockGateway::start().await, Host::new());
+        let arguments = [&["connect", "--json", "--wait", "0"], more].concat();
+        let ended = host
+            .program(&arguments)
+            .remote(&gateway)
+            .env("OPENCLAW_ADAPTER_DISPLAY_NAME", "billing")
+            .env("OPENCLAW_ADAPTER_SCOPES", "operator.read")
+            .run()
+            .await;
+        ended.ended_with(10);
+        let pending = gateway.pending().remove(0);
+        assert_eq!(pending.display_name.as_deref(), Some("billing"));
+        assert_eq!(pending.scopes, scopes);
+    }
+    let host = Host::new();
+    let ended = host
+        .program(&["connect", "--json", "--wait", "0"])
+        .token("0123456789abcdef")
+        .env("OPENCLAW_ADAPTER_SCOPES", "[\"operator.read\"]")
+        .run()
+        .await;
+    ended.ended_with(2);
+    let stopped = ended.last();
+    assert_eq!(stopped["kind"], "config");
+    let fix = stopped["fix"].as_str().unwrap();
+    assert!(fix.contains("operator.read,operator.write"), "{fix}");
+}
+
+#[tokio::test]
 async fn a_limited_wait_shows_the_request_once_and_ends_with_10_and_the_reason() {
     let (gateway, host) = (MockGateway::start().await, Host::new());
     let began = std::time::Instant::now();

@@ -3,12 +3,20 @@
 use openclaw_mock_gateway::{Edition, MockGateway};
 use serde_json::Value;
 
-use crate::host::{Ended, Host};
+use crate::host::{Ended, Host, Running};
 
 async fn devices(host: &Host, gateway: &MockGateway, arguments: &[&str]) -> Ended {
     let mut all = vec!["devices", "--json"];
     all.extend(arguments);
     host.program(&all).local(gateway).run().await
+}
+
+/// A backend that waits for approval, and what it says of that.
+async fn waiting(host: &Host, gateway: &MockGateway) -> (Running, Value) {
+    let program = host.program(&["connect", "--json", "--hold"]);
+    let mut backend = program.remote(gateway).start();
+    let awaiting = backend.state("awaiting_approval").await;
+    (backend, awaiting)
 }
 
 fn only<'a>(list: &'a Value, which: &str) -> &'a Value {
@@ -22,11 +30,7 @@ async fn a_waiting_backend_is_listed_approved_and_becomes_ready_on_both_generati
     for edition in Edition::ALL {
         let gateway = MockGateway::builder().edition(edition).start().await;
         let (there, here) = (Host::new(), Host::new());
-        let mut backend = there
-            .program(&["connect", "--json", "--hold"])
-            .remote(&gateway)
-            .start();
-        let awaiting = backend.state("awaiting_approval").await;
+        let (mut backend, awaiting) = waiting(&there, &gateway).await;
         let id = awaiting["requestId"].as_str().unwrap();
 
         let listed = devices(&here, &gateway, &["list"]).await;
@@ -59,11 +63,7 @@ async fn a_waiting_backend_is_listed_approved_and_becomes_ready_on_both_generati
 #[tokio::test]
 async fn the_operator_may_share_the_backends_state_directory() {
     let (gateway, host) = (MockGateway::start().await, Host::new());
-    let mut backend = host
-        .program(&["connect", "--json", "--hold"])
-        .remote(&gateway)
-        .start();
-    let awaiting = backend.state("awaiting_approval").await;
+    let (mut backend, awaiting) = waiting(&host, &gateway).await;
     let id = awaiting["requestId"].as_str().unwrap();
     devices(&host, &gateway, &["approve", id])
         .await
@@ -76,11 +76,7 @@ async fn the_operator_may_share_the_backends_state_directory() {
 #[tokio::test]
 async fn a_rejected_backend_asks_again_under_another_id() {
     let (gateway, host) = (MockGateway::start().await, Host::new());
-    let mut backend = host
-        .program(&["connect", "--json", "--hold"])
-        .remote(&gateway)
-        .start();
-    let first = backend.state("awaiting_approval").await;
+    let (mut backend, first) = waiting(&host, &gateway).await;
     let id = first["requestId"].as_str().unwrap();
     let rejected = devices(&host, &gateway, &["reject", id]).await;
     rejected.ended_with(0);
@@ -93,11 +89,7 @@ async fn a_rejected_backend_asks_again_under_another_id() {
 #[tokio::test]
 async fn a_removed_backend_asks_for_approval_again() {
     let (gateway, host) = (MockGateway::start().await, Host::new());
-    let mut backend = host
-        .program(&["connect", "--json", "--hold"])
-        .remote(&gateway)
-        .start();
-    let first = backend.state("awaiting_approval").await;
+    let (mut backend, first) = waiting(&host, &gateway).await;
     let id = first["requestId"].as_str().unwrap();
     devices(&host, &gateway, &["approve", id])
         .await

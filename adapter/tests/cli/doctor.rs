@@ -68,6 +68,11 @@ async fn ask(
     Answer { json }
 }
 
+/// From another host than the gateway's, with its token.
+async fn ask_remote(host: &Host, gateway: &MockGateway, more: &[&str]) -> Answer {
+    ask(host, Some(gateway), &gateway.url(), &gateway.token(), more).await
+}
+
 /// A gateway with files, in a directory of the host.
 async fn with_files(edition: Edition, host: &Host) -> MockGateway {
     MockGateway::builder()
@@ -109,6 +114,28 @@ async fn row_token_mismatch_names_the_file_to_copy_from_on_both_generations() {
         blind.json.ended_with(11);
         assert_eq!(blind.verdict()["issue"], "token_mismatch");
         blind.json.says(&["restart the gateway"]);
+    }
+}
+
+#[tokio::test]
+async fn a_password_for_a_gateway_in_token_mode_is_to_be_unset_whatever_its_file_holds() {
+    for edition in Edition::ALL {
+        let host = Host::new();
+        let gateway = with_files(edition, &host).await;
+        let file = openclaw_json(&host);
+        let ended = host
+            .program(&["doctor", "--json", "--openclaw-json", &file])
+            .url(&gateway.url())
+            .env("OPENCLAW_GATEWAY_PASSWORD", "correct horse battery")
+            .run()
+            .await;
+        ended.ended_with(11);
+        let verdict = ended.last();
+        let action = verdict["action"].as_str().unwrap();
+        assert!(
+            action.contains("unset OPENCLAW_GATEWAY_PASSWORD, and set OPENCLAW_GATEWAY_TOKEN"),
+            "{edition}: {action}"
+        );
     }
 }
 
@@ -157,14 +184,7 @@ async fn row_pairing_required_of_the_cli_says_loopback_on_both_generations() {
             .run()
             .await;
         refused.ended_with(10);
-        let answer = ask(
-            &host,
-            Some(&gateway),
-            &gateway.url(),
-            &gateway.token(),
-            &["--operator"],
-        )
-        .await;
+        let answer = ask_remote(&host, &gateway, &["--operator"]).await;
         answer.json.ended_with(10);
         assert_eq!(
             answer.verdict()["issue"],
@@ -190,6 +210,8 @@ async fn row_pairing_required_of_the_cli_says_loopback_on_both_generations() {
         )
         .await;
         local.json.ended_with(0);
+        assert_eq!(finding(&local.json, "identity")["status"], "ok");
+        assert!(!local.json.text().contains("Start the backend"));
     }
 }
 
@@ -311,14 +333,7 @@ async fn row_no_configuration_file_is_known_by_its_words_and_where_there_is_none
             .run()
             .await
             .ended_with(10);
-        let answer = ask(
-            &host,
-            Some(&gateway),
-            &gateway.url(),
-            &gateway.token(),
-            &["--operator"],
-        )
-        .await;
+        let answer = ask_remote(&host, &gateway, &["--operator"]).await;
         assert_eq!(
             finding(&answer.json, "openclaw_json")["issue"],
             "no_configuration_file"
@@ -332,7 +347,7 @@ async fn nothing_is_made_where_there_is_no_identity_and_the_token_is_judged_all_
     for edition in Edition::ALL {
         let gateway = MockGateway::builder().edition(edition).start().await;
         let host = Host::new();
-        let right = ask(&host, Some(&gateway), &gateway.url(), &gateway.token(), &[]).await;
+        let right = ask_remote(&host, &gateway, &[]).await;
         assert_eq!(finding(&right.json, "token")["status"], "ok");
         assert_eq!(finding(&right.json, "identity")["issue"], "no_identity");
         let wrong = ask(&host, Some(&gateway), &gateway.url(), WRONG, &[]).await;
@@ -362,7 +377,7 @@ async fn an_examination_leaves_the_state_directory_as_it_was() {
         files
     };
     let before = snapshot();
-    let paired = ask(&host, Some(&gateway), &gateway.url(), &gateway.token(), &[]).await;
+    let paired = ask_remote(&host, &gateway, &[]).await;
     paired.json.ended_with(0);
     // The gateway gave a device token, which a client would have stored.
     assert_eq!(finding(&paired.json, "pairing")["data"]["paired"], true);
@@ -454,7 +469,7 @@ async fn a_gateway_that_is_not_there_ends_with_13_and_a_broken_identity_with_14(
     ] {
         fs::set_permissions(host.path(name), fs::Permissions::from_mode(mode)).unwrap();
     }
-    let identity = ask(&host, Some(&gateway), &gateway.url(), &gateway.token(), &[]).await;
+    let identity = ask_remote(&host, &gateway, &[]).await;
     identity.json.ended_with(14);
     assert_eq!(finding(&identity.json, "token")["status"], "ok");
     let (url, token) = (gateway.url(), gateway.token());
@@ -465,6 +480,38 @@ async fn a_gateway_that_is_not_there_ends_with_13_and_a_broken_identity_with_14(
 }
 
 #[tokio::test]
+async fn an_openclaw_json_that_was_named_has_to_be_there() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let (url, token) = (gateway.local_url(), gateway.token());
+    let asked = async |more: &[&str]| ask(&host, Some(&gateway), &url, &token, more).await;
+    let named = asked(&["--openclaw-json", "/nope"]).await;
+    named.json.ended_with(0);
+    let found = finding(&named.json, "openclaw_json");
+    assert_eq!(found["status"], "warning");
+    named.json.says(&["/nope cannot be read"]);
+    let unnamed = asked(&[]).await;
+    assert_eq!(finding(&unnamed.json, "openclaw_json")["status"], "skipped");
+}
+
+#[tokio::test]
+async fn a_state_directory_that_is_a_file_is_named_anew_and_not_moved_away() {
+    let (gateway, host) = (MockGateway::start().await, Host::new());
+    let file = host.write("passwd", "").display().to_string();
+    let named = ["--state-dir", file.as_str()];
+    let (url, token) = (gateway.local_url(), gateway.token());
+    let answer = ask(&host, Some(&gateway), &url, &token, &named).await;
+    answer.json.ended_with(14);
+    let action = answer.verdict()["action"].clone();
+    assert!(
+        action
+            .as_str()
+            .unwrap()
+            .contains("(or --state-dir) to a directory"),
+        "{action}"
+    );
+}
+
+#[tokio::test]
 async fn something_that_takes_connections_and_says_nothing_is_left_in_time() {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", silent.local_addr().unwrap());
@@ -472,4 +519,74 @@ async fn something_that_takes_connections_and_says_nothing_is_left_in_time() {
     let answer = ask(&host, None, &url, WRONG, &["--timeout", "500ms"]).await;
     answer.json.ended_with(13);
     assert_eq!(finding(&answer.json, "upgrade")["issue"], "late");
+}
+
+#[tokio::test]
+async fn a_backend_with_fewer_scopes_is_healthy_and_nothing_more_is_asked_for() {
+    for edition in Edition::ALL {
+        let gateway = MockGateway::builder().edition(edition).start().await;
+        let host = Host::new();
+        let connect = ["connect", "--json", "--wait", "60s"];
+        let backend = |arguments: &[&str]| host.program(arguments).remote(&gateway);
+        let mut waiting = backend(&connect)
+            .env("OPENCLAW_ADAPTER_SCOPES", "operator.read")
+            .env("OPENCLAW_ADAPTER_DISPLAY_NAME", "billing")
+            .start();
+        let asked = waiting.state("awaiting_approval").await;
+        // While it waits, a doctor with the backend's environment finds its request.
+        let doctor = backend(&["doctor", "--json"])
+            .env("OPENCLAW_ADAPTER_SCOPES", "operator.read")
+            .env("OPENCLAW_ADAPTER_DISPLAY_NAME", "billing")
+            .run()
+            .await;
+        doctor.ended_with(10);
+        let pending = gateway.pending();
+        assert_eq!(pending.len(), 1, "{edition}");
+        assert_eq!(pending[0].request_id, asked["requestId"].as_str().unwrap());
+        assert_eq!(pending[0].display_name.as_deref(), Some("billing"));
+        gateway.approve(&pending[0].request_id).unwrap();
+        waiting.ended().await.ended_with(0);
+
+        // Once it was approved, no environment is needed for it.
+        for arguments in [
+            &["doctor", "--json"][..],
+            &["connect", "--json", "--wait", "0"],
+            &["call", "health", "--json"],
+        ] {
+            let ended = backend(arguments).run().await;
+            ended.ended_with(0);
+            assert!(gateway.pending().is_empty(), "{edition}: {arguments:?}");
+        }
+        let doctor = backend(&["doctor", "--json"]).run().await;
+        let scopes = finding(&doctor, "scopes");
+        assert_eq!(scopes["status"], "ok");
+        assert_eq!(
+            scopes["data"]["asked"],
+            serde_json::json!(["operator.read"])
+        );
+
+        // Whoever asks for more is told the way without an approval first.
+        let more = ["--scopes", "operator.read,operator.write"];
+        let wider = ask(&host, None, &gateway.url(), &gateway.token(), &more).await;
+        wider.json.ended_with(10);
+        let id = gateway.pending().remove(0).request_id;
+        let action = wider.verdict()["action"].as_str().unwrap().to_owned();
+        assert!(
+            action.starts_with(
+                "If the backend does not need operator.write, ask only for what is approved: OPENCLAW_ADAPTER_SCOPES=operator.read, or --scopes operator.read; otherwise approve"
+            ) && action.contains(&format!("openclaw devices approve {id}")),
+            "{edition}: {action}"
+        );
+        gateway.reject(&id).unwrap();
+
+        // The operator's connection is another one.
+        let operator = backend(&["doctor", "--json", "--operator"])
+            .env("OPENCLAW_ADAPTER_SCOPES", "operator.read")
+            .run()
+            .await;
+        assert_eq!(
+            finding(&operator, "scopes")["data"]["asked"],
+            serde_json::json!(["operator.pairing"])
+        );
+    }
 }

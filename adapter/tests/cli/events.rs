@@ -3,10 +3,17 @@
 use openclaw_mock_gateway::{Edition, MockGateway};
 use serde_json::{Value, json};
 
-use crate::host::{Host, PATIENCE};
+use crate::host::{Host, PATIENCE, Running};
 
 fn is_event(name: &'static str) -> impl Fn(&Value) -> bool {
     move |line| line["event"] == name
+}
+
+async fn listening(host: &Host, gateway: &MockGateway) -> Running {
+    let program = host.program(&["events", "--json", "--event", "news"]);
+    let mut running = program.local(gateway).start();
+    running.state("ready").await;
+    running
 }
 
 #[tokio::test]
@@ -37,11 +44,7 @@ async fn each_event_is_a_line_until_a_signal_ends_it_with_0() {
 #[tokio::test]
 async fn a_restart_of_the_gateway_is_a_line_too() {
     let (gateway, host) = (MockGateway::start().await, Host::new());
-    let mut running = host
-        .program(&["events", "--json", "--event", "news"])
-        .local(&gateway)
-        .start();
-    running.state("ready").await;
+    let mut running = listening(&host, &gateway).await;
     gateway.restart().await.unwrap();
     let again = running.line("resync", |line| line["resync"].is_string());
     assert_eq!(again.await["resync"], "gateway-restarted");
@@ -54,11 +57,7 @@ async fn a_restart_of_the_gateway_is_a_line_too() {
 #[tokio::test]
 async fn what_it_is_too_slow_for_is_counted_and_the_gateway_is_not_held_up() {
     let (gateway, host) = (MockGateway::start().await, Host::new());
-    let mut running = host
-        .program(&["events", "--json", "--event", "news"])
-        .local(&gateway)
-        .start();
-    running.state("ready").await;
+    let mut running = listening(&host, &gateway).await;
     running.signal("STOP").await;
     // Less than the gateway would close a connection for, and more than a stream holds.
     for n in 0..20_000 {

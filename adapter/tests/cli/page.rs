@@ -12,16 +12,23 @@ use openclaw_adapter::{
     RefusalKind, Token,
 };
 use openclaw_mock_gateway::{Edition, Fault, MockGateway, Point};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 use crate::host::{Ended, Host, PATIENCE, Program};
 
 /// Said by the gateway or by the `openclaw` CLI to others than this program.
-const SAID_BY_OTHERS: [&str; 2] = ["pairing required", "Config invalid: auth.profiles"];
+const SAID_BY_OTHERS: [&str; 3] = [
+    "pairing required",
+    "Config invalid: auth.profiles",
+    "no configuration file",
+];
 
 /// Words in a message of the page that stand for something else each time.
 const STAND_INS: [&str; 4] = ["PATH", "HOST", "PORT", "TIME"];
@@ -260,36 +267,87 @@ async fn on_the_way(said: &mut Said) {
     said.up_to("backing_off", early).await;
 }
 
-async fn over_tls(said: &mut Said) {
+/// What a TLS server shows, and what it asks for.
+#[derive(Clone, Copy, PartialEq)]
+enum Manner {
+    Plain,
+    /// With the certificate of an authority.
+    Authority,
+    /// Asks for a certificate of the client.
+    Asks,
+}
+
+/// The address of a TLS server, and the fingerprint of its certificate.
+async fn tls_server(manner: Manner) -> (String, String) {
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
-        .and_then(|params| params.self_signed(&key))
-        .unwrap();
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    if manner == Manner::Authority {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    let certificate = params.self_signed(&key).unwrap().der().clone();
+    let digest = Sha256::digest(&certificate);
+    let pairs: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let tls = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
+    let builder = ServerConfig::builder();
+    let builder = if manner == Manner::Asks {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
+        builder.with_client_cert_verifier(verifier.unwrap())
+    } else {
+        builder.with_no_client_auth()
+    };
+    let tls = builder.with_single_cert(vec![certificate], key).unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let url = format!("wss://{}", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move {
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // The program hangs up, which is what the test wants to hear of.
-            let _ = acceptor.accept(stream).await;
+            // The program hangs up, which is what the test wants to hear of; or it is told to, and
+            // then it reads why before the connection is reset.
+            if let Err((_, mut stream)) = acceptor.accept(stream).into_fallible().await {
+                let _ = stream.shutdown().await;
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
         }
     });
+    (address, pairs.concat())
+}
+
+/// The address of something that reads a request and closes the connection.
+async fn mute_server() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut read = Vec::new();
+            while !read.ends_with(b"\r\n\r\n") && stream.read_buf(&mut read).await.unwrap() > 0 {}
+        }
+    });
+    format!("ws://{address}")
+}
+
+async fn over_tls(said: &mut Said) {
     let host = Host::new();
-    let program = || {
+    let program = |url: &str| {
         connect(&host, "0", &[])
-            .url(&url)
+            .url(url)
             .token("a-token-of-a-gateway")
     };
-    said.of(program()).await;
-    let pinned = "ab".repeat(32);
-    said.of(program().env("OPENCLAW_GATEWAY_TLS_FINGERPRINT", &pinned))
+    let pinned = |url: &str, pin: &str| program(url).env("OPENCLAW_GATEWAY_TLS_FINGERPRINT", pin);
+    let (plain, _) = tls_server(Manner::Plain).await;
+    let wss = format!("wss://{plain}");
+    said.of(program(&wss)).await;
+    said.of(pinned(&wss, &"ab".repeat(32))).await;
+    said.of(program(&mute_server().await)).await;
+    let (authority, _) = tls_server(Manner::Authority).await;
+    said.of(program(&format!("wss://{authority}"))).await;
+    let (asks, fingerprint) = tls_server(Manner::Asks).await;
+    said.of(pinned(&format!("wss://{asks}"), &fingerprint))
         .await;
-    server.abort();
+    let gateway = MockGateway::start().await;
+    let not_tls = gateway.local_url().replacen("ws://", "wss://", 1);
+    said.of(pinned(&not_tls, &fingerprint)).await;
 }
 
 /// A directory and a file in it, with these modes.
@@ -323,7 +381,9 @@ async fn with_a_bad_state_directory(said: &mut Said) {
     for words in [
         "is on a read-only file system",
         "is not there",
+        "would be on a read-only file system",
         "may not be used by this process",
+        "may not be made by this process",
         "is locked by another process",
     ] {
         assert!(code.contains(&format!("{{at}} {words}\")")), "{words}");

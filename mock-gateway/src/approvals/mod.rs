@@ -17,7 +17,6 @@ use crate::state::{Inner, Live, Session, State};
 const MAX_DECIDED: usize = 1000;
 /// More than this do not wait at one time.
 const MAX_PENDING: usize = 5000;
-const ADMIN: &str = "operator.admin";
 /// Who says one of these in `connect.caps` is asked (measured on 2026.9.6).
 const CAPS: [&str; 2] = ["approvals", "exec-approvals"];
 
@@ -67,7 +66,7 @@ impl Approval {
     /// Measured on 2026.9.6: admins see all of them, others those of their own device, or of their own
     /// connection if it has none. 2026.2.9 shows them to all who have the scope.
     fn is_visible(&self, inner: &Inner, connection: u64, live: &Live) -> bool {
-        if !inner.facts().routes_approvals || live.scopes.iter().any(|scope| scope == ADMIN) {
+        if !inner.facts().routes_approvals || live.is_admin() {
             return true;
         }
         match &self.asker.device_id {

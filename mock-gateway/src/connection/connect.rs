@@ -12,7 +12,6 @@ use crate::presence::HOST_NAME;
 use crate::rpc::{self};
 use crate::schema::complaints;
 use crate::server::strike;
-use crate::state::Live;
 use crate::wire::{self};
 use crate::ws::Out;
 
@@ -92,21 +91,15 @@ impl Connection {
     ) {
         let inner = &self.server.inner;
         let now = inner.clock.now_ms();
-        if let Some((key, row)) = &admitted.presence {
-            state.presence.join(key, row.clone(), now);
+        let Admitted {
+            live,
+            auth,
+            presence,
+        } = admitted;
+        if let Some((key, row)) = presence {
+            state.presence.join(&key, row, now);
         }
         release_slot(state, client);
-        let live = Live {
-            role: admitted.role,
-            scopes: admitted.scopes,
-            device_id: admitted.device_id,
-            by_device_token: admitted.by_device_token,
-            client_id: admitted.client_id,
-            client_mode: admitted.client_mode,
-            display_name: admitted.display_name,
-            caps: admitted.caps,
-            presence_key: admitted.presence.map(|(key, _)| key),
-        };
         let Some(session) = state.sessions.get_mut(&self.id) else {
             return;
         };
@@ -122,7 +115,7 @@ impl Connection {
                 authority: &client.host,
                 role: &live.role,
                 scopes: &live.scopes,
-                auth: admitted.auth,
+                auth,
                 auth_mode: state.auth.name(),
                 presence: state.presence.list(now),
                 state_version: state.versions(),

@@ -16,20 +16,12 @@ use crate::edition::Refusal;
 use crate::pairing::RoleScopes;
 use crate::pairing::scopes::{merged, operator_covers};
 use crate::peer::{Client, host_name, is_private};
-use crate::state::{Inner, State};
+use crate::state::{Inner, Live, State};
 
 /// A connect that was let in.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    pub(crate) role: String,
-    /// The scopes of this connection.
-    pub(crate) scopes: Vec<String>,
-    pub(crate) device_id: Option<String>,
-    pub(crate) by_device_token: bool,
-    pub(crate) client_id: String,
-    pub(crate) client_mode: String,
-    pub(crate) display_name: Option<String>,
-    pub(crate) caps: Vec<String>,
+    pub(crate) live: Live,
     /// hello-ok's `auth`.
     pub(crate) auth: Option<Value>,
     /// The row in presence, if this client is listed there.
@@ -245,14 +237,17 @@ impl<'a> Handshake<'a> {
         };
         let presence = self.presence_row(device_id.as_deref());
         Admitted {
-            role: self.role,
-            scopes: self.scopes,
-            device_id,
-            by_device_token: method == Method::DeviceToken,
-            client_id: self.connect.client.id,
-            client_mode: self.connect.client.mode,
-            display_name: self.connect.client.display_name,
-            caps: self.connect.caps,
+            live: Live {
+                role: self.role,
+                scopes: self.scopes,
+                device_id,
+                by_device_token: method == Method::DeviceToken,
+                client_id: self.connect.client.id,
+                client_mode: self.connect.client.mode,
+                display_name: self.connect.client.display_name,
+                caps: self.connect.caps,
+                presence_key: presence.as_ref().map(|(key, _)| key.clone()),
+            },
             auth,
             presence,
         }

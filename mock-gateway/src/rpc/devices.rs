@@ -33,7 +33,7 @@ fn rights<'a>(inner: &Inner, caller: Option<&'a Live>) -> Rights<'a> {
             admin: true,
         };
     };
-    let admin = live.scopes.iter().any(|scope| scope == "operator.admin");
+    let admin = live.is_admin();
     let own = live
         .device_id
         .as_deref()

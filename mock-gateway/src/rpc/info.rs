@@ -45,9 +45,14 @@ fn status(inner: &Inner, state: &State, live: &Live) -> Value {
         state_dir: &state.disk.shown_path(),
         sessions: &sessions,
     };
-    let admin = live.scopes.iter().any(|scope| scope == "operator.admin");
     let tasks = state.runs.count();
-    edition::status(inner.edition(), &view, &state.queued, tasks, admin)
+    edition::status(
+        inner.edition(),
+        &view,
+        &state.queued,
+        tasks,
+        live.is_admin(),
+    )
 }
 
 /// The answer of a method that only shows what is there.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::book::Kind;
 use super::calls::{Next, Turn, canonical};
 use super::frames::dialect;
-use super::play::close;
+use super::saying::close;
 use crate::rpc::Request;
 use crate::state::{Inner, Live, State};
 use crate::wire::ErrorShape;
@@ -31,11 +31,6 @@ fn meant(
     run_id: Option<&str>,
 ) -> Meant {
     let dialect = dialect(inner.edition());
-    let is_admin = caller
-        .live
-        .scopes
-        .iter()
-        .any(|scope| scope == "operator.admin");
     let mut meant = Meant {
         ids: Vec::new(),
         forbidden: false,
@@ -49,7 +44,7 @@ fn meant(
         }
         let same_device = record.device_id.is_some() && record.device_id == caller.live.device_id;
         let may = !dialect.aborts_need_owner()
-            || is_admin
+            || caller.live.is_admin()
             || same_device
             || record.connection == caller.connection;
         if may {
@@ -61,16 +56,15 @@ fn meant(
     meant
 }
 
-/// Aborts them, and gives back what they are called.
+/// Aborts them; what they are called, and what is to be done next.
 fn abort_all(
     inner: &Inner,
     state: &mut State,
     ids: &[u64],
     reason: &'static str,
-    next: &mut Vec<Next>,
-) -> Vec<String> {
+) -> (Vec<String>, Vec<Next>) {
     let dialect = dialect(inner.edition());
-    let mut run_ids = Vec::new();
+    let (mut run_ids, mut next) = (Vec::new(), Vec::new());
     for id in ids {
         let Some(mut record) = state.runs.take(*id) else {
             continue;
@@ -82,7 +76,17 @@ fn abort_all(
         run_ids.push(record.run_id.clone());
         state.runs.put(record);
     }
-    run_ids
+    (run_ids, next)
+}
+
+/// Aborts them, with the answer of `chat.abort`.
+fn abort_and_tell(inner: &Inner, state: &mut State, ids: &[u64], reason: &'static str) -> Turn {
+    let (run_ids, next) = abort_all(inner, state, ids, reason);
+    let payload = json!({"ok": true, "aborted": !run_ids.is_empty(), "runIds": run_ids});
+    Turn {
+        reply: Some(Ok(payload)),
+        next,
+    }
 }
 
 fn unauthorized() -> Turn {
@@ -98,13 +102,7 @@ pub(super) fn stop_session(
     reason: &'static str,
 ) -> Turn {
     let meant = meant(inner, state, caller, Some(session_key), None);
-    let mut next = Vec::new();
-    let run_ids = abort_all(inner, state, &meant.ids, reason, &mut next);
-    let payload = json!({"ok": true, "aborted": !run_ids.is_empty(), "runIds": run_ids});
-    Turn {
-        reply: Some(Ok(payload)),
-        next,
-    }
+    abort_and_tell(inner, state, &meant.ids, reason)
 }
 
 /// `chat.abort`
@@ -128,13 +126,7 @@ pub(super) fn chat(
     if meant.ids.is_empty() && meant.forbidden {
         return unauthorized();
     }
-    let mut next = Vec::new();
-    let run_ids = abort_all(inner, state, &meant.ids, "rpc", &mut next);
-    let payload = json!({"ok": true, "aborted": !run_ids.is_empty(), "runIds": run_ids});
-    Turn {
-        reply: Some(Ok(payload)),
-        next,
-    }
+    abort_and_tell(inner, state, &meant.ids, "rpc")
 }
 
 /// `sessions.abort`, which only 2026.9.6 has.
@@ -150,8 +142,7 @@ pub(super) fn sessions(
     if meant.ids.is_empty() && meant.forbidden {
         return unauthorized();
     }
-    let mut next = Vec::new();
-    let run_ids = abort_all(inner, state, &meant.ids, "rpc", &mut next);
+    let (run_ids, next) = abort_all(inner, state, &meant.ids, "rpc");
     let first = run_ids.first().cloned();
     let status = if first.is_some() {
         "aborted"

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, sleep_until};
 
 use super::frames::{Call, WORKSPACE};
-use super::play::{Player, Stop, say};
+use super::play::{Player, Stop};
+use super::saying::say;
 use crate::approvals::{self, Asked, Asker, TIMEOUT_NEW_MS, TIMEOUT_OLD_MS};
 use crate::cron;
 use crate::state::{Inner, State};
@@ -94,10 +95,7 @@ fn may_ask(state: &State, record: &Record) -> bool {
     let session = state.sessions.get(&record.connection);
     let live = session.and_then(|session| session.live.as_ref());
     // A caller that has gone was let in with what its run needs.
-    live.is_none_or(|live| {
-        let mut scopes = live.scopes.iter();
-        scopes.any(|scope| scope == "operator.approvals" || scope == "operator.admin")
-    })
+    live.is_none_or(|live| live.has("operator.approvals") || live.is_admin())
 }
 
 /// Lets the tool work if it may; otherwise what it gives is why not.

@@ -11,21 +11,17 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::approval;
 use super::book::{Kind, Record};
-use super::calls::as_asked;
 use super::frames::{Call, Closing, Dialect, Said, dialect, refused, tool_text};
 use super::recovery;
+use super::saying::{answer_later, close, say, verbose};
 use super::script::{Ending, Run, Tool};
 use super::telling;
 use crate::server::Server;
 use crate::state::{Inner, State};
-use crate::wire::{self, Reply};
-use crate::ws::Out;
 
 /// Measured on 2026.9.6: how often a message that was answered is tried, and how fast.
 const TIMES_TURNED_AWAY: u32 = 4;
 const TURNED_AWAY_PAUSE: Duration = Duration::from_millis(100);
-
-const TOOL_EVENTS: &str = "tool-events";
 
 /// Why a run does not go on as its script says.
 pub(super) enum Stop {
@@ -72,104 +68,6 @@ async fn play_one(server: Arc<Server>, id: u64) {
     let stray = player.play().await;
     for id in stray {
         server.spawn(play(Arc::clone(&server), id));
-    }
-}
-
-/// Sends an event to whom it is for.
-pub(super) fn say(inner: &Inner, state: &mut State, record: &Record, said: &Said) {
-    match said {
-        Said::All(name, payload) => inner.broadcast(state, name, payload),
-        Said::Tool(payload) => {
-            let payload = telling::tool_event(inner, state, record, payload);
-            if dialect(inner.edition()).tools_need_verbose() && verbose(state, record) == "off" {
-                return;
-            }
-            let Some(session) = state.sessions.get_mut(&record.connection) else {
-                return;
-            };
-            let wants = |cap: &String| cap == TOOL_EVENTS;
-            if !session
-                .live
-                .as_ref()
-                .is_some_and(|live| live.caps.iter().any(wants))
-            {
-                return;
-            }
-            let seq = inner.facts().seq_per_connection.then(|| {
-                session.seq += 1;
-                session.seq
-            });
-            let frame = wire::event("agent", &payload, seq);
-            state
-                .recorder
-                .sent(session.id, &frame, inner.clock.now_ms());
-            session.outbox.send(Out::Text(frame));
-        }
-    }
-}
-
-fn verbose(state: &State, record: &Record) -> String {
-    let book = state.books.get(&record.session_key);
-    let level = book.and_then(|book| book.settings.get("verboseLevel")?.as_str());
-    level.unwrap_or("off").to_owned()
-}
-
-/// Sends an answer that comes later, if whoever asked is still there.
-pub(crate) fn answer_later(
-    inner: &Inner,
-    state: &mut State,
-    connection: u64,
-    id: &Value,
-    reply: &Reply,
-) {
-    let Some(session) = state.sessions.get(&connection) else {
-        return;
-    };
-    let text = wire::response(id, reply);
-    state.recorder.sent(connection, &text, inner.clock.now_ms());
-    session.outbox.send(Out::Text(text));
-}
-
-/// Does what the end of a run, or of one attempt, brings about.
-pub(super) fn close(
-    inner: &Inner,
-    state: &mut State,
-    record: &mut Record,
-    closing: Closing,
-    answers: bool,
-) {
-    let now = inner.clock.now_ms();
-    let dialect = dialect(inner.edition());
-    record.rows.extend(closing.rows);
-    telling::written(inner, state, record);
-    for said in &closing.events {
-        say(inner, state, record, said);
-    }
-    if let Some(waited) = closing.waited {
-        super::wait::told(inner, state, &record.run_id, &waited.at_end);
-        record.waited = Some(waited);
-    }
-    for said in &closing.last_events {
-        say(inner, state, record, said);
-    }
-    if let Some(reply) = closing.reply {
-        let reply = as_asked(record, reply);
-        if answers && record.kind == Kind::Agent {
-            answer_later(inner, state, record.connection, &record.request_id, &reply);
-        }
-        record.over = Some((now, reply));
-    }
-    let original = record.stands_for.filter(|_| record.over.is_some());
-    if let Some(mut original) = original.and_then(|id| state.runs.take(id)) {
-        original.is_queued = false;
-        original.waited = dialect.answered_elsewhere(&original);
-        if let Some(waited) = &original.waited {
-            super::wait::told(inner, state, &original.run_id, &waited.at_end);
-        }
-        state.runs.put(original);
-    }
-    if record.over.is_some() {
-        telling::over(inner, state, record);
     }
 }
 
@@ -252,7 +150,7 @@ impl Player {
         Stop::Aborted
     }
 
-    fn check(&self) -> Result<(), Stop> {
+    pub(super) fn check(&self) -> Result<(), Stop> {
         let state = self.server.inner.lock();
         match state.runs.get(self.id) {
             None => Err(Stop::Gone),
@@ -396,63 +294,6 @@ impl Player {
         self.end(|dialect, record, now| dialect.silent(record, now))
     }
 
-    /// Ends the run without an answer, and begins one that nobody asked for.
-    fn elsewhere(&self) -> Result<u64, Stop> {
-        self.act(|inner, state, record, now| {
-            let mut other = record.clone();
-            other.id = state.runs.next_id();
-            other.run_id = uuid::Uuid::new_v4().to_string();
-            other.is_queued = false;
-            other.stands_for = Some(record.id);
-            other.seq = 0;
-            if record.collects {
-                other.message = collected(record);
-                let id = uuid::Uuid::new_v4().simple();
-                other.input_key = format!("followup-collect:{}:{id}", record.session_id);
-            }
-            let id = other.id;
-            state.runs.enter(&other.session_key, id);
-            state.runs.put(other);
-            let closing = self.dialect.queued_elsewhere(record, now);
-            close(inner, state, record, closing, false);
-            id
-        })
-    }
-
-    /// Whether the message of a run that waited is there already, with an answer.
-    fn was_answered(&self, state: &State, record: &mut Record) -> bool {
-        let book = state.books.get(&record.session_key);
-        let answered = record.stands_for.is_some()
-            && self.dialect.remembers_turns()
-            && book.is_some_and(|book| book.has_answered(&record.input_key));
-        if answered {
-            record.script = Arc::new(Run::clone(&record.script).turned_away());
-        }
-        answered
-    }
-
-    async fn its_turn(&self) -> Result<(), Stop> {
-        let mut changes = self.server.inner.changes();
-        self.act(|inner, state, record, now| {
-            if !state.runs.is_first(record) {
-                for said in self.dialect.waits(record, now) {
-                    say(inner, state, record, &said);
-                }
-            }
-        })?;
-        loop {
-            changes.borrow_and_update();
-            if self.act(|_, state, record, _| state.runs.is_first(record))? {
-                return self.check();
-            }
-            tokio::select! {
-                biased;
-                () = self.stop.notified() => return Err(self.aborted()),
-                seen = changes.changed() => seen.map_err(|_| Stop::Gone)?,
-            }
-        }
-    }
-
     /// The tools, and the text piece by piece.
     async fn work(&self) -> Result<(), Stop> {
         let mut given = String::new();
@@ -555,15 +396,4 @@ impl Player {
             self.speak(&script).await?;
         }
     }
-}
-
-/// Messages that waited, put together for the model.
-fn collected(record: &Record) -> String {
-    let from = &record.transport["clients"][0];
-    let from = from["displayName"].as_str().or_else(|| from["id"].as_str());
-    format!(
-        "[Queued messages while agent was busy]\n\n---\nQueued #1 (from {})\n{}",
-        from.unwrap_or_default(),
-        record.message
-    )
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::book::Waiter;
 use super::calls::{Next, Turn};
 use super::frames::{dialect, not_yet};
-use super::play::answer_later;
+use super::saying::answer_later;
 use crate::rpc::Request;
 use crate::state::{Inner, State};
 

@@ -55,6 +55,7 @@ pub struct Scenario {
 pub enum ScenarioError {
     /// The file could not be read.
     #[error("cannot read the scenario {}", path.display())]
+    #[non_exhaustive]
     Read {
         /// The file.
         path: PathBuf,
@@ -63,6 +64,7 @@ pub enum ScenarioError {
     },
     /// It is not JSON.
     #[error("{}: line {line}, column {column}: expected JSON", path.display())]
+    #[non_exhaustive]
     NotJson {
         /// The file; `scenario` for text that is from no file.
         path: PathBuf,
@@ -73,6 +75,7 @@ pub enum ScenarioError {
     },
     /// It says something that no scenario says.
     #[error("{}: {place}: expected {expected}, found {found}", path.display())]
+    #[non_exhaustive]
     Invalid {
         /// The file; `scenario` for text that is from no file.
         path: PathBuf,

@@ -243,14 +243,20 @@ pub(crate) fn history(inner: &Inner, state: &State, live: &Live, request: &Reque
     payload
 }
 
-fn defaults() -> Value {
+/// What a new session would use.
+pub(super) fn defaults() -> Value {
     json!({
         "modelProvider": PROVIDER, "model": MODEL, "contextTokens": 128_000,
-        "agentRuntime": {
-            "id": "auto", "cloudPlacementSupported": false, "devicePlacementSupported": false,
-            "source": "implicit",
-        },
+        "agentRuntime": no_runtime(),
         "modelSelectionTarget": "session",
+    })
+}
+
+/// What is said where no session has chosen one.
+fn no_runtime() -> Value {
+    json!({
+        "id": "auto", "cloudPlacementSupported": false, "devicePlacementSupported": false,
+        "source": "implicit",
     })
 }
 
@@ -265,10 +271,7 @@ fn info(key: &str, view: Option<&View<'_>>, offset: usize, now: u64) -> Value {
             "fastAutoOnSeconds": 60, "totalTokensFresh": false, "effectiveResponseUsage": "off",
             "effectiveQueueMode": "steer", "modelProvider": PROVIDER, "model": MODEL,
             "modelOverrideSource": null, "runtimeSelectionLocked": false,
-            "agentRuntime": {
-                "id": "auto", "cloudPlacementSupported": false, "devicePlacementSupported": false,
-                "source": "implicit",
-            },
+            "agentRuntime": no_runtime(),
             "contextTokens": 128_000, "snapshotAt": now,
             "hasActiveRun": false, "activeRunIds": [], "activeLeafEntryId": null,
         });

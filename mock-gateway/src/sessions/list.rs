@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::book::Book;
+use super::history;
 use super::old;
 use super::row::{Sight, View, agent_of, text_of};
 use crate::edition::Edition;
@@ -14,15 +15,11 @@ const DEFAULT_LIMIT: usize = 100;
 
 /// What a new session would use.
 fn defaults() -> Value {
-    json!({
-        "modelProvider": PROVIDER, "model": MODEL, "contextTokens": 128_000,
-        "agentRuntime": {
-            "id": "auto", "cloudPlacementSupported": false, "devicePlacementSupported": false,
-            "source": "implicit",
-        },
-        "thinkingLevels": [{"id": "off", "label": "off"}], "thinkingOptions": ["off"],
-        "thinkingDefault": "off", "modelSelectionTarget": "session",
-    })
+    let mut defaults = history::defaults();
+    defaults["thinkingLevels"] = json!([{"id": "off", "label": "off"}]);
+    defaults["thinkingOptions"] = json!(["off"]);
+    defaults["thinkingDefault"] = "off".into();
+    defaults
 }
 
 fn number(params: &Value, name: &str) -> Option<usize> {

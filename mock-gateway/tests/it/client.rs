@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::DuplexStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::Response;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 pub(crate) const READ_WRITE: [&str; 2] = ["operator.read", "operator.write"];
@@ -190,6 +191,18 @@ impl Client {
             next_id: 0,
             methods: HashMap::new(),
         })
+    }
+
+    /// What the upgrade is answered with instead.
+    pub(crate) async fn turned_away(
+        gateway: &MockGateway,
+        locality: Locality,
+        headers: &[(&'static str, &str)],
+    ) -> Response<Option<Vec<u8>>> {
+        match Self::dial_quietly(gateway, locality, headers).await {
+            Err(Error::Http(response)) => *response,
+            other => panic!("not refused by HTTP: {:?}", other.err()),
+        }
     }
 
     /// The socket, for a test that reads on its own.

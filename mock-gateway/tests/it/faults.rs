@@ -5,7 +5,6 @@ use openclaw_mock_gateway::{
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Error;
 
 use crate::client::{Ask, Client, Device, Got, accepted, attempt, mock, refused};
 
@@ -32,12 +31,7 @@ async fn an_upgrade_can_be_answered_with_any_status() {
     let gateway = open();
     gateway.inject(Fault::http_with(503, &[("Retry-After", "7")], "later").times(2));
     for _ in 0..2 {
-        let refused = Client::dial_quietly(&gateway, Locality::Remote, &[])
-            .await
-            .err();
-        let Some(Error::Http(response)) = refused else {
-            panic!("{refused:?}")
-        };
+        let response = Client::turned_away(&gateway, Locality::Remote, &[]).await;
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["retry-after"], "7");
     }

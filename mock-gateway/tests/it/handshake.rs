@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use openclaw_mock_gateway::{Edition, Locality, MockGateway, Pairing};
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Error;
 
 use crate::client::{Ask, Client, Device, Got, accepted, mock, paired, refused};
 
@@ -421,12 +420,7 @@ async fn the_thirty_third_unauthenticated_socket_is_refused() {
     for _ in 0..32 {
         open.push(Client::dial(&gateway, Locality::Remote).await);
     }
-    let refused = Client::dial_quietly(&gateway, Locality::Remote, &[])
-        .await
-        .err();
-    let Some(Error::Http(response)) = refused else {
-        panic!("{refused:?}")
-    };
+    let response = Client::turned_away(&gateway, Locality::Remote, &[]).await;
     assert_eq!(response.status(), 503);
     open.pop();
     let freed = gateway.wait_for(|_| true, Duration::from_secs(1)).await;
@@ -442,12 +436,7 @@ async fn the_thirty_third_unauthenticated_socket_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_forwarding_header_is_refused_by_the_new_edition_and_makes_remote_in_the_old() {
     let header = [("x-forwarded-for", "10.9.8.7")];
-    let refused = Client::dial_quietly(&mock(NEW), Locality::Local, &header)
-        .await
-        .err();
-    let Some(Error::Http(response)) = refused else {
-        panic!("{refused:?}")
-    };
+    let response = Client::turned_away(&mock(NEW), Locality::Local, &header).await;
     assert_eq!(response.status(), 403);
     let (gateway, device) = (mock(OLD), Device::new(12));
     let mut client = Client::dial_quietly(&gateway, Locality::Local, &header)

@@ -3,7 +3,6 @@ use std::time::Duration;
 use openclaw_mock_gateway::{Locality, MockGateway, Pairing, Scenario};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
-use tokio_tungstenite::tungstenite::Error;
 
 use crate::client::{Ask, Client, Device, Got, accepted};
 use crate::schema;
@@ -45,10 +44,7 @@ async fn the_example_is_played_from_the_first_client_on() {
     let begin = Instant::now();
     let gateway = open(EXAMPLE.parse().expect("a scenario"));
     for _ in 0..2 {
-        let refused = Client::dial_quietly(&gateway, Locality::Remote, &[]).await;
-        let Err(Error::Http(response)) = refused else {
-            panic!("not refused by HTTP");
-        };
+        let response = Client::turned_away(&gateway, Locality::Remote, &[]).await;
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["retry-after"], "1");
         assert_eq!(response.body().as_deref(), Some(b"later".as_slice()));

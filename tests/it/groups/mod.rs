@@ -142,7 +142,9 @@ async fn what_the_old_generation_lacks_is_refused_by_name_before_anything_is_sen
     let mut link = peer.welcome_with(old_hello(1)).await;
     let sessions = client.sessions();
     let refused = |error: Option<Error>| match error {
-        Some(Error::Unsupported { method, protocol }) => {
+        Some(Error::Unsupported {
+            method, protocol, ..
+        }) => {
             assert_eq!(protocol, 3);
             method.to_string()
         }

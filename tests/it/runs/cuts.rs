@@ -101,9 +101,9 @@ async fn an_interruption_is_told() {
         .items
         .iter()
         .filter_map(|item| match item {
-            RunItem::Accepted { joined } => Some(format!("accepted {joined}")),
+            RunItem::Accepted { joined, .. } => Some(format!("accepted {joined}")),
             RunItem::Interrupted => Some("interrupted".to_owned()),
-            RunItem::Resumed { restarted } => Some(format!("resumed {restarted}")),
+            RunItem::Resumed { restarted, .. } => Some(format!("resumed {restarted}")),
             _ => None,
         })
         .collect();

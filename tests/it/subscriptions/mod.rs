@@ -242,11 +242,14 @@ async fn events_that_the_gateway_dropped_are_made_up_for_by_a_new_list() {
     link.numbered(1, "sessions.changed", changed("c")).await;
     assert!(watch.live().await.session_key.is_some());
     link.numbered(4, "sessions.changed", changed("f")).await;
-    let gap = SyncReason::Gap {
-        expected: 2,
-        got: 4,
-    };
-    assert_eq!(watch.resync().await, gap);
+    match watch.resync().await {
+        SyncReason::Gap {
+            expected: 2,
+            got: 4,
+            ..
+        } => {}
+        other => panic!("{other:?}"),
+    }
     answer_list(&mut link, &["c", "d", "e", "f"]).await;
     assert_eq!(watch.snapshot().await.sessions.len(), 4);
 }
@@ -274,7 +277,7 @@ async fn a_reader_who_is_too_slow_gets_a_new_list() {
     link.event("tick", json!({"ts":2})).await;
     ticks.next().await;
     match watch.next().await {
-        Some(Ok(Update::Resync(SyncReason::Lagged { events: 6 }))) => {}
+        Some(Ok(Update::Resync(SyncReason::Lagged { events: 6, .. }))) => {}
         other => panic!("{other:?}"),
     }
     let (snapshot, _) = tokio::join!(watch.next(), answer_list(&mut link, &["a", "9"]));

@@ -20,9 +20,7 @@ use super::watches::{self, Keys};
 use crate::dice::Dice;
 use crate::model::MockModel;
 use crate::sim::net::{Flow, Net, Speed, Way};
-
-/// Any moment will do.
-const EPOCH_MS: u64 = 1_795_375_154_446;
+use crate::virtual_time::{EPOCH_MS, on_virtual_time};
 
 /// How long everything that was begun may take to end once nothing breaks any more: longer than
 /// any run's patience.
@@ -81,12 +79,7 @@ impl std::ops::AddAssign for Tally {
 /// Plays the schedule of this seed, on a runtime of its own.
 #[must_use]
 pub fn play(seed: u64) -> Played {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("no runtime");
-    runtime.block_on(async move {
+    on_virtual_time(async move {
         // Boxed: it is large, and the stack of a test's thread is not.
         Box::pin(World::new(seed).play()).await
     })
@@ -122,14 +115,7 @@ impl World {
         let model = Arc::new(MockModel::of(&gateway));
         let ledger = Ledger::new();
         let net = Net::new(Arc::new(ledger.clone()));
-        net.on_accept({
-            let gateway = Arc::downgrade(&gateway);
-            move |stream| {
-                if let Some(gateway) = gateway.upgrade() {
-                    tokio::spawn(gateway.serve(stream, Locality::Local));
-                }
-            }
-        });
+        net.lead_to(&gateway, Locality::Local);
         net.listen(true);
         ledger.note(format_args!("seed {seed}: {edition}"));
         let config = Config::builder()

@@ -61,13 +61,13 @@ impl Account {
         match item {
             EventItem::Lagged(0) => return Err("a lag of nothing".to_owned()),
             EventItem::Lagged(n) => self.lagged += n,
-            EventItem::Gap { expected, got } if got <= expected => {
+            EventItem::Gap { expected, got, .. } if got <= expected => {
                 return Err(format!("a gap from {expected} to {got}"));
             }
             EventItem::Gap { .. } if self.numbers == Numbers::OfTheGateway => {
                 return Err("a gap where the numbers tell nothing".to_owned());
             }
-            EventItem::Gap { expected, got } => self.left_out += got - expected,
+            EventItem::Gap { expected, got, .. } => self.left_out += got - expected,
             EventItem::Resync(_) => self.resynced = true,
             EventItem::Event(event) => {
                 let payload: Value = event.payload().map_err(|error| error.to_string())?;

@@ -95,7 +95,7 @@ impl Referee {
                 format!("backing off for {delay:?}: {cause}")
             }
             ConnectionState::Ready { .. } => "ready".to_owned(),
-            ConnectionState::Stopped { reason } => format!("stopped: {}", reason.kind()),
+            ConnectionState::Stopped { reason, .. } => format!("stopped: {}", reason.kind()),
             _ => "a state that the referee does not know".to_owned(),
         };
         self.note(format!("  client: {word}"));

@@ -1,5 +1,8 @@
 //! One life, from the start of a client to the end of it.
 
+mod deeds;
+mod ending;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,20 +11,17 @@ use openclaw_adapter::{
     Client, Config, ConnectionState, DeviceTokenFallback, PairingPolicy, Token,
 };
 use openclaw_mock_gateway::{Edition, Locality, MockGateway, Pairing, ReloadMode, TokioClock};
-use serde_json::json;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::action::{Action, Misdeed, Trouble};
+use super::action::{Action, Trouble};
 use super::calls::Calls;
 use super::events::{NAME, Numbers, Reader};
-use super::misdeed::fault;
-use super::net::{Flow, Net, Speed, Watch};
+use super::net::{Flow, Net, Watch};
 use super::referee::Referee;
-use super::rules::Word;
 use super::runs::Runs;
 use super::store::WatchedStore;
-use super::strangers;
+use crate::virtual_time::{EPOCH_MS, on_virtual_time};
 
 /// Nobody dials it: the network is in memory.
 const URL: &str = "ws://127.0.0.1:1";
@@ -32,8 +32,6 @@ const CLOSE: Duration = Duration::from_millis(1_100);
 /// disk ten times a second.
 const RESTS: u64 = 4_000;
 const RESTS_A_SECOND: u64 = 60;
-/// Any moment will do; one that is fixed makes the numbers on the wire as long each time.
-const EPOCH_MS: u64 = 1_795_375_154_446;
 
 /// What came of a life.
 #[derive(Clone, Debug)]
@@ -82,12 +80,7 @@ impl std::ops::AddAssign for Tally {
 /// Plays the life of this seed, on a runtime of its own.
 #[must_use]
 pub fn play(seed: u64) -> Story {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("no runtime");
-    runtime.block_on(async move {
+    on_virtual_time(async move {
         let world = World::new(seed);
         // Boxed: it is large, and the stack of a test's thread is not.
         Box::pin(world.live()).await
@@ -161,14 +154,7 @@ impl World {
         let falls_back = fallback != DeviceTokenFallback::Never;
         let referee = Arc::new(Referee::new(&secret, limit, falls_back));
         let net = Net::new(Arc::clone(&referee) as Arc<dyn Watch>);
-        net.on_accept({
-            let gateway = Arc::downgrade(&gateway);
-            move |stream| {
-                if let Some(gateway) = gateway.upgrade() {
-                    tokio::spawn(gateway.serve(stream, locality));
-                }
-            }
-        });
+        net.lead_to(&gateway, locality);
         let is_up = rng.u8(0..5) > 0;
         net.listen(is_up);
 
@@ -314,310 +300,6 @@ impl World {
             "calls wait in a stopped client",
         );
         self.waiting.retain(|task| !task.is_finished());
-    }
-
-    async fn perform(&mut self, action: Action) {
-        match action {
-            Action::Stop => {
-                self.net.listen(false);
-                self.is_up = false;
-                self.gateway.stop().await;
-            }
-            Action::Kill => {
-                self.net.listen(false);
-                self.is_up = false;
-                self.gateway.kill();
-            }
-            Action::Start => self.start().await,
-            Action::Restart if self.is_up => {
-                // Without a listener of TCP there is nothing that could fail.
-                let _ = self.gateway.restart().await;
-            }
-            Action::Partition(ways) => ways
-                .iter()
-                .for_each(|&way| self.net.set_flow(way, Flow::Lost)),
-            Action::Hold(ways) => ways
-                .iter()
-                .for_each(|&way| self.net.set_flow(way, Flow::Held)),
-            Action::Heal { resets } => self.net.heal(resets),
-            Action::Reset => self.net.reset(),
-            Action::Link(speed) => self.net.set_speed(speed),
-            Action::Approve => self.approve(),
-            Action::Reject => {
-                if let Some(request) = self.gateway.pending().first() {
-                    let _ = self.gateway.reject(&request.request_id);
-                }
-            }
-            Action::Remove => self.on_device(|gateway, device| drop(gateway.remove(device))),
-            Action::Revoke => {
-                self.on_device(|gateway, device| drop(gateway.revoke_operator(device)));
-            }
-            Action::Rotate => {
-                self.on_device(|gateway, device| drop(gateway.rotate(device, "operator", None)));
-            }
-            Action::ChangeSecret => {
-                self.secrets += 1;
-                let secret = format!("secret-{:03}", self.secrets);
-                self.gateway.set_token_on_disk(&secret).expect("in memory");
-            }
-            Action::RightToken => self.give(self.gateway.token_on_disk()),
-            Action::WrongToken => self.give("wrong-token".to_owned()),
-            Action::RetryNow => {
-                self.referee.word(Word::Retry, None);
-                self.client.retry_now();
-            }
-            Action::Strangers(times) => {
-                for _ in 0..times {
-                    let knock = strangers::knock(&self.gateway, self.locality);
-                    let _ = timeout(MINUTE, knock).await;
-                }
-            }
-            Action::GatewayClock(by) => self.gateway.advance_clock(by),
-            Action::Leap(by) => {
-                self.referee.leaps(by);
-                tokio::time::advance(by).await;
-            }
-            Action::Calls {
-                count,
-                within,
-                when_down,
-            } => {
-                for _ in 0..count {
-                    let call = self.calls.make(&self.client, within, when_down);
-                    self.waiting.push(call);
-                }
-            }
-            // One at a time: in which order tasks learn that a client has changed is tokio's to choose,
-            // by chance, and a seed has to give the same life again. `schedule` has many at once.
-            Action::Run => {
-                if self.runs.open() == 0 {
-                    let number = self.runs.count() as u64;
-                    self.runs.start(&self.client, number);
-                }
-            }
-            Action::DropCalls => {
-                let keep = self.rng.usize(0..=self.waiting.len());
-                self.waiting.drain(keep..).for_each(|call| call.abort());
-            }
-            Action::Events(count) => self.emit(count),
-            Action::Listen(pause) => {
-                let stream = self.client.events_where(filter());
-                let reader = Reader::start(stream, pause, self.numbers, Arc::clone(&self.referee));
-                self.readers.push(reader);
-            }
-            Action::Unlisten if self.readers.len() > 1 => {
-                let reader = self.readers.remove(1);
-                self.items += reader.count();
-                reader.stop();
-            }
-            Action::Restart | Action::Wait | Action::Unlisten => {}
-            Action::Fault(misdeed) => {
-                // The numbers that are left out are of events that nobody hears of. Where nobody can
-                // tell that from the numbers, only the numbers have a hole.
-                if let Misdeed::SeqGap(events) = misdeed {
-                    // An event on either side shows the hole to whoever is connected.
-                    self.emit(1);
-                    self.gateway.inject(fault(misdeed));
-                    if self.numbers == Numbers::OfTheConnection {
-                        self.last_event += events;
-                    }
-                    self.emit(1);
-                } else {
-                    self.gateway.inject(fault(misdeed));
-                }
-            }
-            Action::ClearFaults => self.clear_faults(),
-        }
-    }
-
-    async fn start(&mut self) {
-        if !self.is_up {
-            // Without a listener of TCP there is nothing that could fail.
-            let _ = self.gateway.start_again().await;
-            self.net.listen(true);
-            self.is_up = true;
-        }
-    }
-
-    fn clear_faults(&self) {
-        // As above.
-        let _ = self.gateway.clear_faults();
-    }
-
-    fn approve(&self) {
-        for request in self.gateway.pending() {
-            // Another approval may have taken it along.
-            let _ = self.gateway.approve(&request.request_id);
-        }
-    }
-
-    fn on_device(&self, act: impl Fn(&MockGateway, &str)) {
-        for device in self.gateway.paired() {
-            act(&self.gateway, &device.device_id);
-        }
-    }
-
-    fn give(&self, secret: String) {
-        self.referee.word(Word::Token, Some(&secret));
-        self.client.set_token(Token::new(secret).expect("a token"));
-    }
-
-    fn emit(&mut self, count: u32) {
-        for _ in 0..count {
-            self.last_event += 1;
-            self.gateway.emit(NAME, &json!({"n": self.last_event}));
-        }
-    }
-
-    /// Everything that is broken is mended; the client has to come back by itself.
-    async fn mend(&mut self) {
-        self.referee.note("everything is mended");
-        self.net.heal(self.rng.bool());
-        self.net.set_speed(Speed::default());
-        self.clear_faults();
-        self.start().await;
-        // Whoever changed the secret restarts the gateway, as its documentation says.
-        let _ = self.gateway.restart().await;
-        self.give(self.gateway.token_on_disk());
-        // A lockout lasts five minutes, and our own pause at most as long.
-        let is_back = timeout(20 * MINUTE, async {
-            while !self.is_answered().await {
-                self.approve();
-                // Nobody but a person takes a client out of this one.
-                if self.client.state().borrow().is_stopped() {
-                    self.referee.word(Word::Retry, None);
-                    self.client.retry_now();
-                }
-                sleep(Duration::from_secs(1)).await;
-            }
-        });
-        if is_back.await.is_err() {
-            self.referee.foul("the client did not come back");
-            return;
-        }
-        self.check().await;
-        let call = self
-            .calls
-            .make(&self.client, MINUTE, openclaw_adapter::WhenDown::Wait);
-        self.emit(3);
-        sleep(MINUTE / 2).await;
-        self.check().await;
-        let last = self.readers.first().map_or(0, Reader::last);
-        if last != self.last_event {
-            let told = self.last_event;
-            self.referee.foul(format!(
-                "a good connection brought events up to {last} of {told}"
-            ));
-        }
-        let _ = timeout(2 * MINUTE, call).await;
-        let runs = async {
-            while self.runs.open() > 0 {
-                sleep(Duration::from_secs(1)).await;
-            }
-        };
-        if timeout(20 * MINUTE, runs).await.is_err() {
-            self.referee.foul("a run has no end");
-        }
-        self.check().await;
-    }
-
-    /// Whether the connection carries a call: one that looks good may be dead already.
-    async fn is_answered(&self) -> bool {
-        self.client.state().borrow().is_ready() && {
-            let call = self.client.call_raw("health", json!({}));
-            call.within(Duration::from_secs(2)).await.is_ok()
-        }
-    }
-
-    async fn end(mut self) -> Story {
-        let began = Instant::now();
-        let stats_of = self.client.clone();
-        self.referee.closed();
-        if self.rng.u8(0..4) > 0 {
-            self.referee.note("close");
-            if timeout(CLOSE, self.client.close()).await.is_err() {
-                self.referee.foul("close did not return");
-            }
-        } else {
-            // Whoever drops a client early finds it closed as well.
-            self.referee.note("close, not waited for");
-            let mut state = self.client.state();
-            let closing = tokio::spawn({
-                let client = self.client.clone();
-                async move { client.close().await }
-            });
-            self.settle().await;
-            closing.abort();
-            let ended = async { while state.changed().await.is_ok() {} };
-            if timeout(CLOSE, ended).await.is_err() {
-                self.referee.foul("the client's task did not end");
-            }
-        }
-        self.settle().await;
-        let is_closed = matches!(
-            &*self.client.state().borrow(),
-            ConnectionState::Stopped { reason } if reason.kind() == "closed"
-        );
-        if !is_closed {
-            self.referee.foul("the last state is not closed");
-        }
-        if self.referee.held() > 0 {
-            self.referee.foul("a socket is left after close");
-        }
-        self.calls.check();
-        if self.calls.open() > 0 || self.runs.open() > 0 {
-            self.referee.foul("calls or runs are open after close");
-        }
-        // A slow consumer still reads what was there.
-        let patience = 10 * MINUTE;
-        let drained = timeout(patience, async {
-            while !self.readers.iter().all(Reader::has_ended) {
-                sleep(Duration::from_secs(1)).await;
-            }
-        });
-        if drained.await.is_err() {
-            self.referee.foul("an event stream has no end");
-        }
-        self.check().await;
-        let stats = stats_of.stats();
-        if (
-            stats.calls,
-            stats.unanswered,
-            stats.runs,
-            stats.event_streams,
-        ) != (0, 0, 0, 0)
-        {
-            self.referee.foul(format!("left behind: {stats:?}"));
-        }
-        drop(stats_of);
-        self.items += self.readers.iter().map(Reader::count).sum::<u64>();
-        let (dials, hellos) = self.referee.counts();
-        let tally = Tally {
-            steps: self.steps,
-            dials,
-            hellos,
-            calls: self.calls.count() as u64,
-            runs: self.runs.count() as u64,
-            items: self.items,
-            time: began - self.began,
-        };
-        let (referee, seed) = (Arc::clone(&self.referee), self.seed);
-        drop(self);
-        for _ in 0..64 {
-            tokio::task::yield_now().await;
-        }
-        let tasks = tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks();
-        if tasks > 0 {
-            referee.foul(format!("{tasks} tasks are left"));
-        }
-        Story {
-            seed,
-            fouls: referee.fouls(),
-            log: referee.log(),
-            tally,
-        }
     }
 }
 

@@ -128,13 +128,3 @@ fn adapter(door: &Arc<Door>, client: usize, address: IpAddr, secret: &str) -> Co
             address,
         })
 }
-
-/// Runs a storm on virtual time.
-fn on_virtual_time<T>(storm: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("no runtime")
-        .block_on(storm)
-}

@@ -7,7 +7,8 @@ use openclaw_adapter::Client;
 use openclaw_mock_gateway::{Fault, Point};
 use tokio::time::sleep;
 
-use super::{Door, Knock, SECRET, adapter, address, gateway, on_virtual_time};
+use super::{Door, Knock, SECRET, adapter, address, gateway};
+use crate::virtual_time::on_virtual_time;
 
 /// How many clients are refused, and for what.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

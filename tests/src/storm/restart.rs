@@ -9,7 +9,8 @@ use openclaw_mock_gateway::ReloadMode;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{Door, Knock, SECRET, adapter, address, gateway, official, on_virtual_time};
+use super::{Door, Knock, SECRET, adapter, address, gateway, official};
+use crate::virtual_time::on_virtual_time;
 
 /// Whose clients they are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

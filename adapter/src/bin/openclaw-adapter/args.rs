@@ -37,7 +37,10 @@ pub(crate) struct Global {
     /// Where the device identity is kept; goes before OPENCLAW_ADAPTER_STATE_DIR
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
-    /// The scopes to ask for, separated by commas or spaces
+    /// The scopes to ask for, separated by commas or spaces; goes before OPENCLAW_ADAPTER_SCOPES
+    ///
+    /// With neither, the scopes of the backend's stored device token are asked for; where there is
+    /// none yet, operator.read and operator.write.
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "LIST", value_parser = parse_scopes)]
     pub(crate) scopes: Option<Scopes>,
     /// An extra header for a proxy in front of the gateway; may be given more than once
@@ -62,8 +65,10 @@ pub(crate) enum Command {
     /// It ends with the exit code that connect would end with; warnings alone end with 0.
     ///
     /// It changes nothing on this host, and makes no identity. On the gateway it does what one
-    /// connect does: a device that is not approved leaves its request there. Without an identity only
-    /// the token is tried, and nothing is left there.
+    /// connect does: a device that is not approved leaves its request there, or renews the one that
+    /// waits there. Asking for more than that one does replaces it, and its id: give --scopes where
+    /// the backend's are neither in the environment nor approved yet. Without an identity only the
+    /// token is tried, and nothing is left there.
     #[command(after_long_help = help::DOCTOR)]
     Doctor(Doctor),
     /// Call a method by its name, and print what it answers
@@ -107,6 +112,19 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether it connects as the backend, with the backend's identity.
+    pub(crate) const fn is_the_backends(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Call(_) | Self::Run(_) | Self::Events(_) => true,
+            Self::Doctor(doctor) => !doctor.operator,
+            Self::Identity(_) | Self::Devices(_) | Self::Completions { .. } | Self::Man { .. } => {
+                false
+            }
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Connect {
     /// How long to wait until ready, such as 90s, 5m or 500ms; 0 tries once. Without it, for ever
@@ -120,7 +138,7 @@ pub(crate) struct Connect {
 #[derive(Args, Debug)]
 pub(crate) struct Doctor {
     /// The time for all of it, such as 20s; with more than 30s a tick of the gateway is waited for
-    #[arg(long, value_name = "DUR", default_value = "20s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DUR", default_value = "20s", value_parser = parse_span)]
     pub(crate) timeout: Duration,
     /// A method of the gateway that has to be allowed, such as agent; it is not called
     #[arg(long, value_name = "NAME")]
@@ -269,6 +287,14 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a duration is a number with ms, s, m or h".to_owned())
 }
 
+/// A duration in which something can happen.
+fn parse_span(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err("with no time at all nothing can be looked at".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,6 +324,16 @@ mod tests {
         ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_examination_without_any_time_is_refused() {
+        for text in ["0", "0ms", "0.0h"] {
+            let error = Cli::try_parse_from(["openclaw-adapter", "doctor", "--timeout", text]);
+            let said = error.unwrap_err().to_string();
+            assert!(said.contains("no time at all"), "{said}");
+        }
+        assert_eq!(parse_span("1ms").unwrap(), Duration::from_millis(1));
     }
 
     #[test]

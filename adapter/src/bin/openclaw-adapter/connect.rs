@@ -65,7 +65,7 @@ pub(crate) async fn run(
                 match &state {
                     ConnectionState::Ready { .. } if !args.hold => break Exit::Done,
                     ConnectionState::Ready { .. } => reached = true,
-                    ConnectionState::Stopped { reason } => {
+                    ConnectionState::Stopped { reason, .. } => {
                         let waits_for_file = resumes && is_about_the_token(reason);
                         if !waits_for_file {
                             break Exit::of_stop(reason);

@@ -1,12 +1,13 @@
 //! `openclaw-adapter doctor`: the library's examination, printed.
 
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use openclaw_adapter::doctor::{
     Finding, Issue, Options, Perspective, Report, Status, examine, not_configured,
 };
 use openclaw_adapter::{ConfigBuilder, ConfigError, RefusalKind};
+use serde_json::Value;
 
 use crate::args::{Doctor, Scopes};
 use crate::exit::Exit;
@@ -55,9 +56,11 @@ pub(crate) fn refused(error: &ConfigError, output: Output) -> io::Result<Exit> {
 }
 
 fn options(args: &Doctor) -> Result<Options, String> {
-    let mut options = Options::new()
-        .timeout(args.timeout)
-        .openclaw_json(candidates(args.openclaw_json.as_deref()));
+    let mut options = Options::new().timeout(args.timeout);
+    options = match &args.openclaw_json {
+        Some(named) => options.named_openclaw_json(named),
+        None => options.openclaw_json(candidates()),
+    };
     if args.operator {
         options = options.perspective(Perspective::Operator);
     }
@@ -80,11 +83,8 @@ fn text(seen: &str) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Where OpenClaw itself looks for its configuration, unless one is named.
-fn candidates(named: Option<&Path>) -> Vec<PathBuf> {
-    if let Some(named) = named {
-        return vec![named.to_owned()];
-    }
+/// Where OpenClaw itself looks for its configuration.
+fn candidates() -> Vec<PathBuf> {
     let variable = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -131,14 +131,19 @@ fn line(look: Look, finding: &Finding, next: &str) -> String {
     format!("{status} {check:<14} {}{issue}{fix}", finding.message)
 }
 
-/// The exit code of the table that all commands share.
+/// The exit code of the table that all commands share: what `connect` makes of the first problem.
 fn exit(report: &Report) -> Exit {
-    if report.verdict.status < Status::Problem {
-        return Exit::Done;
-    }
-    match report.verdict.issue {
-        Some(issue) => of_issue(issue),
-        None => Exit::Refused,
+    let first = report
+        .findings
+        .iter()
+        .find(|finding| finding.status == Status::Problem);
+    match first {
+        None => Exit::Done,
+        // Whoever it comes from: `connect` tries again.
+        Some(finding) if finding.data.get("transient").and_then(Value::as_bool) == Some(true) => {
+            Exit::Unreachable
+        }
+        Some(finding) => finding.issue.map_or(Exit::Refused, of_issue),
     }
 }
 

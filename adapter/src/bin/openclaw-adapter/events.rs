@@ -73,7 +73,7 @@ pub(crate) async fn run(builder: ConfigBuilder, args: &Events, output: Output) -
                 output.state(&state)?;
                 countdown.follow(&state);
                 reached |= state.is_ready();
-                if let ConnectionState::Stopped { reason } = &state
+                if let ConnectionState::Stopped { reason, .. } = &state
                     && !(resumes && is_about_the_token(reason))
                 {
                     break Exit::of_stop(reason);
@@ -97,7 +97,7 @@ fn tell(output: Output, item: &EventItem) -> io::Result<()> {
         EventItem::Lagged(lagged) => output.print(&Line::Lagged { lagged: *lagged }, || {
             format!("-- {lagged} events dropped here: this program was too slow")
         }),
-        EventItem::Gap { expected, got } => {
+        EventItem::Gap { expected, got, .. } => {
             let gap = Gap {
                 expected: *expected,
                 got: *got,

@@ -61,7 +61,7 @@ impl Exit {
         match state {
             ConnectionState::Ready { .. } => Self::Done,
             ConnectionState::AwaitingApproval { .. } => Self::NotApproved,
-            ConnectionState::Stopped { reason } => Self::of_stop(reason),
+            ConnectionState::Stopped { reason, .. } => Self::of_stop(reason),
             _ => Self::Unreachable,
         }
     }

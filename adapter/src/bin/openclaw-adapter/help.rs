@@ -28,6 +28,8 @@ Environment:
   OPENCLAW_GATEWAY_PASSWORD           for a gateway in password mode, instead
   OPENCLAW_ADAPTER_STATE_DIR          where the device identity and its tokens are kept
   OPENCLAW_ADAPTER_DEVICE_IDENTITY    the identity itself, where no file can be kept
+  OPENCLAW_ADAPTER_DISPLAY_NAME       the backend's name in openclaw devices list
+  OPENCLAW_ADAPTER_SCOPES             the scopes to ask for; without it, those that the backend has
   OPENCLAW_GATEWAY_TLS_FINGERPRINT    the SHA-256 of the one certificate to trust
   OPENCLAW_ALLOW_INSECURE_PRIVATE_WS  1 allows plain ws:// where the way is private
   RUST_LOG                            what is logged on stderr, such as openclaw_adapter=debug

@@ -67,6 +67,11 @@ async fn run(cli: &Cli) -> io::Result<Exit> {
             return Ok(Exit::of_config(&error));
         }
     };
+    let builder = if cli.command.is_the_backends() {
+        setup::backend(builder).await
+    } else {
+        builder
+    };
     match &cli.command {
         Command::Connect(args) => connect::run(builder, args, output).await,
         Command::Doctor(args) => {

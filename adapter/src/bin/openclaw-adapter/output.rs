@@ -1,6 +1,7 @@
 //! What the program prints: one JSON object per line, or lines for a person.
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
 use openclaw_adapter::{ConfigError, ConnectionState, Error, StopReason};
 use serde::Serialize;
@@ -71,7 +72,7 @@ struct Refused<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     retryable: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after_ms: Option<f64>,
+    retry_after_ms: Option<u64>,
 }
 
 impl Output {
@@ -120,7 +121,7 @@ impl Output {
                 details: error.details.as_ref(),
                 missing_scope: error.missing_scope(),
                 retryable: error.retryable,
-                retry_after_ms: error.retry_after_ms,
+                retry_after_ms: error.retry_after().map(millis),
             }),
             _ => None,
         };
@@ -171,7 +172,7 @@ impl Output {
     pub(crate) fn state(self, state: &ConnectionState) -> io::Result<()> {
         let text = || state_text(self.stdout, state);
         match state {
-            ConnectionState::Connecting { attempt } => {
+            ConnectionState::Connecting { attempt, .. } => {
                 self.print(&Line::Connecting { attempt: *attempt }, text)
             }
             ConnectionState::AwaitingApproval { pairing, .. } => self.print(
@@ -195,12 +196,12 @@ impl Output {
             } => self.print(
                 &Line::BackingOff {
                     attempt: *attempt,
-                    delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                    delay_ms: millis(*delay),
                     cause: cause.to_string(),
                 },
                 text,
             ),
-            ConnectionState::Ready { hello } => self.print(
+            ConnectionState::Ready { hello, .. } => self.print(
                 &Line::Ready {
                     protocol: hello.protocol,
                     server_version: &hello.server_version,
@@ -210,7 +211,7 @@ impl Output {
                 },
                 text,
             ),
-            ConnectionState::Stopped { reason } => self.print(
+            ConnectionState::Stopped { reason, .. } => self.print(
                 &Line::Stopped {
                     kind: reason.kind(),
                     // JSON quotes the gateway's words already.
@@ -229,10 +230,14 @@ impl Output {
     }
 }
 
+fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn state_text(look: Look, state: &ConnectionState) -> String {
     match state {
-        ConnectionState::Connecting { attempt: 1 } => look.mark(Mark::Minor, "connecting"),
-        ConnectionState::Connecting { attempt } => {
+        ConnectionState::Connecting { attempt: 1, .. } => look.mark(Mark::Minor, "connecting"),
+        ConnectionState::Connecting { attempt, .. } => {
             look.mark(Mark::Minor, &format!("connecting, attempt {attempt}"))
         }
         ConnectionState::AwaitingApproval { pairing, .. } => format!(
@@ -255,7 +260,7 @@ fn state_text(look: Look, state: &ConnectionState) -> String {
             Mark::Warning,
             &format!("{cause}; trying again in {:.1} s", delay.as_secs_f64()),
         ),
-        ConnectionState::Ready { hello } => format!(
+        ConnectionState::Ready { hello, .. } => format!(
             "{}: gateway {} (protocol {}), connection {}, scopes [{}]",
             look.mark(Mark::Good, "ready"),
             hello.server_version,
@@ -263,7 +268,7 @@ fn state_text(look: Look, state: &ConnectionState) -> String {
             hello.conn_id,
             hello.scopes.join(" ")
         ),
-        ConnectionState::Stopped { reason } => format!(
+        ConnectionState::Stopped { reason, .. } => format!(
             "{}: {reason}\n  {}",
             look.mark(Mark::Bad, "stopped"),
             look.strong(&reason.fix())

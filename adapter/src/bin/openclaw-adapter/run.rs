@@ -269,7 +269,9 @@ impl Screen {
                 }
                 self.write(&text.delta)
             }
-            RunItem::Accepted { joined: true } => self.say("the gateway knows this run already"),
+            RunItem::Accepted { joined: true, .. } => {
+                self.say("the gateway knows this run already")
+            }
             RunItem::Tool(tool) => match &tool.step {
                 ToolStep::Started { .. } => self.say(&format!("tool {}", tool.name)),
                 ToolStep::Ended { is_error: true, .. } => {
@@ -322,16 +324,18 @@ impl Screen {
 
 fn line(item: &RunItem) -> Option<Line<'_>> {
     Some(match item {
-        RunItem::Accepted { joined } => Line::Accepted { joined: *joined },
+        RunItem::Accepted { joined, .. } => Line::Accepted { joined: *joined },
         RunItem::Text(text) => Line::Text {
             delta: &text.delta,
             replaced: text.replaced,
         },
         RunItem::Tool(tool) => {
             let (step, is_error, value) = match &tool.step {
-                ToolStep::Started { args } => ("started", None, args),
-                ToolStep::Update { partial } => ("update", None, partial),
-                ToolStep::Ended { is_error, result } => ("ended", Some(*is_error), result),
+                ToolStep::Started { args, .. } => ("started", None, args),
+                ToolStep::Update { partial, .. } => ("update", None, partial),
+                ToolStep::Ended {
+                    is_error, result, ..
+                } => ("ended", Some(*is_error), result),
                 _ => return None,
             };
             Line::Tool {
@@ -348,7 +352,7 @@ fn line(item: &RunItem) -> Option<Line<'_>> {
             delay_ms: retry.delay_ms,
             reason: retry.reason.as_deref(),
         },
-        RunItem::Usage { output } => Line::Usage {
+        RunItem::Usage { output, .. } => Line::Usage {
             output_tokens: *output,
         },
         RunItem::ApprovalWanted(approval) => Line::ApprovalWanted {
@@ -360,7 +364,7 @@ fn line(item: &RunItem) -> Option<Line<'_>> {
             decision: approval.decision.as_deref(),
         },
         RunItem::Interrupted => Line::Interrupted,
-        RunItem::Resumed { restarted } => Line::Resumed {
+        RunItem::Resumed { restarted, .. } => Line::Resumed {
             restarted: *restarted,
         },
         RunItem::Lagged(items) => Line::Lagged { items: *items },

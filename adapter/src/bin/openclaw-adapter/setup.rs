@@ -1,7 +1,11 @@
 //! From arguments and environment to a configuration, and signals to an end.
 
+use std::time::Duration;
+
 use openclaw_adapter::{Config, ConfigBuilder, ConfigError, FileStore, StopReason};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::args::{Global, Scopes};
 use crate::exit::Exit;
@@ -22,6 +26,20 @@ pub(crate) fn builder(global: &Global) -> Result<ConfigBuilder, ConfigError> {
         builder = builder.header(name, value);
     }
     Ok(builder)
+}
+
+/// The longest that the state directory is waited for. One that hangs is told by what comes after.
+const DISK: Duration = Duration::from_secs(2);
+
+/// The connection of the backend: unless somebody says which scopes, with those that it was let in with
+/// before. Asking for others would ask a person to approve what the backend may do without.
+pub(crate) async fn backend(builder: ConfigBuilder) -> ConfigBuilder {
+    let reader = builder.clone();
+    let read = spawn_blocking(move || reader.stored_scopes());
+    match timeout(DISK, read).await {
+        Ok(Ok(read)) => read,
+        _ => builder,
+    }
 }
 
 /// The scope of the commands that see and decide which devices may connect.

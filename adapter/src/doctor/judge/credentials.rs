@@ -4,7 +4,7 @@ use super::super::facts::{Credential, Facts, Found, LoginEnd, Perspective, Shape
 use super::super::openclaw_json::{Compared, OpenclawJson};
 use super::super::report::{Check, Finding, Issue};
 use super::super::seen::{AUTH_PROFILES_FIX, NO_CONFIGURATION_FIX};
-use super::{end, span};
+use super::{end, fix, span};
 use crate::config::ConfigError;
 use crate::credentials::Used;
 use crate::endpoint::AddressClass;
@@ -88,8 +88,13 @@ fn bridged(facts: &Facts, credential: &Credential, about: &str) -> Finding {
             "{about}: stale, the gateway refused it, and this device's own token served instead"
         ),
         format!(
-            "Set {} to gateway.auth.token of the gateway's openclaw.json before the next approval or change of scopes.",
-            credential.origin
+            "Set {} to {} of the gateway's openclaw.json before the next approval or change of scopes.",
+            credential.origin,
+            if credential.is_password {
+                "gateway.auth.password"
+            } else {
+                "gateway.auth.token"
+            }
         ),
     )
 }
@@ -99,12 +104,18 @@ fn no_token(facts: &Facts, error: &ConfigError) -> Finding {
         ConfigError::NoToken => Issue::NoToken,
         _ => Issue::Configuration,
     };
-    let fix = match (error, compared(facts)) {
-        (ConfigError::Conflict { second, .. }, _) => format!("Unset {second}, or the other one."),
-        (_, Some((path, Compared::NothingToCompare(Some(_))))) => {
-            format!("Set OPENCLAW_GATEWAY_TOKEN to gateway.auth.token of {path}.")
+    let fix = match (error, &facts.openclaw_json) {
+        (ConfigError::NoToken, Found::Read { path, content })
+            if matches!(content.secret, Compared::NothingToCompare(_)) =>
+        {
+            let variable = if content.is_password() {
+                "OPENCLAW_GATEWAY_PASSWORD"
+            } else {
+                "OPENCLAW_GATEWAY_TOKEN"
+            };
+            format!("Set {variable} to {} of {}.", content.place, path.display())
         }
-        _ => "Set OPENCLAW_GATEWAY_TOKEN to gateway.auth.token of the gateway's openclaw.json; its start-up banner shows it too.".to_owned(),
+        _ => fix(error),
     };
     Finding::problem(Check::Token, issue, error.to_string(), fix)
 }
@@ -118,7 +129,8 @@ fn refused(facts: &Facts, credential: &Credential, about: &str, refusal: &Refusa
             fix,
         )
     };
-    if refusal.kind != RefusalKind::TokenMismatch {
+    // A password is not compared with the token of a file.
+    if refusal.kind != RefusalKind::TokenMismatch || credential.is_password {
         return problem(Issue::Refused(refusal.kind), "", refusal.fix.clone());
     }
     match compared(facts) {
@@ -146,9 +158,22 @@ fn openclaw_json(facts: &Facts) -> Option<Finding> {
     let (path, content) = match &facts.openclaw_json {
         Found::NotAsked => return None,
         Found::Nowhere => return Some(no_file(facts)),
-        Found::Unreadable { path, why } => {
+        Found::Unreadable {
+            path,
+            why,
+            is_named,
+        } => {
             let message = format!("{} cannot be read: {why}", path.display());
-            return Some(Finding::skipped(Check::OpenclawJson, message));
+            return Some(if *is_named {
+                Finding::warning(
+                    Check::OpenclawJson,
+                    Issue::Configuration,
+                    message,
+                    "Name a gateway's openclaw.json that this user may read, or none (--openclaw-json).",
+                )
+            } else {
+                Finding::skipped(Check::OpenclawJson, message)
+            });
         }
         Found::Read { path, content } => (path.display().to_string(), content),
     };
@@ -237,6 +262,11 @@ fn compare(facts: &Facts, path: &str, content: &OpenclawJson) -> Finding {
                 .as_ref()
                 .map_or_else(String::new, |found| format!(" ({})", shape(found)));
             let message = format!("{path}: {place} differs from the backend's{theirs}");
+            let what = if content.is_password() {
+                "password"
+            } else {
+                "token"
+            };
             let finding = match end(facts) {
                 // The gateway knows better than a file: the file is newer, or another gateway's.
                 Some(
@@ -250,14 +280,20 @@ fn compare(facts: &Facts, path: &str, content: &OpenclawJson) -> Finding {
                     format!(
                         "{message}, which the gateway takes: the file was edited after the gateway started, or it is another gateway's"
                     ),
-                    "Give the backend the token of that file and restart the gateway, if the file is this gateway's: at its next start it will refuse the backend's.",
+                    format!(
+                        "Give the backend the {what} of that file and restart the gateway, if the file is this gateway's: at its next start it will refuse the backend's."
+                    ),
                 ),
                 Some(LoginEnd::Accepted { .. } | LoginEnd::Pairing(_)) => {
                     ok(format!("{message}: it is another gateway's"))
                 }
                 _ => Finding::warning(
                     Check::OpenclawJson,
-                    Issue::TokenMismatch,
+                    if content.is_password() {
+                        Issue::Refused(RefusalKind::PasswordMismatch)
+                    } else {
+                        Issue::TokenMismatch
+                    },
                     message,
                     format!(
                         "Copy {place} of {path} to the backend, if the file is this gateway's."
@@ -278,6 +314,17 @@ fn identity(facts: &Facts) -> Finding {
                 fault.what.clone(),
                 fault.fix.clone(),
             );
+        }
+        // `devices list` makes its own when it is needed; nobody approved it before.
+        Ok(None) if facts.perspective == Perspective::Operator => {
+            return Finding::ok(
+                Check::Identity,
+                format!(
+                    "none yet in {}; made by the first `openclaw-adapter devices list`",
+                    facts.profile.place
+                ),
+            )
+            .with("path", facts.profile.place.clone());
         }
         Ok(None) => {
             return Finding::warning(

@@ -1,12 +1,14 @@
 //! What the gateway says and makes of us: challenge, protocol, clock, login, standing, pairing, tick.
 
-use super::super::facts::{Facts, LoginEnd, Perspective, Sign, Step};
+use super::super::facts::{Facts, Found, LoginEnd, Perspective, Sign, Step};
+use super::super::openclaw_json::Compared;
 use super::super::report::{Check, Finding, Issue};
 use super::super::seen::OPERATOR_FIX;
 use super::credentials::is_about_identity;
 use super::{end, late, login, millis, obstacle, skipped, span};
 use crate::credentials::Used;
-use crate::pairing::{PairingReason, PairingRequired};
+use crate::endpoint::DEFAULT_PORT;
+use crate::pairing::{PairingReason, PairingRequired, covers};
 use crate::refusal::RefusalKind;
 
 /// Below this no person sees the difference between two logs.
@@ -175,13 +177,15 @@ fn answer(facts: &Facts) -> Finding {
             Issue::Refused(*kind),
             format!("not now: {what}"),
             fix.clone(),
-        ),
+        )
+        .with("transient", true),
         LoginEnd::Failed(what) => Finding::problem(
             Check::Login,
             Issue::ConnectionLost,
             what.clone(),
             "Look at the gateway's log: it ended the connection instead of answering.",
-        ),
+        )
+        .with("transient", true),
     }
 }
 
@@ -264,7 +268,7 @@ fn standing(facts: &Facts) -> Finding {
                 Check::Standing,
                 Issue::NotLoopback,
                 "the gateway takes this host for a remote one, though it is reached over loopback: a published container port or a proxy is in between",
-                "For the way without approval, run it where the gateway itself runs: docker exec -u node CONTAINER …, with --url ws://127.0.0.1:18789.",
+                at_its_port(facts, "For the way without approval, run it where the gateway itself runs: docker exec -u node CONTAINER …, with --url ws://127.0.0.1:18789."),
             )
             .with("standing", "remote")
             .with("observed", true);
@@ -341,7 +345,7 @@ fn unnamed(facts: &Facts) -> Finding {
             Check::Pairing,
             Issue::PairingRequiredCli,
             "pairing required: an operator's client that comes over the network has to be approved itself",
-            OPERATOR_FIX,
+            at_its_port(facts, OPERATOR_FIX),
         )
         .with("paired", false);
     }
@@ -362,7 +366,7 @@ fn asked(facts: &Facts, pairing: &PairingRequired) -> Finding {
     // By the gateway's own clock, which stamped the request.
     let age = facts.requested_at_ms.map(|at| now.saturating_sub(at));
     let age_text = match age {
-        Some(age) => format!(", {} old", span(age)),
+        Some(age) => format!(" ({} old)", span(age)),
         None => String::new(),
     };
     let id = pairing
@@ -392,13 +396,19 @@ fn asked(facts: &Facts, pairing: &PairingRequired) -> Finding {
     );
     let command = pairing.approve_command();
     let (issue, fix) = match facts.perspective {
-        Perspective::Operator => (Issue::PairingRequiredCli, OPERATOR_FIX.to_owned()),
+        Perspective::Operator => (Issue::PairingRequiredCli, at_its_port(facts, OPERATOR_FIX)),
         Perspective::Backend => (
             Issue::PairingRequired,
-            format!(
-                "On the gateway's host: {command} (in its container: {}).",
-                in_container(&command)
-            ),
+            match without_approval(&facts.profile.scopes, pairing) {
+                Some(way) => format!(
+                    "{way}; otherwise approve, on the gateway's host: {command} (in its container: {}).",
+                    at_its_port(facts, &in_container(&command))
+                ),
+                None => format!(
+                    "On the gateway's host: {command} (in its container: {}).",
+                    at_its_port(facts, &in_container(&command))
+                ),
+            },
         ),
     };
     Finding::problem(Check::Pairing, issue, message, fix)
@@ -408,6 +418,49 @@ fn asked(facts: &Facts, pairing: &PairingRequired) -> Finding {
         .with("deviceId", pairing.device_id.as_str())
         .with("reason", pairing.reason.as_str())
         .with("approveCommand", command)
+}
+
+/// An advice with the gateway's loopback in it, where a file that is not another gateway's says that
+/// it listens on another port.
+fn at_its_port(facts: &Facts, advice: &str) -> String {
+    let port = match &facts.openclaw_json {
+        Found::Read { content, .. } if !matches!(content.secret, Compared::Differs(_)) => {
+            content.port
+        }
+        _ => None,
+    };
+    let port = port.unwrap_or(DEFAULT_PORT);
+    advice.replace(
+        &format!("127.0.0.1:{DEFAULT_PORT}"),
+        &format!("127.0.0.1:{port}"),
+    )
+}
+
+/// What to do about scopes that were not approved, if the backend does not need them: an approval would
+/// give them to it.
+fn without_approval(asked: &[String], pairing: &PairingRequired) -> Option<String> {
+    if pairing.reason != PairingReason::ScopeUpgrade {
+        return None;
+    }
+    let approved = pairing.approved_scopes.as_deref().unwrap_or_default();
+    let (fewer, more): (Vec<&str>, Vec<&str>) = asked
+        .iter()
+        .map(String::as_str)
+        .partition(|scope| covers(approved, &[(*scope).to_owned()]));
+    let more = if more.is_empty() {
+        "more than was approved".to_owned()
+    } else {
+        more.join(" ")
+    };
+    let fewer = if fewer.is_empty() {
+        "ask for fewer scopes: OPENCLAW_ADAPTER_SCOPES, or --scopes".to_owned()
+    } else {
+        let fewer = fewer.join(",");
+        format!(
+            "ask only for what is approved: OPENCLAW_ADAPTER_SCOPES={fewer}, or --scopes {fewer}"
+        )
+    };
+    Some(format!("If the backend does not need {more}, {fewer}"))
 }
 
 fn in_container(command: &str) -> String {

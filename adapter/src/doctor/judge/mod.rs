@@ -68,11 +68,11 @@ fn bad_configuration(error: &ConfigError) -> Finding {
         ConfigError::NoToken => Issue::NoToken,
         _ => Issue::Configuration,
     };
-    // Where there is no advice besides, the message says what to change.
-    let fix = error
-        .fix()
-        .unwrap_or_else(|| "Change what the message names.".to_owned());
-    Finding::problem(Check::Configuration, issue, error.to_string(), fix)
+    Finding::problem(Check::Configuration, issue, error.to_string(), fix(error))
+}
+
+fn fix(error: &ConfigError) -> String {
+    error.fix().unwrap_or_default()
 }
 
 fn seen(facts: &Facts) -> Vec<Finding> {
@@ -149,13 +149,14 @@ fn obstacle(facts: &Facts) -> Check {
 
 /// A span of time as a person says it.
 fn span(ms: u64) -> String {
-    let seconds = ms / 1000;
+    let in_whole = |unit: u64| ms.saturating_add(unit / 2) / unit;
+    let seconds = in_whole(1000);
     match seconds {
-        0 => format!("{ms} ms"),
-        1..=119 => format!("{seconds} s"),
-        120..=7199 => format!("{} min", seconds / 60),
-        7200..=172_799 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
+        _ if ms < 1000 => format!("{ms} ms"),
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", in_whole(60_000)),
+        7200..=172_799 => format!("{} h", in_whole(3_600_000)),
+        _ => format!("{} days", in_whole(86_400_000)),
     }
 }
 

@@ -29,12 +29,19 @@ pub(super) fn all(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Whether the rule for plain `ws://` is why nothing was dialled.
+/// Whether the rule for plain `ws://` is why nothing was dialled. A name without an address is in
+/// the way of more than that.
 pub(super) fn is_refused_plain(facts: &Facts) -> bool {
-    facts
-        .address
-        .as_ref()
-        .is_ok_and(|address| address.plain == Plain::Refused)
+    !matches!(facts.name, Step::Failed(_))
+        && facts
+            .address
+            .as_ref()
+            .is_ok_and(|address| address.plain == Plain::Refused)
+}
+
+/// Port 80 is hardly ever a gateway's: mostly it is where `ws://` without a port leads to.
+const fn is_port_of_scheme(address: &Address) -> bool {
+    !address.is_tls && address.port == 80
 }
 
 const fn class_name(class: AddressClass) -> &'static str {
@@ -60,7 +67,15 @@ fn address(facts: &Facts) -> Finding {
             );
         }
     };
-    let (text, class) = (&address.text, class_name(address.class));
+    let class = class_name(address.class);
+    let text = if is_port_of_scheme(address) {
+        format!(
+            "{} (without a port ws:// means 80; a gateway's is {DEFAULT_PORT})",
+            address.text
+        )
+    } else {
+        address.text.clone()
+    };
     let finding = match address.plain {
         _ if address.is_tls => Finding::ok(Check::Address, format!("{text}, {class}, encrypted")),
         Plain::Fine => Finding::ok(
@@ -73,17 +88,20 @@ fn address(facts: &Facts) -> Finding {
             format!("{text}, plain ws:// to {class}: allowed only because the rule is overruled"),
             "Use wss:// if anybody else can read along on the way to the gateway.",
         ),
-        Plain::Refused => Finding::problem(
-            Check::Address,
-            Issue::PlainWs,
-            format!(
+        Plain::Refused => {
+            let message = format!(
                 "{text}, plain ws:// to {class}: everybody on the way could read the token, so nothing was sent"
-            ),
-            "Use wss://, or set OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1 if the way is private though the name does not show it.",
-        ),
+            );
+            let fix = "Use wss://, or set OPENCLAW_ALLOW_INSECURE_PRIVATE_WS=1 if the way is private though the name does not show it.";
+            if is_refused_plain(facts) {
+                Finding::problem(Check::Address, Issue::PlainWs, message, fix)
+            } else {
+                Finding::warning(Check::Address, Issue::PlainWs, message, fix)
+            }
+        }
     };
     finding
-        .with("url", text.clone())
+        .with("url", address.text.clone())
         .with("host", address.host.clone())
         .with("port", address.port)
 }
@@ -157,7 +175,10 @@ fn tcp(facts: &Facts) -> Finding {
             Check::Tcp,
             facts,
             &format!("no answer from {place}"),
-            "Check the address, and that no firewall drops connections from this host to it.",
+            &port_of_scheme_fix(address).unwrap_or_else(|| {
+                "Check the address, and that no firewall drops connections from this host to it."
+                    .to_owned()
+            }),
         ),
         Step::Failed(fault) => {
             let what = match fault.kind {
@@ -190,6 +211,9 @@ fn why_down(facts: &Facts, address: &Address) -> (Issue, String, String) {
             format!("; it was seen to say \"{}\"", symptom.words),
             symptom.fix.to_owned(),
         );
+    }
+    if let Some(fix) = port_of_scheme_fix(address) {
+        return (Issue::Unreachable, String::new(), fix);
     }
     if let Found::Read { path, content } = &facts.openclaw_json
         && address.class != AddressClass::Public
@@ -232,6 +256,14 @@ fn why_down(facts: &Facts, address: &Address) -> (Issue, String, String) {
     (Issue::Unreachable, String::new(), fix)
 }
 
+fn port_of_scheme_fix(address: &Address) -> Option<String> {
+    is_port_of_scheme(address).then(|| {
+        format!(
+            "Write the gateway's port into OPENCLAW_GATEWAY_URL: ws://HOST:{DEFAULT_PORT}, unless it was set to another one."
+        )
+    })
+}
+
 fn does_not_start(facts: &Facts) -> Option<Symptom> {
     facts
         .seen
@@ -270,6 +302,12 @@ fn tls(facts: &Facts) -> Finding {
             "what listens there speaks no TLS",
             "Write ws:// instead of wss://, or the port of the proxy that does the TLS.",
         ),
+        Step::Failed(TlsFault::ClientCertificate) => Finding::problem(
+            Check::Tls,
+            Issue::Tls,
+            "what answers there wants a client certificate, and those are not supported",
+            NO_CLIENT_CERTIFICATES,
+        ),
         Step::Failed(TlsFault::Other(what)) => Finding::problem(
             Check::Tls,
             Issue::Tls,
@@ -289,6 +327,8 @@ fn tls(facts: &Facts) -> Finding {
         }
     }
 }
+
+const NO_CLIENT_CERTIFICATES: &str = "Have the proxy in front of the gateway ask this backend for no client certificate (nginx: ssl_verify_client), or dial the gateway past it.";
 
 /// An advice that stands behind a semicolon elsewhere.
 fn sentence(text: &str) -> String {
@@ -330,11 +370,12 @@ pub(super) fn refused(check: Check, refusal: &UpgradeRefusal) -> Finding {
         _ if refusal.is_transient() => Issue::Away,
         _ => Issue::UpgradeRefused,
     };
-    let fix = if refusal
-        .message
-        .contains("plain HTTP request was sent to HTTPS port")
-    {
+    // The words of nginx.
+    let says = |words| refusal.message.contains(words);
+    let fix = if says("plain HTTP request was sent to HTTPS port") {
         "Write wss:// instead of ws://: that port wants TLS.".to_owned()
+    } else if says("No required SSL certificate was sent") {
+        NO_CLIENT_CERTIFICATES.to_owned()
     } else {
         refusal.fix()
     };

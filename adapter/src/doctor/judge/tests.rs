@@ -1,5 +1,6 @@
 //! Facts in, findings out: one row per thing that can be wrong.
 
+mod credentials;
 mod gateway;
 mod network;
 
@@ -61,7 +62,8 @@ fn refused(kind: RefusalKind, message: &str) -> LoginEnd {
     LoginEnd::Refused(Arc::new(Refusal {
         kind,
         fix: kind.fix(&FixHints {
-            token_origin: "OPENCLAW_GATEWAY_TOKEN",
+            origin: "OPENCLAW_GATEWAY_TOKEN",
+            is_password: false,
         }),
         error: GatewayError::from_words(message),
     }))
@@ -375,6 +377,8 @@ fn spans_are_said_as_people_say_them() {
     for (ms, text) in [
         (999, "999 ms"),
         (61_000, "61 s"),
+        (119_700, "2 min"),
+        (599_990, "10 min"),
         (300_000, "5 min"),
         (7_200_000, "2 h"),
         (259_200_000, "3 days"),

@@ -6,7 +6,7 @@ mod rules;
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::run::event;

@@ -63,10 +63,13 @@ pub(super) async fn tool_events(stage: &Stage) -> anyhow::Result<String> {
         "there is more than one call: {:?}",
         story.tools
     );
-    if let ToolStep::Started { args } = &story.tools[started].step {
+    if let ToolStep::Started { args, .. } = &story.tools[started].step {
         ensure!(args["command"] == COMMAND, "the arguments are {args}");
     }
-    if let ToolStep::Ended { is_error, result } = &story.tools[ended].step {
+    if let ToolStep::Ended {
+        is_error, result, ..
+    } = &story.tools[ended].step
+    {
         let said = result.to_string();
         ensure!(
             !is_error && OUTPUT.iter().all(|line| said.contains(line)),

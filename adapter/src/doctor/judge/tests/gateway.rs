@@ -216,3 +216,34 @@ fn silence_and_an_early_end_are_problems_and_haste_is_not() {
         "Nothing",
     );
 }
+
+#[test]
+fn the_age_of_a_request_stands_apart_from_how_long_it_is_kept() {
+    let facts = Facts {
+        requested_at_ms: Some(NOW - 73_000),
+        ..ended(pairing("not-paired"))
+    };
+    let message = find(&facts, Check::Pairing).message;
+    let words = "request r-1 (73 s old) is kept for 5 min after";
+    assert!(message.contains(words), "{message}");
+}
+
+#[test]
+fn commands_for_the_gateways_host_have_the_port_that_its_file_says() {
+    let config = |token: &str| json!({"gateway":{"port":19001,"auth":{"token":token}}});
+    let with = |perspective, token: &str| Facts {
+        perspective,
+        openclaw_json: file(&config(token), SECRET),
+        ..ended(pairing("not-paired"))
+    };
+    for (perspective, issue) in [
+        (Perspective::Backend, Issue::PairingRequired),
+        (Perspective::Operator, Issue::PairingRequiredCli),
+    ] {
+        let facts = with(perspective, SECRET);
+        verdict(&facts, Status::Problem, issue, "--url ws://127.0.0.1:19001");
+        // With another token it is another gateway's.
+        let other = with(perspective, "another-gateways-token-0123");
+        verdict(&other, Status::Problem, issue, "--url ws://127.0.0.1:18789");
+    }
+}

@@ -22,6 +22,17 @@ fn the_first_obstacle_is_named_and_the_rest_is_skipped() {
     verdict(&plain, Status::Problem, Issue::PlainWs, "wss://");
     assert_eq!(find(&plain, Check::Tcp).status, Status::Skipped);
 
+    // A name that nobody knows is in the way whatever the scheme.
+    plain.name = Step::Failed("Name or service not known".into());
+    verdict(
+        &plain,
+        Status::Problem,
+        Issue::NameUnknown,
+        "Correct the host",
+    );
+    let found = find(&plain, Check::Tcp);
+    assert_eq!(found.message, "name comes first");
+
     let nameless = Facts {
         name: Step::Failed("Name or service not known".into()),
         ..stopped_at_tcp(Step::NotReached)
@@ -61,7 +72,7 @@ fn the_first_obstacle_is_named_and_the_rest_is_skipped() {
         &header,
         Status::Problem,
         Issue::Configuration,
-        "message names",
+        "extra header \"host\"",
     );
 
     let silent = Facts {
@@ -69,6 +80,26 @@ fn the_first_obstacle_is_named_and_the_rest_is_skipped() {
         ..stopped_at_upgrade(Step::Done(Duration::ZERO))
     };
     verdict(&silent, Status::Problem, Issue::Late, "gateway's port");
+}
+
+#[test]
+fn an_address_without_a_port_is_told_where_gateways_listen() {
+    for fault in [connection_refused(), Step::Late] {
+        let mut facts = stopped_at_tcp(fault);
+        let address = facts.address.as_mut().unwrap();
+        (address.text, address.port) = ("ws://gateway:80".into(), 80);
+        let report = report(&facts);
+        let action = &report.verdict.action;
+        assert!(action.contains("ws://HOST:18789"), "{action}");
+        let message = &report.finding(Check::Address).unwrap().message;
+        assert!(
+            message.contains("without a port ws:// means 80"),
+            "{message}"
+        );
+        // Behind a proxy 443 is as it should be.
+        facts.address.as_mut().unwrap().is_tls = true;
+        assert!(!find(&facts, Check::Address).message.contains("means 80"));
+    }
 }
 
 #[test]
@@ -83,6 +114,7 @@ fn tls_failures_say_which_side_to_change() {
             "Renew the gateway's certificate.",
         ),
         (TlsFault::Other("eof".into()), "wss://"),
+        (TlsFault::ClientCertificate, "no client certificate"),
     ] {
         let mut facts = stopped_at_upgrade(Step::NotReached);
         facts.address.as_mut().unwrap().is_tls = true;
@@ -140,6 +172,13 @@ fn whoever_answers_the_upgrade_is_told_apart() {
             "wss://",
         ),
         (
+            400,
+            "400 No required SSL certificate was sent",
+            Some(Answerer::Nginx),
+            Issue::UpgradeRefused,
+            "no client certificate",
+        ),
+        (
             503,
             "Too many unauthenticated sockets",
             Some(Answerer::Gateway),
@@ -173,6 +212,11 @@ fn a_configuration_that_cannot_be_read_skips_the_rest() {
     };
     let report = not_configured(&error);
     assert_eq!(report.verdict.issue, Some(Issue::Configuration));
+    let action = &report.verdict.action;
+    assert!(
+        action.starts_with("Set OPENCLAW_GATEWAY_TOKEN to gateway.auth.token"),
+        "{action}"
+    );
     assert_eq!(
         report
             .findings

@@ -1,9 +1,10 @@
 //! Any order, loss and repetition of what can come: one outcome, within a bound, and text that adds up.
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
+use crate::error::Delivery;
 use crate::protocol::GatewayError;
 use crate::run::answer;
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::protocol::GatewayError;
-use crate::run::answer;
+use crate::run::answer::{self, Ack, Waited};
 
 /// One line of a recording.
 #[derive(Clone, Debug, serde::Deserialize)]

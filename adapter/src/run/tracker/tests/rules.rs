@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
+use crate::error::Delivery;
 use crate::run::answer::{self, Ack};
 
 const MS: Duration = Duration::from_millis(1);
