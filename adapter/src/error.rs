@@ -353,7 +353,7 @@ impl From<ConfigError> for Error {
 ///         _ => false,
 ///     }
 /// }
-/// # assert!(!is_restart(&ConnectionState::Connecting { attempt: 1 }));
+/// # let _: fn(&ConnectionState) -> bool = is_restart;
 /// ```
 #[derive(Clone, Debug)]
 pub struct TransportError {
