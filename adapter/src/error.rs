@@ -338,6 +338,23 @@ impl From<ConfigError> for Error {
 ///
 /// Its `Display` says all there is to say, with the words of the system or of the crate below; it
 /// has no source that would say them again.
+///
+/// A client goes on by itself after it, so that it is seen as the cause of a wait:
+///
+/// ```
+/// use openclaw_adapter::{ConnectionState, Error, TransportErrorKind};
+///
+/// fn is_restart(state: &ConnectionState) -> bool {
+///     let ConnectionState::BackingOff { cause, .. } = state else {
+///         return false;
+///     };
+///     match &**cause {
+///         Error::Transport(error) => error.kind() == TransportErrorKind::Restarting,
+///         _ => false,
+///     }
+/// }
+/// # let _: fn(&ConnectionState) -> bool = is_restart;
+/// ```
 #[derive(Clone, Debug)]
 pub struct TransportError {
     kind: TransportErrorKind,

@@ -107,7 +107,7 @@ impl ConnectionState {
 /// # let client = Client::start(config);
 /// let mut state = client.state();
 /// let stopped = state.wait_for(ConnectionState::is_stopped).await?;
-/// if let ConnectionState::Stopped { reason } = &*stopped {
+/// if let ConnectionState::Stopped { reason, .. } = &*stopped {
 ///     eprintln!("{}: {reason}. {}", reason.kind(), reason.fix());
 ///     # assert_eq!(reason.kind(), "token_mismatch");
 /// }

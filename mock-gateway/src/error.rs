@@ -15,7 +15,7 @@ use crate::wire::ErrorShape;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let gateway = MockGateway::start().await;
 /// match gateway.approve("no-such-request") {
-///     Err(MockError::Refused { code, message }) => {
+///     Err(MockError::Refused { code, message, .. }) => {
 ///         assert_eq!((&*code, &*message), ("INVALID_REQUEST", "unknown requestId"));
 ///     }
 ///     other => panic!("{other:?}"),

@@ -171,7 +171,7 @@ pub struct ChatAborted {
     pub run_ids: Vec<String>,
 }
 
-/// A turn that is about to be sent; from [`Chat::send`], with an example at [`Chat`]. It is set up as an
+/// A turn that is about to be sent; from [`Chat::send`]. It is set up as an
 /// [`AgentRun`](crate::AgentRun) is.
 ///
 /// # Errors
@@ -182,6 +182,37 @@ pub struct ChatAborted {
 ///
 /// As [`AgentRun`](crate::AgentRun): whether the turn is taken stays open, and [`Run::attach`] with its
 /// [`id`](Self::id) finds out.
+///
+/// # Examples
+///
+/// ```
+/// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// use std::time::Duration;
+///
+/// use openclaw_adapter::QueueMode;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gateway = MockGateway::start().await;
+/// # gateway.script_runs(|_| Run::text("One."));
+/// # let config = Config::builder()
+/// #     .url(gateway.local_url())
+/// #     .token(Token::new(gateway.token())?)
+/// #     .store(MemoryStore::new())
+/// #     .build()?;
+/// # let client = Client::connect(config).await?;
+/// // A second thought that may wait for the first to be answered (2026.9.6).
+/// let turn = client
+///     .chat()
+///     .send("billing", "And of those, how many are overdue?")
+///     .queue_mode(QueueMode::Followup)
+///     .timeout(Duration::from_secs(300));
+/// let mut run = turn.await?;
+/// println!("{}", run.outcome().await);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a turn is sent with `.await` or `start`"]
 pub struct ChatTurn<'a> {

@@ -37,8 +37,8 @@ use crate::error::Error;
 ///     match item {
 ///         RunItem::Text(text) => print!("{}", text.delta),
 ///         RunItem::Tool(tool) => match tool.step {
-///             ToolStep::Started { args } => println!("{} {args}", tool.name),
-///             ToolStep::Ended { is_error, result } => println!("failed: {is_error}, {result}"),
+///             ToolStep::Started { args, .. } => println!("{} {args}", tool.name),
+///             ToolStep::Ended { is_error, result, .. } => println!("failed: {is_error}, {result}"),
 ///             _ => {}
 ///         },
 ///         RunItem::Interrupted => println!("the connection is gone; this goes on by itself"),

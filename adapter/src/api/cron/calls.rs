@@ -365,6 +365,41 @@ answer! {
 
 answer! {
     /// Event `cron`: something has happened to a job.
+    ///
+    /// ```
+    /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
+    /// # use openclaw_mock_gateway::{MockGateway, Run};
+    /// use openclaw_adapter::api::cron::{Action, Happened};
+    /// # use openclaw_adapter::api::cron::{Add, Payload, Schedule, Target, WakeMode};
+    /// use openclaw_adapter::{EventFilter, EventItem, EventPayload};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let gateway = MockGateway::start().await;
+    /// # gateway.script_runs(|_| Run::text("All is well."));
+    /// # let config = Config::builder()
+    /// #     .url(gateway.local_url())
+    /// #     .token(Token::new(gateway.token())?)
+    /// #     .store(MemoryStore::new())
+    /// #     .scopes(["operator.admin"])
+    /// #     .build()?;
+    /// # let client = Client::connect(config).await?;
+    /// let mut events = client.events_where(EventFilter::named([Happened::NAME]));
+    /// # let (when, what) = (Schedule::cron("0 3 * * *"), Payload::agent_turn("Write the report."));
+    /// # let add = Add::new("report", when, Target::Isolated, WakeMode::Now, what);
+    /// # let job = client.cron().add(add).await?;
+    /// client.cron().run(&job.id).await?;
+    /// while let Some(item) = events.next().await {
+    ///     let EventItem::Event(event) = item else { continue };
+    ///     let happened: Happened = event.payload()?;
+    ///     if happened.job_id == job.id && happened.action == Action::Finished {
+    ///         println!("{:?}: {:?}", happened.status, happened.summary);
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     Happened {
         has {
             /// The job.
