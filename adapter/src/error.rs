@@ -153,6 +153,9 @@ pub enum Error {
         method: Arc<str>,
         /// Which side of the conversion failed, and where.
         what: Arc<str>,
+        /// Parameters that cannot be written are not sent. An answer that cannot be read is one: the gateway
+        /// has acted on the call.
+        delivery: Delivery,
     },
     /// [`Client::drain`](crate::Client::drain) was called: what is under way may end, and nothing
     /// new begins. The call was not sent.
@@ -251,6 +254,10 @@ impl Error {
     #[must_use]
     pub fn recovery(&self) -> Recovery {
         match self {
+            Self::Data {
+                delivery: Delivery::Unknown,
+                ..
+            } => Recovery::CheckOutcome,
             Self::Config(_) | Self::Identity(_) | Self::TooLarge { .. } | Self::Data { .. } => {
                 Recovery::FixConfiguration
             }

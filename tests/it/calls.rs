@@ -447,6 +447,29 @@ async fn a_missing_scope_is_asked_for_ever_more_rarely() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_was_sent_and_what_cannot_be_written_was_not() {
+    let (client, _peer, mut link) = ready().await;
+    let (answer, ()) = tokio::join!(client.devices().list(), async {
+        let request = link.request().await;
+        link.answer(&request, json!({"pending": 7})).await;
+    });
+    let error = answer.unwrap_err();
+    let delivery = |error: &Error| match error {
+        Error::Data { delivery, .. } => *delivery,
+        other => panic!("{other}"),
+    };
+    assert_eq!(delivery(&error), Delivery::Unknown);
+    assert_eq!(error.recovery(), Recovery::CheckOutcome);
+
+    // JSON has no keys but texts.
+    let unspeakable = std::collections::BTreeMap::from([((1, 2), 3)]);
+    let error = client.call_raw("health", unspeakable).await.unwrap_err();
+    assert_eq!(delivery(&error), Delivery::NotSent);
+    assert_eq!(error.recovery(), Recovery::FixConfiguration);
+    is_silent(&mut link, SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_connection_is_asked_again() {
     let (client, mut peer, mut link) = ready().await;
     for _ in 0..2 {

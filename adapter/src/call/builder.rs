@@ -288,6 +288,7 @@ impl Answer {
                 printable(&error.to_string())
             )
             .into(),
+            delivery: Delivery::Unknown,
         })
     }
 }

@@ -223,6 +223,7 @@ impl Client {
         let frame = frame::request(id, method, Some(params)).map_err(|error| Error::Data {
             method: method.into(),
             what: format!("the parameters cannot be written as JSON: {error}").into(),
+            delivery: Delivery::NotSent,
         })?;
         let within = terms.within.unwrap_or(inner.request_timeout);
         Ok(Outgoing {

@@ -16,7 +16,7 @@ pub(crate) use self::hub::Hub;
 pub(crate) use self::queue::Bounds;
 use self::queue::Queue;
 use crate::api::events::EventPayload;
-use crate::error::Error;
+use crate::error::{Delivery, Error};
 use crate::text::printable;
 
 /// An event of the gateway, as it came: `{"type":"event", event, payload?, seq?}`.
@@ -73,6 +73,7 @@ impl Event {
                 printable(&error.to_string())
             )
             .into(),
+            delivery: Delivery::NotSent,
         })
     }
 

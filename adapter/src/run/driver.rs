@@ -20,7 +20,7 @@ use super::tracker::Tracker;
 use crate::call::{Begun, First, Last};
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::error::{Error, TransportErrorKind};
+use crate::error::{Delivery, Error, TransportErrorKind};
 use crate::event::{EventItem, EventStream, ResyncReason};
 use crate::load::Busy;
 use crate::protocol::Hello;
@@ -328,6 +328,7 @@ impl Driver {
             None => Error::Data {
                 method: method.into(),
                 what: "the answer says nothing of a run".into(),
+                delivery: Delivery::Unknown,
             },
         };
         self.tracker.on_send_failed(now, error, false);

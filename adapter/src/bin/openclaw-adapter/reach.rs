@@ -73,7 +73,7 @@ pub(crate) fn advice(error: &Error) -> (&'static str, String) {
         Error::Refused(refusal) => (refusal.kind.as_str(), refusal.fix.clone()),
         Error::UpgradeRefused(refusal) => ("upgrade_refused", refusal.fix()),
         Error::Identity(error) => ("identity", StopReason::Identity(error.clone()).fix()),
-        Error::Config(_) => ("config", String::new()),
+        Error::Config(error) => ("config", error.fix().unwrap_or_default()),
         Error::Timeout { .. } | Error::Disconnected { .. } | Error::Closed => {
             ("connection_lost", String::new())
         }
