@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::bail;
 use openclaw_adapter::{
-    Client, Config, ConnectionState, FileStore, Hello, PairingRequired, StopReason, Token,
+    Client, Config, ConfigBuilder, ConnectionState, FileStore, Hello, PairingRequired, StopReason,
+    Token,
 };
 
 /// A service with a connection to the gateway.
@@ -17,18 +18,24 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// Starts the service's connection. It never blocks, and never fails because of the gateway: a
-    /// gateway that is down or has not approved us yet is waited for in the background.
+    /// Starts the service's connection with what stands for its environment and its volume.
     pub(crate) fn start(url: &str, token: &str, state_dir: &Path) -> anyhow::Result<Self> {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
         // A real service says `Config::from_env()?` here and gets the address, the token and the
         // directory from OPENCLAW_GATEWAY_URL, OPENCLAW_GATEWAY_TOKEN and OPENCLAW_ADAPTER_STATE_DIR.
         let config = Config::builder()
             .url(url)
             .token(Token::new(token)?)
             // The identity has to outlive the process and its container: put it on a volume.
-            .store(FileStore::new(state_dir))
+            .store(FileStore::new(state_dir));
+        Self::run(config)
+    }
+
+    /// Runs the service's connection. It never blocks, and never fails because of the gateway: a
+    /// gateway that is down or has not approved us yet is waited for in the background.
+    pub(crate) fn run(config: ConfigBuilder) -> anyhow::Result<Self> {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let config = config
             // Called once per request that a person has to approve; a place to post it to a chat.
             .on_pairing(move |_request| {
                 count.fetch_add(1, Ordering::Relaxed);

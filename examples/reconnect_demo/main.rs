@@ -3,23 +3,28 @@
 //! ```text
 //! cargo run --example reconnect_demo               # a gateway of 2026.9.6
 //! cargo run --example reconnect_demo -- 2026.2.9   # an old one
+//!
+//! export OPENCLAW_GATEWAY_URL=ws://gateway:18789 OPENCLAW_GATEWAY_TOKEN=…
+//! cargo run --example reconnect_demo               # on that gateway, until Ctrl-C
 //! ```
 //!
-//! The gateway is the mock, in this process: no network, no Node. The backend is the adapter as a
-//! service uses it; [`backend`] is the part to copy. Every line marked `ok` was checked, and the exit
-//! code is 0 only if all of them held.
+//! Without an address in the environment the gateway is the mock, in this process: no network, no Node.
+//! The backend is the adapter as a service uses it; [`backend`] is the part to copy. Every line marked
+//! `ok` was checked, and the exit code is 0 only if all of them held.
 #![forbid(unsafe_code)]
 
 mod backend;
 mod journal;
 mod narrator;
 mod operator;
+mod real;
 mod stage;
 mod steps;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use openclaw_examples::gateway_is_set;
 use openclaw_mock_gateway::Edition;
 
 use crate::journal::Journal;
@@ -37,7 +42,12 @@ async fn main() -> ExitCode {
     };
     let narrator = Narrator::for_stdout();
     let journal = Journal::install();
-    match run(edition, &narrator, journal).await {
+    let played = if gateway_is_set() {
+        real::play(&narrator, journal).await
+    } else {
+        run(edition, &narrator, journal).await
+    };
+    match played {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             narrator.failed(&format!("{error:#}"));
