@@ -30,7 +30,12 @@ fn the_backend_of_the_readme_is_the_example_that_is_run() {
 
 /// The example, with the variables that the README exports.
 fn backend(dir: &Path, url: &str, token: &str) -> Child {
-    let name = format!("backend{}", std::env::consts::EXE_SUFFIX);
+    example("backend", dir, url, token)
+}
+
+/// The same of another example.
+fn example(name: &str, dir: &Path, url: &str, token: &str) -> Child {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let program = adapter_program()
         .unwrap()
         .with_file_name("examples")
@@ -116,4 +121,43 @@ async fn the_backend_of_the_readme_is_answered_by_the_mock_as_a_program() {
 
     let (out, _) = ended_well(backend(dir.path(), &url, token)).await;
     assert!(out.ends_with("\n[done]\n"), "{out}");
+}
+
+#[tokio::test]
+async fn the_reconnect_demo_is_played_on_a_gateway_of_ones_own_until_ctrl_c() {
+    let gateway = MockGateway::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = example(
+        "reconnect_demo",
+        dir.path(),
+        &gateway.url(),
+        &gateway.token(),
+    );
+    let request = gateway.wait_for_pending(LIMIT).await.unwrap();
+    gateway.approve(&request.request_id).unwrap();
+
+    let mut said = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let mut until = async |words: &str| {
+        let mut facts = Vec::new();
+        while let Some(line) = timeout(LIMIT, said.next_line()).await.unwrap().unwrap() {
+            if line.contains(words) {
+                return facts;
+            }
+            facts.extend(line.trim().strip_prefix("ok  ").map(ToOwned::to_owned));
+        }
+        panic!("it ended before `{words}`: {facts:?}");
+    };
+    let facts = until("until Ctrl-C").await;
+    for fact in ["nobody was asked again", "connected again by itself"] {
+        assert!(facts.iter().any(|said| said == fact), "{facts:?}");
+    }
+    gateway.restart().await.unwrap();
+    until("connected to 2026.9.6 again").await;
+
+    let id = demo.id().unwrap().to_string();
+    let interrupted = Command::new("kill").args(["-INT", &id]).status().await;
+    assert!(interrupted.unwrap().success());
+    until("Closed.").await;
+    let status = timeout(LIMIT, demo.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "{status}");
 }
