@@ -7,11 +7,20 @@ use futures_util::poll;
 use openclaw_adapter::{
     Client, ConnectionState, Error, FileStore, PairingPolicy, Recovery, Token, TransportErrorKind,
 };
-use openclaw_tests::peer::{builder, ready, start};
+use openclaw_tests::peer::{Peer, builder, ready, start};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// Gives the client another token: the next attempt offers it, and is let in.
+async fn goes_on_with_a_new_token(client: &Client, peer: &mut Peer) {
+    client.set_token(Token::new("right-token-0123").unwrap());
+    let (mut link, request) = peer.connect().await;
+    assert_eq!(request["params"]["auth"]["token"], "right-token-0123");
+    link.answer(&request, openclaw_tests::peer::hello()).await;
+    until(client, ConnectionState::is_ready).await;
+}
 
 async fn until(client: &Client, wanted: impl Fn(&ConnectionState) -> bool) -> ConnectionState {
     let mut state = client.state();
@@ -219,11 +228,7 @@ async fn a_wrong_token_is_tried_once_and_a_new_one_at_once() {
     tokio::time::sleep(600 * SECOND).await;
     assert!(!peer.is_dialled(), "no attempt after a terminal verdict");
 
-    client.set_token(Token::new("right-token-0123").unwrap());
-    let (mut link, request) = peer.connect().await;
-    assert_eq!(request["params"]["auth"]["token"], "right-token-0123");
-    link.answer(&request, openclaw_tests::peer::hello()).await;
-    until(&client, ConnectionState::is_ready).await;
+    goes_on_with_a_new_token(&client, &mut peer).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,11 +277,7 @@ async fn a_token_that_is_set_while_the_identity_is_unusable_is_not_lost() {
     assert!(matches!(client.ready().await, Err(Error::Identity(_))));
 
     std::fs::remove_file(&state).unwrap();
-    client.set_token(Token::new("right-token-0123").unwrap());
-    let (mut link, request) = peer.connect().await;
-    assert_eq!(request["params"]["auth"]["token"], "right-token-0123");
-    link.answer(&request, openclaw_tests::peer::hello()).await;
-    until(&client, ConnectionState::is_ready).await;
+    goes_on_with_a_new_token(&client, &mut peer).await;
 }
 
 #[tokio::test(start_paused = true)]
