@@ -423,8 +423,7 @@ async fn the_thirty_third_unauthenticated_socket_is_refused() {
     let response = Client::turned_away(&gateway, Locality::Remote, &[]).await;
     assert_eq!(response.status(), 503);
     open.pop();
-    let freed = gateway.wait_for(|_| true, Duration::from_secs(1)).await;
-    assert!(freed.is_ok());
+    // The clock stands until nobody has anything left to do: by then the place is free.
     tokio::time::sleep(Duration::from_secs(1)).await;
     Client::dial(&gateway, Locality::Remote).await;
     let old = mock(OLD);
