@@ -1,9 +1,29 @@
 //! Whether a gateway's process is still the one of the last connection. No I/O, no clock.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::event::ResyncReason;
 use crate::protocol::Hello;
+
+/// Why there is a new connection.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ResyncReason {
+    /// The connection was lost; the gateway went on.
+    Reconnected,
+    /// The gateway's process is a new one: it has forgotten the runs of the last one. Told by
+    /// `server.bootId`, where there is one, else by the gateway's uptime.
+    GatewayRestarted,
+}
+
+impl fmt::Display for ResyncReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reconnected => "reconnected",
+            Self::GatewayRestarted => "gateway-restarted",
+        })
+    }
+}
 
 /// How far the gateway's uptime may be behind ours: clocks drift.
 const SLACK: Duration = Duration::from_secs(2);

@@ -1,38 +1,28 @@
 //! The handle that a backend holds.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::api::agent::Agent;
-use crate::api::agents::Agents;
-use crate::api::chat::Chat;
-use crate::api::cron::Cron;
-use crate::api::exec_approvals::ExecApprovals;
-use crate::api::models::Models;
-use crate::api::sessions::Sessions;
-use crate::api::{Devices, health, status};
-use crate::call::{Call, RawCall, TypedCall};
-use crate::config::{Config, TraceHook, WhenDown};
+use crate::call::{Control, RawCall, TypedCall};
+use crate::config::Config;
 use crate::credentials::Secret;
 use crate::error::Error;
 use crate::event::{EventFilter, EventStream, Hub};
-use crate::load::Load;
+use crate::handle::Handle;
 use crate::method::Method;
 use crate::protocol::Hello;
 use crate::secret::Token;
 use crate::shared::Shared;
 use crate::spans::Server;
-use crate::state::{ConnectionState, StopReason};
+use crate::state::ConnectionState;
 use crate::stats::Stats;
-use crate::subscription::Registry;
-use crate::supervisor::{self, Control, Ends};
-use crate::trace_context::{self, TraceParent};
+use crate::supervisor::{self, Ends};
+use crate::watched::Watched;
 
 /// A connection to one gateway that looks after itself.
 ///
@@ -61,65 +51,19 @@ use crate::trace_context::{self, TraceParent};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    /// Unbounded, because dropping a call must not wait; what is in it is bounded by the calls
-    /// that are dropped and by what the backend asks for.
-    pub(crate) control: mpsc::UnboundedSender<Control>,
-    pub(crate) calls: mpsc::Sender<Call>,
-    pub(crate) state: watch::Receiver<ConnectionState>,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) load: Arc<Load>,
-    pub(crate) request_timeout: Duration,
-    pub(crate) when_down: WhenDown,
-    watched: Arc<Registry>,
-    trace_context: Option<TraceHook>,
-    pub(crate) server: Server,
-    last_id: AtomicU64,
+    inner: Arc<Handle>,
 }
 
 /// A client, unless it is gone.
 #[derive(Clone, Debug)]
 pub(crate) struct WeakClient {
-    inner: Weak<Inner>,
+    inner: Weak<Handle>,
 }
 
 impl WeakClient {
     pub(crate) fn upgrade(&self) -> Option<Client> {
         let inner = self.inner.upgrade()?;
         Some(Client { inner })
-    }
-}
-
-impl Inner {
-    /// An id that no other call of this client has.
-    pub(crate) fn next_id(&self) -> u64 {
-        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// The trace that this task is in, if the backend told how to find it.
-    pub(crate) fn traceparent(&self) -> Option<TraceParent> {
-        let hook = self.trace_context.as_ref()?;
-        match trace_context::INHERITED.try_with(Clone::clone) {
-            Ok(inherited) => inherited,
-            Err(_) => TraceParent::parse(&hook()?),
-        }
-    }
-}
-
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner")
-            .field("server", &self.server)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.shared.closing.notify_one();
     }
 }
 
@@ -180,7 +124,7 @@ impl Client {
         let (calls, calls_end) = mpsc::channel(config.command_capacity);
         let (state_end, state) = watch::channel(ConnectionState::Connecting { attempt: 1 });
         let shared = Arc::new(Shared::new(Hub::new(config.event_bounds)));
-        let inner = Inner {
+        let inner = Handle {
             control,
             calls,
             state,
@@ -235,35 +179,7 @@ impl Client {
     ///
     /// Cancel safe: the client goes on by itself.
     pub async fn ready(&self) -> Result<Arc<Hello>, Error> {
-        let mut state = self.inner.state.clone();
-        loop {
-            let stop = match &*state.borrow_and_update() {
-                ConnectionState::Ready { hello } => return Ok(Arc::clone(hello)),
-                ConnectionState::Stopped {
-                    reason: StopReason::Closed,
-                } => return Err(Error::Closed),
-                ConnectionState::Stopped { reason } => Some(reason.clone()),
-                _ => None,
-            };
-            if let Some(reason) = stop {
-                match self.is_stopped().await {
-                    Some(true) => return Err(reason.to_error()),
-                    Some(false) => continue,
-                    None => {}
-                }
-            }
-            if state.changed().await.is_err() {
-                return Err(Error::Closed);
-            }
-        }
-    }
-
-    /// Whether the client is stopped, once it has taken what was asked of it before; `None` if it is
-    /// being closed.
-    async fn is_stopped(&self) -> Option<bool> {
-        let (answer, answered) = oneshot::channel();
-        self.inner.control.send(Control::IsStopped(answer)).ok()?;
-        answered.await.ok()
+        self.inner.ready().await
     }
 
     /// What the client is doing, now and from now on. A slow watcher sees the latest state, not
@@ -413,7 +329,7 @@ impl Client {
     /// Counts of what the client holds.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let Inner { shared, load, .. } = &*self.inner;
+        let Handle { shared, load, .. } = &*self.inner;
         let counters = &shared.counters;
         Stats {
             calls: load.calls(),
@@ -426,7 +342,7 @@ impl Client {
         }
     }
 
-    pub(crate) fn inner(&self) -> &Inner {
+    pub(crate) fn inner(&self) -> &Arc<Handle> {
         &self.inner
     }
 
@@ -437,66 +353,8 @@ impl Client {
     }
 
     /// The sessions whose messages somebody watches.
-    pub(crate) fn watched(&self) -> &Arc<Registry> {
+    pub(crate) fn watched(&self) -> &Arc<Watched> {
         &self.inner.watched
-    }
-
-    /// Agent runs.
-    #[must_use]
-    pub const fn agent(&self) -> Agent<'_> {
-        Agent::new(self)
-    }
-
-    /// Conversations.
-    #[must_use]
-    pub const fn chat(&self) -> Chat<'_> {
-        Chat::new(self)
-    }
-
-    /// The devices that are paired with the gateway, or wait to be.
-    #[must_use]
-    pub const fn devices(&self) -> Devices<'_> {
-        Devices::new(self)
-    }
-
-    /// The sessions of the gateway.
-    #[must_use]
-    pub const fn sessions(&self) -> Sessions<'_> {
-        Sessions::new(self)
-    }
-
-    /// The commands of agents that somebody has to allow.
-    #[must_use]
-    pub const fn exec_approvals(&self) -> ExecApprovals<'_> {
-        ExecApprovals::new(self)
-    }
-
-    /// The models of the gateway.
-    #[must_use]
-    pub const fn models(&self) -> Models<'_> {
-        Models::new(self)
-    }
-
-    /// The agents of the gateway.
-    #[must_use]
-    pub const fn agents(&self) -> Agents<'_> {
-        Agents::new(self)
-    }
-
-    /// The jobs of the gateway.
-    #[must_use]
-    pub const fn cron(&self) -> Cron<'_> {
-        Cron::new(self)
-    }
-
-    /// How the gateway is, as it was last looked at. Needs no scope.
-    pub fn health(&self) -> TypedCall<'_, health::Get> {
-        self.call(health::Get::new())
-    }
-
-    /// What the gateway is doing.
-    pub fn status(&self) -> TypedCall<'_, status::Get> {
-        self.call(status::Get::new())
     }
 
     /// Lets what is under way come to its end, and closes: new calls fail with [`Error::Draining`]

@@ -2,9 +2,10 @@
 
 mod builder;
 mod env;
-mod error;
+pub(crate) mod error;
 mod parts;
 mod scopes;
+mod vars;
 
 use std::fmt;
 use std::io::Read as _;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::config::ConfigError;
+use crate::config::error::ConfigError;
 use crate::pairing::PairingRequired;
 use crate::protocol::GatewayError;
 use crate::refusal::{Refusal, UpgradeRefusal};
@@ -394,6 +394,25 @@ pub enum TransportErrorKind {
     Restarting,
     /// The gateway says that it is starting, draining or limiting this address.
     Unavailable,
+}
+
+impl TransportErrorKind {
+    /// A stable word for it, for `error.type` of a span.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+        Self::Resolve => "resolve",
+        Self::Connect => "connect",
+        Self::Tls => "tls",
+        Self::Upgrade => "upgrade",
+        Self::HandshakeTimeout => "handshake_timeout",
+        Self::Handshake => "handshake",
+        Self::Closed => "closed",
+        Self::Broken => "broken",
+        Self::Silent => "silent",
+        Self::Restarting => "restarting",
+        Self::Unavailable => "unavailable",
+    }
+    }
 }
 
 impl TransportError {

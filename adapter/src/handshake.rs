@@ -8,9 +8,8 @@ use crate::protocol::connect::{
     Profile, signed_text,
 };
 use crate::protocol::frame::{self, FrameFault, Incoming};
-use crate::protocol::{GatewayError, Hello};
+use crate::protocol::{GatewayError, Hello, SignatureVersion};
 use crate::secret::Token;
-use crate::store::SignatureVersion;
 
 /// What one attempt logs in with.
 #[derive(Clone, Debug)]

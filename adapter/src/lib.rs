@@ -23,6 +23,7 @@ pub mod doctor;
 mod endpoint;
 mod error;
 mod event;
+mod handle;
 mod handshake;
 mod identity;
 mod lifecycle;
@@ -50,6 +51,7 @@ mod tls;
 mod trace_context;
 mod transport;
 mod veil;
+mod watched;
 
 pub use api::agent::{Agent, AgentRun, Attachment};
 pub use api::chat::{Chat, ChatTurn, QueueMode};

@@ -7,7 +7,6 @@
 use tracing::{Span, debug_span, field};
 
 use crate::endpoint::Endpoint;
-use crate::error::TransportErrorKind;
 
 /// The gateway's place, as spans name it.
 #[derive(Clone, Debug)]
@@ -81,21 +80,4 @@ impl Server {
 pub(crate) fn failed(span: &Span, how: &str) {
     span.record("otel.status_code", "ERROR");
     span.record("error.type", how);
-}
-
-/// The word for it in `error.type`.
-pub(crate) const fn transport_word(kind: TransportErrorKind) -> &'static str {
-    match kind {
-        TransportErrorKind::Resolve => "resolve",
-        TransportErrorKind::Connect => "connect",
-        TransportErrorKind::Tls => "tls",
-        TransportErrorKind::Upgrade => "upgrade",
-        TransportErrorKind::HandshakeTimeout => "handshake_timeout",
-        TransportErrorKind::Handshake => "handshake",
-        TransportErrorKind::Closed => "closed",
-        TransportErrorKind::Broken => "broken",
-        TransportErrorKind::Silent => "silent",
-        TransportErrorKind::Restarting => "restarting",
-        TransportErrorKind::Unavailable => "unavailable",
-    }
 }

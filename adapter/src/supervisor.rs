@@ -6,11 +6,12 @@
 mod attempt;
 mod backlog;
 mod blocking;
+mod clock;
 mod ready;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
@@ -19,8 +20,10 @@ use tracing::{Instrument as _, Span, debug, info, warn};
 use self::attempt::Made;
 use self::backlog::Backlog;
 use self::blocking::Disk;
+use self::clock::{now, now_ms};
 use crate::boot::Boot;
 use crate::breaker::Breaker;
+pub(crate) use crate::call::Control;
 use crate::call::Call;
 use crate::config::Config;
 use crate::credentials::Secret;
@@ -45,18 +48,6 @@ const CLOSED: ConnectionState = ConnectionState::Stopped {
 };
 /// How often a token file is looked at while the client is stopped for its token.
 const TOKEN_FILE_POLL: Duration = Duration::from_secs(1);
-
-/// What a handle asks of the task, besides calls. Never in a queue behind calls.
-#[derive(Debug)]
-pub(crate) enum Control {
-    Close,
-    RetryNow,
-    SetSecret(Secret),
-    /// Whether the client is stopped, once all that was asked before has been taken.
-    IsStopped(oneshot::Sender<bool>),
-    /// The caller of this call has gone.
-    Forget(u64),
-}
 
 /// What a control message means for whoever waits.
 #[derive(Debug, Eq, PartialEq)]
@@ -546,18 +537,4 @@ impl Supervisor {
     fn publish(&self, state: ConnectionState) {
         publish(self.config.on_state.as_deref(), &self.ends.state, state);
     }
-}
-
-/// The runtime's clock, which a test can stop.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-/// Wall time for the records of the store; nothing is decided by it.
-fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
 }

@@ -56,8 +56,76 @@ pub use devices::{
     Revoked, Rotated, TokenInfo,
 };
 
+use self::agent::Agent;
+use self::agents::Agents;
+use self::chat::Chat;
+use self::cron::Cron;
+use self::exec_approvals::ExecApprovals;
+use self::models::Models;
+use self::sessions::Sessions;
+use crate::call::TypedCall;
 use crate::client::Client;
 use crate::state::ConnectionState;
+
+impl Client {
+    /// Agent runs.
+    #[must_use]
+    pub const fn agent(&self) -> Agent<'_> {
+        Agent::new(self)
+    }
+
+    /// Conversations.
+    #[must_use]
+    pub const fn chat(&self) -> Chat<'_> {
+        Chat::new(self)
+    }
+
+    /// The devices that are paired with the gateway, or wait to be.
+    #[must_use]
+    pub const fn devices(&self) -> Devices<'_> {
+        Devices::new(self)
+    }
+
+    /// The sessions of the gateway.
+    #[must_use]
+    pub const fn sessions(&self) -> Sessions<'_> {
+        Sessions::new(self)
+    }
+
+    /// The commands of agents that somebody has to allow.
+    #[must_use]
+    pub const fn exec_approvals(&self) -> ExecApprovals<'_> {
+        ExecApprovals::new(self)
+    }
+
+    /// The models of the gateway.
+    #[must_use]
+    pub const fn models(&self) -> Models<'_> {
+        Models::new(self)
+    }
+
+    /// The agents of the gateway.
+    #[must_use]
+    pub const fn agents(&self) -> Agents<'_> {
+        Agents::new(self)
+    }
+
+    /// The jobs of the gateway.
+    #[must_use]
+    pub const fn cron(&self) -> Cron<'_> {
+        Cron::new(self)
+    }
+
+    /// How the gateway is, as it was last looked at. Needs no scope.
+    pub fn health(&self) -> TypedCall<'_, health::Get> {
+        self.call(health::Get::new())
+    }
+
+    /// What the gateway is doing.
+    pub fn status(&self) -> TypedCall<'_, status::Get> {
+        self.call(status::Get::new())
+    }
+}
 
 /// The session key that both generations read alike: `agent:<agent>:<name>`, without outer blanks, in
 /// lower case. Measured: 2026.9.6 makes keys so, 2026.2.9 fails a run whose key is not.

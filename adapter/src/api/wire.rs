@@ -232,7 +232,7 @@ macro_rules! unsupported {
 /// How a builder takes a value: text, and what is made of text, as anything that becomes it.
 macro_rules! argument {
     (String) => { impl Into<String> };
-    (Setting) => { impl Into<crate::api::sessions::Setting> };
+    (Setting) => { impl Into<Setting> };
     ($type:tt) => { $type };
 }
 

@@ -15,6 +15,7 @@ use super::send::{Outgoing, Terms};
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::{Delivery, Error};
+use crate::handle::Handle;
 use crate::method::{AnswerMode, Method};
 use crate::protocol::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
 use crate::session::Answer;
@@ -159,7 +160,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let client = self.client;
-        match client.prepare(M::NAME, M::ANSWERS, &self.method, self.terms) {
+        match client.inner().prepare(M::NAME, M::ANSWERS, &self.method, self.terms) {
             Ok(call) => Box::pin(finish(client, call, Needs::of(&self.method), PhantomData)),
             Err(error) => Box::pin(async { Err(error) }),
         }
@@ -172,7 +173,7 @@ impl<'a, P: Serialize> IntoFuture for RawCall<'a, P> {
 
     fn into_future(self) -> Self::IntoFuture {
         let client = self.client;
-        match client.prepare(self.name, AnswerMode::Once, self.params, self.terms) {
+        match client.inner().prepare(self.name, AnswerMode::Once, self.params, self.terms) {
             Ok(call) => Box::pin(finish(client, call, Needs::NOTHING, PhantomData)),
             Err(error) => Box::pin(async { Err(error) }),
         }
@@ -219,13 +220,13 @@ async fn finish<T: DeserializeOwned>(
 ) -> Result<T, Error> {
     if !needs.is_nothing() {
         // Boxed, so that calls that need nothing are not made larger by it.
-        Box::pin(client.check_protocol(&call, needs)).await?;
+        Box::pin(client.inner().check_protocol(&call, needs)).await?;
     }
-    let answer = client.exchange(&call).await?;
+    let answer = client.inner().exchange(&call).await?;
     answer.read(call.method())
 }
 
-impl Client {
+impl Handle {
     /// Refuses a method or a parameter that the gateway's generation does not have. The gateway
     /// itself would say of the method that a scope is missing, which is the wrong advice.
     pub(crate) async fn check_protocol(&self, call: &Outgoing, needs: Needs) -> Result<(), Error> {
@@ -236,7 +237,7 @@ impl Client {
             method: Arc::clone(call.method()),
             delivery,
         };
-        let is_ready = matches!(*self.inner().state.borrow(), ConnectionState::Ready { .. });
+        let is_ready = matches!(*self.state.borrow(), ConnectionState::Ready { .. });
         if !is_ready && call.when_down() == WhenDown::Fail {
             return Err(down(Delivery::NotSent));
         }

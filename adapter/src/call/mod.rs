@@ -14,6 +14,7 @@ pub(crate) use self::builder::Needs;
 pub use self::builder::{RawCall, TypedCall};
 pub(crate) use self::send::{Begun, First, Last, Terms};
 use crate::config::WhenDown;
+use crate::credentials::Secret;
 use crate::error::{Delivery, Error};
 use crate::method::AnswerMode;
 use crate::session::Answer;
@@ -56,6 +57,18 @@ impl Claim {
             Delivery::NotSent
         }
     }
+}
+
+/// What a handle asks of the task, besides calls. Never in a queue behind calls.
+#[derive(Debug)]
+pub(crate) enum Control {
+    Close,
+    RetryNow,
+    SetSecret(Secret),
+    /// Whether the client is stopped, once all that was asked before has been taken.
+    IsStopped(oneshot::Sender<bool>),
+    /// The caller of this call has gone.
+    Forget(u64),
 }
 
 /// A call in the queue, or waiting for its answer.

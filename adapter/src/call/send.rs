@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::{Instrument as _, Span};
 
-use super::{Call, Claim};
-use crate::client::Client;
+use super::{Call, Claim, Control};
+use crate::handle::Handle;
 use crate::config::WhenDown;
 use crate::error::{Delivery, Error};
 use crate::method::AnswerMode;
@@ -21,7 +21,6 @@ use crate::protocol::{GatewayError, frame};
 use crate::session::Answer;
 use crate::spans;
 use crate::state::ConnectionState;
-use crate::supervisor::Control;
 
 /// The shortest pause before a draining gateway is asked again.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
@@ -209,7 +208,7 @@ fn count<T: Outcome>(call: &Outgoing, span: &Span, began: Instant, answer: &Resu
     metrics::call(&call.method, outcome, began.elapsed());
 }
 
-impl Client {
+impl Handle {
     /// Serialises a call.
     pub(crate) fn prepare(
         &self,
@@ -218,7 +217,7 @@ impl Client {
         params: impl Serialize,
         terms: Terms,
     ) -> Result<Outgoing, Error> {
-        let inner = self.inner();
+        let inner = self;
         let id = inner.next_id();
         let frame = frame::request(id, method, Some(params)).map_err(|error| Error::Data {
             method: method.into(),
@@ -242,8 +241,8 @@ impl Client {
     ///
     /// Cancel safe: dropping it gives the call up.
     pub(crate) async fn exchange(&self, call: &Outgoing) -> Result<Answer, Error> {
-        let _busy = self.inner().load.call();
-        let span = self.inner().server.call(&call.method);
+        let _busy = self.load.call();
+        let span = self.server.call(&call.method);
         let began = Instant::now();
         let answer = self.asked(call).instrument(span.clone()).await;
         count(call, &span, began, &answer);
@@ -269,8 +268,8 @@ impl Client {
     ///
     /// Cancel safe: dropping it gives the call up.
     pub(crate) async fn begin(&self, call: &Outgoing) -> Result<Begun, Error> {
-        let _busy = self.inner().load.call();
-        let span = self.inner().server.call(&call.method);
+        let _busy = self.load.call();
+        let span = self.server.call(&call.method);
         let began = Instant::now();
         let answer = self.begun(call).instrument(span.clone()).await;
         count(call, &span, began, &answer);
@@ -312,7 +311,7 @@ impl Client {
         call: &Outgoing,
         accepted: Option<oneshot::Sender<Box<RawValue>>>,
     ) -> Result<Waiting, Error> {
-        let inner = self.inner();
+        let inner = self;
         if inner.load.is_draining() && !call.is_inner {
             return Err(Error::Draining {
                 method: Arc::clone(&call.method),
@@ -382,7 +381,7 @@ impl Client {
 
     /// Remembers a refusal that repeating cannot heal, and forgets it when the method is granted.
     fn note(&self, call: &Outgoing, answer: Answer) -> Answer {
-        self.inner().shared.breaker(|breaker| {
+        self.shared.breaker(|breaker| {
             if answer.error.is_some() || !breaker.is_empty() {
                 let key = breaker.key(&call.method, call.parameters());
                 let now = Instant::now().into_std();

@@ -8,18 +8,10 @@ use zeroize::Zeroizing;
 use super::builder::{ConfigBuilder, Given};
 use super::error::ConfigError;
 use super::scopes;
+#[allow(unused_imports)]
+pub(super) use super::vars::*;
 use crate::secret::Token;
 
-pub(super) const URL: &str = "OPENCLAW_GATEWAY_URL";
-pub(super) const TOKEN: &str = "OPENCLAW_GATEWAY_TOKEN";
-pub(super) const TOKEN_FILE: &str = "OPENCLAW_GATEWAY_TOKEN_FILE";
-pub(super) const PASSWORD: &str = "OPENCLAW_GATEWAY_PASSWORD";
-pub(super) const STATE_DIR: &str = "OPENCLAW_ADAPTER_STATE_DIR";
-pub(super) const DEVICE_IDENTITY: &str = "OPENCLAW_ADAPTER_DEVICE_IDENTITY";
-pub(super) const DISPLAY_NAME: &str = "OPENCLAW_ADAPTER_DISPLAY_NAME";
-pub(super) const SCOPES: &str = "OPENCLAW_ADAPTER_SCOPES";
-pub(super) const FINGERPRINT: &str = "OPENCLAW_GATEWAY_TLS_FINGERPRINT";
-pub(super) const ALLOW_INSECURE: &str = "OPENCLAW_ALLOW_INSECURE_PRIVATE_WS";
 
 impl ConfigBuilder {
     /// The environment as a function, so that a test needs no process of its own.

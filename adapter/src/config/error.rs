@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::env::{ALLOW_INSECURE, FINGERPRINT, PASSWORD, TOKEN, TOKEN_FILE, URL};
+use super::vars::{ALLOW_INSECURE, FINGERPRINT, PASSWORD, TOKEN, TOKEN_FILE, URL};
 use crate::endpoint::EndpointError;
 use crate::secret::TokenError;
 use crate::store::StoreError;

@@ -1,6 +1,7 @@
 //! What a gateway tells without being asked, and the bounded streams that carry it.
 
 mod hub;
+mod payload;
 mod queue;
 
 use std::fmt;
@@ -12,10 +13,11 @@ use futures_util::Stream;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+pub use crate::boot::ResyncReason;
 pub(crate) use self::hub::Hub;
+pub use self::payload::EventPayload;
 pub(crate) use self::queue::Bounds;
 use self::queue::Queue;
-use crate::api::events::EventPayload;
 use crate::error::{Delivery, Error};
 use crate::text::printable;
 
@@ -133,26 +135,6 @@ pub enum EventItem {
     /// A new connection begins here. What the gateway said in between is lost: ask for the present
     /// state of whatever the events were about.
     Resync(ResyncReason),
-}
-
-/// Why there is a new connection.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum ResyncReason {
-    /// The connection was lost; the gateway went on.
-    Reconnected,
-    /// The gateway's process is a new one: it has forgotten the runs of the last one. Told by
-    /// `server.bootId`, where there is one, else by the gateway's uptime.
-    GatewayRestarted,
-}
-
-impl fmt::Display for ResyncReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reconnected => "reconnected",
-            Self::GatewayRestarted => "gateway-restarted",
-        })
-    }
 }
 
 /// Which events a stream carries.

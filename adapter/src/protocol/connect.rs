@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::secret::Token;
-use crate::store::SignatureVersion;
+use super::SignatureVersion;
 use crate::text::{word, words};
 
 /// The oldest protocol we speak (2026.2.9).

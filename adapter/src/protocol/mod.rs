@@ -7,6 +7,8 @@
 pub(crate) mod connect;
 pub(crate) mod error;
 pub(crate) mod frame;
+mod signature;
 
 pub use connect::{Hello, Policy};
 pub use error::GatewayError;
+pub use signature::SignatureVersion;

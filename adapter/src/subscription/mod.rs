@@ -15,7 +15,6 @@ use tokio::time::{Sleep, sleep};
 use self::messages::Messages;
 pub use self::messages::MessagesSnapshot;
 use self::order::{Need, Order, Told, Topic};
-pub(crate) use self::registry::Registry;
 use self::sessions::Sessions;
 use crate::api::events::EventPayload as _;
 use crate::api::sessions::{Changed, List, MessageWritten, SessionList};
@@ -311,5 +310,42 @@ impl SessionsWatch {
 impl MessagesWatch {
     pub(crate) fn new(client: &Client, key: String) -> Self {
         Self(Watch::new(client, Messages::new(key), MessageWritten::NAME))
+    }
+}
+
+impl crate::api::sessions::Sessions<'_> {
+    /// Watches the sessions over all connections to come: a list, then each change (2026.9.6).
+    ///
+    /// The changes are those of all sessions, whatever the list is about. Without a limit, the list
+    /// has as many as the gateway likes.
+    ///
+    /// ```
+    /// # use openclaw_adapter::{Client, Error};
+    /// use openclaw_adapter::Update;
+    /// use openclaw_adapter::api::sessions;
+    ///
+    /// # async fn watch(client: Client) -> Result<(), Error> {
+    /// let mut watch = client.sessions().watch(sessions::List::new().limit(500));
+    /// while let Some(update) = watch.next().await {
+    ///     match update? {
+    ///         Update::Resync(why) => println!("something may be missing: {why}"),
+    ///         Update::Snapshot(list) => println!("{} sessions", list.sessions.len()),
+    ///         Update::Live(change) => println!("{:?} has changed", change.session_key),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "sessions.subscribe")]
+    pub fn watch(&self, list: List) -> SessionsWatch {
+        SessionsWatch::new(self.client, list)
+    }
+
+    /// Watches the messages of a session over all connections to come: those that there are, then
+    /// each as it is written (2026.9.6).
+    #[doc(alias = "sessions.messages.subscribe")]
+    pub fn watch_messages(&self, key: impl Into<String>) -> MessagesWatch {
+        MessagesWatch::new(self.client, key.into())
     }
 }

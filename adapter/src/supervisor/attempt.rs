@@ -5,15 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::now;
+use super::clock::now;
 use crate::error::{TransportError, TransportErrorKind};
 use crate::handshake::{Auth, Handshake, Offer, Step};
 use crate::identity::DeviceIdentity;
 use crate::lifecycle::Outcome;
 use crate::protocol::connect::Profile;
 use crate::refusal::RefusalKind;
-use crate::spans;
-use crate::store::SignatureVersion;
+use crate::protocol::SignatureVersion;
 use crate::transport::{DialError, Dialer, Inbound, Socket};
 
 /// What a good attempt made.
@@ -113,7 +112,7 @@ pub(super) fn failure(outcome: &Outcome) -> Option<&'static str> {
         Outcome::Accepted(_) => return None,
         Outcome::Refused { error, .. } => RefusalKind::of(error).as_str(),
         Outcome::UpgradeRefused(_) => "upgrade_refused",
-        Outcome::Closed(_) => spans::transport_word(TransportErrorKind::Closed),
-        Outcome::Failed(error) => spans::transport_word(error.kind()),
+        Outcome::Closed(_) => TransportErrorKind::Closed.word(),
+        Outcome::Failed(error) => error.kind().word(),
     })
 }

@@ -3,11 +3,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
+use super::clock::now_ms;
 use crate::config::{Config, read_token_file};
 use crate::endpoint::GatewayKey;
 use crate::identity::{DeviceId, DeviceIdentity};
@@ -171,12 +171,4 @@ async fn blocking<T: Send + 'static>(
             Err(_) => std::future::pending().await,
         },
     }
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
 }

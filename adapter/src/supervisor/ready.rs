@@ -12,8 +12,9 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 use tracing::{Span, debug, info};
 
-use super::{Control, GOODBYE, Phase, Supervisor, now, tell};
-use crate::call::Call;
+use super::clock::now;
+use super::{GOODBYE, Phase, Supervisor, tell};
+use crate::call::{Call, Control};
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::lifecycle::{Loss, Next};
 use crate::metrics;
@@ -108,7 +109,7 @@ impl Supervisor {
         let lived = now().saturating_duration_since(since);
         let lived_ms = u64::try_from(lived.as_millis()).unwrap_or(u64::MAX);
         let (conn_id, error) = (&hello.conn_id, loss.error().clone());
-        spans::failed(&Span::current(), spans::transport_word(error.kind()));
+        spans::failed(&Span::current(), error.kind().word());
         let next = self.life.connection_lost(lived, loss);
         // One line for one change of state: a wait says the same by itself.
         if matches!(next, Next::BackOff { .. }) {

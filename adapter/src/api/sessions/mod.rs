@@ -39,7 +39,6 @@ mod row;
 
 use crate::call::TypedCall;
 use crate::client::Client;
-use crate::subscription::{MessagesWatch, SessionsWatch};
 
 pub use calls::{
     Abort, AbortStatus, Aborted, Compact, Compacted, Create, Created, Delete, Deleted, Reset,
@@ -85,7 +84,7 @@ pub use row::{Session, SessionKind, SessionStatus, SharingRole};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Sessions<'a> {
-    client: &'a Client,
+    pub(crate) client: &'a Client,
 }
 
 impl<'a> Sessions<'a> {
@@ -193,40 +192,5 @@ impl<'a> Sessions<'a> {
         key: impl Into<String>,
     ) -> TypedCall<'a, UnsubscribeMessages> {
         self.client.call(UnsubscribeMessages::new(key))
-    }
-
-    /// Watches the sessions over all connections to come: a list, then each change (2026.9.6).
-    ///
-    /// The changes are those of all sessions, whatever the list is about. Without a limit, the list
-    /// has as many as the gateway likes.
-    ///
-    /// ```
-    /// # use openclaw_adapter::{Client, Error};
-    /// use openclaw_adapter::Update;
-    /// use openclaw_adapter::api::sessions;
-    ///
-    /// # async fn watch(client: Client) -> Result<(), Error> {
-    /// let mut watch = client.sessions().watch(sessions::List::new().limit(500));
-    /// while let Some(update) = watch.next().await {
-    ///     match update? {
-    ///         Update::Resync(why) => println!("something may be missing: {why}"),
-    ///         Update::Snapshot(list) => println!("{} sessions", list.sessions.len()),
-    ///         Update::Live(change) => println!("{:?} has changed", change.session_key),
-    ///         _ => {}
-    ///     }
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[doc(alias = "sessions.subscribe")]
-    pub fn watch(&self, list: List) -> SessionsWatch {
-        SessionsWatch::new(self.client, list)
-    }
-
-    /// Watches the messages of a session over all connections to come: those that there are, then
-    /// each as it is written (2026.9.6).
-    #[doc(alias = "sessions.messages.subscribe")]
-    pub fn watch_messages(&self, key: impl Into<String>) -> MessagesWatch {
-        MessagesWatch::new(self.client, key.into())
     }
 }

@@ -75,13 +75,13 @@ impl Driver {
                     when_down: request.when_down,
                     is_inner: self.tracker.was_sent_before(),
                 };
-                let prepared = client.prepare(request.method, request.mode, &request.params, terms);
+                let prepared = client.inner().prepare(request.method, request.mode, &request.params, terms);
                 let needs = request.needs.clone();
                 Box::pin(async move {
                     let sent = async {
                         let call = prepared?;
-                        client.check_protocol(&call, needs).await?;
-                        client.begin(&call).await
+                        client.inner().check_protocol(&call, needs).await?;
+                        client.inner().begin(&call).await
                     };
                     Asked::Sent(sent.await)
                 })
@@ -123,8 +123,8 @@ pub(super) async fn call(
     params: &Value,
     terms: Terms,
 ) -> Result<Answer, Error> {
-    let call = client.prepare(method, AnswerMode::Once, params, terms)?;
-    client.exchange(&call).await
+    let call = client.inner().prepare(method, AnswerMode::Once, params, terms)?;
+    client.inner().exchange(&call).await
 }
 
 /// An answer to a question that changes nothing.
