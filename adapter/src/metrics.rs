@@ -1,6 +1,6 @@
 //! What the feature `metrics` counts, by the `metrics` facade; nothing without it.
 //!
-//! Names and units are part of the public contract; they are listed in `docs/operations.md`.
+//! Names and units are part of the public contract; they are listed in `docs/guides/operate.md`.
 
 use std::time::Duration;
 

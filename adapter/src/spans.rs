@@ -2,7 +2,7 @@
 //! (1.45) where they have one.
 //!
 //! Names of spans and fields are part of the public contract; they are listed in
-//! `docs/operations.md`.
+//! `docs/guides/operate.md`.
 
 use tracing::{Span, debug_span, field};
 

@@ -48,7 +48,7 @@ pub(crate) fn pages() -> Vec<String> {
     pages.sort();
     assert!(pages.contains(&"README.md".to_owned()), "{pages:?}");
     assert!(
-        pages.contains(&"docs/operations.md".to_owned()),
+        pages.contains(&"docs/guides/connect.md".to_owned()),
         "{pages:?}"
     );
     pages
@@ -173,4 +173,54 @@ fn no_rust_in_the_pages_is_ignored() {
             assert!(!is_ignored, "{page}:{}: nothing compiles it", at + 1);
         }
     }
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(page: &str) -> Vec<String> {
+    let mut is_code = false;
+    let mut found = Vec::new();
+    for line in read(page).lines() {
+        if line.trim_start().starts_with("```") {
+            is_code = !is_code;
+        } else if let Some((_, heading)) = line
+            .split_once("# ")
+            .filter(|(level, _)| !is_code && level.chars().all(|c| c == '#'))
+        {
+            let heading = heading.trim().to_lowercase().replace(' ', "-");
+            let kept = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_');
+            found.push(heading.chars().filter(kept).collect());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_link_to_a_heading_leads_to_one() {
+    let mut checked = 0;
+    for page in pages() {
+        for link in read(&page).split("](").skip(1) {
+            let link = link.split(')').next().unwrap();
+            let Some((path, anchor)) = link.split_once('#').filter(|_| !link.contains(':')) else {
+                continue;
+            };
+            let folder = Path::new(&page).parent().unwrap();
+            let mut target = PathBuf::from(&page);
+            if !path.is_empty() {
+                target = folder.to_owned();
+                for part in path.split('/') {
+                    if part == ".." {
+                        target.pop();
+                    } else {
+                        target.push(part);
+                    }
+                }
+            }
+            let is_there = anchors(target.to_str().unwrap())
+                .iter()
+                .any(|a| a == anchor);
+            assert!(is_there, "{page}: {link} leads to no heading");
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked} links to headings");
 }

@@ -21,6 +21,14 @@ mod pages {
     mod readme {}
     #[doc = include_str!("../../docs/protocol-mapping.md")]
     mod protocol_mapping {}
+    #[doc = include_str!("../../docs/guides/connect.md")]
+    mod connect {}
+    #[doc = include_str!("../../docs/guides/run-agents.md")]
+    mod run_agents {}
+    #[doc = include_str!("../../docs/guides/watch.md")]
+    mod watch {}
+    #[doc = include_str!("../../docs/guides/test-with-the-mock.md")]
+    mod test_with_the_mock {}
     #[doc = include_str!("../../mock-gateway/README.md")]
     mod mock_gateway {}
 }

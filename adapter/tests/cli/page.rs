@@ -1,4 +1,4 @@
-//! The table "Common issues" of the operator's page says what this program prints, to the letter.
+//! The tables "Common issues" of the guide to troubleshooting show messages exactly as this program prints them.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -75,9 +75,9 @@ impl Said {
     }
 }
 
-/// The first cells of the rows of the table.
+/// The first cells of the rows of the tables.
 fn rows() -> Vec<String> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guides/troubleshoot.md");
     let page = fs::read_to_string(page).unwrap();
     let section = page.split("\n## Common issues\n").nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();

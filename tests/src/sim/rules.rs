@@ -1,5 +1,5 @@
 //! When the next attempt may and has to come, written down a second time from `docs/architecture.md`
-//! and `docs/pairing.md`, so that the adapter is held to its pages and not to itself.
+//! and `docs/guides/pair.md`, so that the adapter is held to its pages and not to itself.
 
 use std::time::Duration;
 
