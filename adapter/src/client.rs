@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use crate::base::secret::Token;
 use crate::call::{Control, RawCall, TypedCall};
 use crate::config::Config;
 use crate::credentials::Secret;
@@ -16,7 +17,6 @@ use crate::event::{EventFilter, EventStream, Hub};
 use crate::handle::Handle;
 use crate::method::Method;
 use crate::protocol::Hello;
-use crate::secret::Token;
 use crate::shared::Shared;
 use crate::spans::Server;
 use crate::state::ConnectionState;

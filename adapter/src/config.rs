@@ -5,7 +5,6 @@ mod env;
 pub(crate) mod error;
 mod parts;
 mod scopes;
-mod vars;
 
 use std::fmt;
 use std::io::Read as _;
@@ -18,13 +17,13 @@ use zeroize::Zeroizing;
 
 pub use self::builder::ConfigBuilder;
 pub use self::error::ConfigError;
+use crate::base::endpoint::Endpoint;
+use crate::base::secret::Token;
 use crate::credentials::Secret;
-use crate::endpoint::Endpoint;
 use crate::event::Bounds;
 use crate::pairing::{PairingPolicy, PairingRequired};
 use crate::protocol::connect::Profile;
 use crate::retry::RetryPolicy;
-use crate::secret::Token;
 use crate::state::ConnectionState;
 use crate::store::IdentityStore;
 use crate::transport::Connector;

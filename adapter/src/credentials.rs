@@ -5,9 +5,9 @@
 //! offered twice in a row, so a wrong token costs at most two attempts and never trips the
 //! gateway's rate limit.
 
+use crate::base::secret::Token;
 use crate::handshake::Auth;
 use crate::pairing::covers;
-use crate::secret::Token;
 use crate::store::DeviceToken;
 
 /// Where a token comes from that no variable and no file holds, for advice.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::base::sanitize::quoted;
 use crate::config::error::ConfigError;
 use crate::pairing::PairingRequired;
 use crate::protocol::GatewayError;
 use crate::refusal::{Refusal, UpgradeRefusal};
 use crate::store::StoreError;
-use crate::text::quoted;
 
 /// Everything that a call, or waiting for a connection, can end with.
 ///
@@ -400,18 +400,18 @@ impl TransportErrorKind {
     /// A stable word for it, for `error.type` of a span.
     pub(crate) const fn word(self) -> &'static str {
         match self {
-        Self::Resolve => "resolve",
-        Self::Connect => "connect",
-        Self::Tls => "tls",
-        Self::Upgrade => "upgrade",
-        Self::HandshakeTimeout => "handshake_timeout",
-        Self::Handshake => "handshake",
-        Self::Closed => "closed",
-        Self::Broken => "broken",
-        Self::Silent => "silent",
-        Self::Restarting => "restarting",
-        Self::Unavailable => "unavailable",
-    }
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Upgrade => "upgrade",
+            Self::HandshakeTimeout => "handshake_timeout",
+            Self::Handshake => "handshake",
+            Self::Closed => "closed",
+            Self::Broken => "broken",
+            Self::Silent => "silent",
+            Self::Restarting => "restarting",
+            Self::Unavailable => "unavailable",
+        }
     }
 }
 

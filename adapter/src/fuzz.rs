@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::base::identity::{DeviceId, DeviceIdentity};
+use crate::base::sanitize::is_safe_id;
+use crate::base::secret::Token;
 use crate::config::Config;
 use crate::handshake::{Auth, Handshake, Offer, Step};
-use crate::identity::{DeviceId, DeviceIdentity};
 use crate::lifecycle::{Lifecycle, Next, Outcome, Rules};
 use crate::method::AnswerMode;
 use crate::pairing::{PairingPolicy, PairingRequired};
@@ -18,10 +20,8 @@ use crate::protocol::frame::{self, Incoming};
 use crate::protocol::{GatewayError, Hello};
 use crate::refusal::RefusalKind;
 use crate::retry::RetryPolicy;
-use crate::secret::Token;
 use crate::session::{Output, Session};
 use crate::store::{SignatureVersion, read_tokens_twice};
-use crate::text::is_safe_id;
 
 const SHARED: &str = "shared-token-0123";
 /// A key that is none.

@@ -2,14 +2,14 @@
 
 use serde_json::value::RawValue;
 
-use crate::identity::DeviceIdentity;
+use crate::base::identity::DeviceIdentity;
+use crate::base::secret::Token;
 use crate::protocol::connect::{
     AuthParams, Challenge, ClientInfo, ConnectParams, DeviceProof, MAX_PROTOCOL, MIN_PROTOCOL,
     Profile, signed_text,
 };
 use crate::protocol::frame::{self, FrameFault, Incoming};
 use crate::protocol::{GatewayError, Hello, SignatureVersion};
-use crate::secret::Token;
 
 /// What one attempt logs in with.
 #[derive(Clone, Debug)]

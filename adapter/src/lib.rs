@@ -13,6 +13,7 @@ pub mod __fuzz;
 #[path = "hot.rs"]
 pub mod __hot;
 pub mod api;
+mod base;
 mod boot;
 mod breaker;
 mod call;
@@ -20,12 +21,10 @@ mod client;
 mod config;
 mod credentials;
 pub mod doctor;
-mod endpoint;
 mod error;
 mod event;
 mod handle;
 mod handshake;
-mod identity;
 mod lifecycle;
 mod load;
 mod method;
@@ -36,7 +35,6 @@ mod proxy;
 mod refusal;
 mod retry;
 mod run;
-mod secret;
 mod session;
 mod shared;
 mod spans;
@@ -45,9 +43,6 @@ mod stats;
 pub mod store;
 mod subscription;
 mod supervisor;
-mod text;
-#[cfg(feature = "tls")]
-mod tls;
 mod trace_context;
 mod transport;
 mod veil;
@@ -60,13 +55,14 @@ pub use api::{
     Approved, DeviceList, Devices, PairedDevice, PendingDevice, Rejected, Removed, Renamed,
     Revoked, Rotated, TokenInfo,
 };
+pub use base::endpoint::{AddressClass, Endpoint, EndpointError, GatewayKey};
+pub use base::identity::{DeviceId, DeviceIdentity, IdentityError};
+pub use base::secret::{Token, TokenError};
 pub use call::{RawCall, TypedCall};
 pub use client::{Client, Drained};
 pub use config::{Config, ConfigBuilder, ConfigError, DEFAULT_URL, DeviceTokenFallback, WhenDown};
-pub use endpoint::{AddressClass, Endpoint, EndpointError, GatewayKey};
 pub use error::{Delivery, Error, Recovery, TransportError, TransportErrorKind};
 pub use event::{Event, EventFilter, EventItem, EventStream, ResyncReason};
-pub use identity::{DeviceId, DeviceIdentity, IdentityError};
 pub use method::{AnswerMode, Effect, Method};
 pub use pairing::{PairingPolicy, PairingReason, PairingRequired};
 pub use protocol::{GatewayError, Hello, Policy};
@@ -77,7 +73,6 @@ pub use run::{
     Approval, FailureDetail, LostReason, Retry, Run, RunError, RunHandle, RunItem, RunOutcome,
     RunText, ToolEvent, ToolStep, Usage,
 };
-pub use secret::{Token, TokenError};
 pub use state::{ConnectionState, StopReason};
 pub use stats::Stats;
 #[doc(no_inline)]
@@ -86,7 +81,7 @@ pub use store::{
     StoreError,
 };
 
-pub use subscription::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
 #[cfg(feature = "tls")]
-pub use tls::{TlsError, TlsFingerprint};
+pub use base::tls::{TlsError, TlsFingerprint};
+pub use subscription::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
 pub use transport::{Connecting, Connection, Connector};

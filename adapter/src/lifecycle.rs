@@ -5,19 +5,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::base::identity::DeviceId;
+use crate::base::sanitize::{quoted, word};
+use crate::base::secret::Token;
 use crate::credentials::{AfterRefusal, Credentials, Secret, Used};
 use crate::error::{CloseInfo, Error, TransportError, TransportErrorKind};
 use crate::handshake::Auth;
-use crate::identity::DeviceId;
 use crate::pairing::{PairingPolicy, PairingRequired, PairingWait, WaitStep, covers};
 use crate::protocol::connect::Profile;
 use crate::protocol::{GatewayError, Hello};
 use crate::refusal::{FixHints, Refusal, RefusalKind, UpgradeRefusal};
 use crate::retry::{Retry, RetryPolicy};
-use crate::secret::Token;
 use crate::state::StopReason;
 use crate::store::{DeviceToken, SignatureVersion};
-use crate::text::{quoted, word};
 
 /// A connection has to last this long before the back-off starts over.
 pub(crate) const STABLE: Duration = Duration::from_secs(30);

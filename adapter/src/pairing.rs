@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::identity::DeviceId;
+use crate::base::identity::DeviceId;
+use crate::base::sanitize::{is_safe_id, word, words};
 use crate::protocol::GatewayError;
 use crate::protocol::connect::Profile;
 use crate::store::DeviceToken;
-use crate::text::{is_safe_id, word, words};
 
 /// What to do when the gateway wants a person's approval first.
 ///
@@ -305,9 +305,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::identity::DeviceIdentity;
+    use crate::base::identity::DeviceIdentity;
+    use crate::base::secret::Token;
     use crate::protocol::connect::tests::profile;
-    use crate::secret::Token;
 
     fn error(details: &serde_json::Value) -> GatewayError {
         serde_json::from_value(

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, header};
 
-use crate::text::word;
+use crate::base::sanitize::word;
 
 /// Who answered an upgrade with something else, as far as the answer shows it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -6,9 +6,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::base::sanitize::{printable, quoted};
 use crate::protocol::GatewayError;
 use crate::proxy::Answerer;
-use crate::text::{printable, quoted};
 
 /// Why a gateway refused a connection.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

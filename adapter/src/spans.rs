@@ -6,7 +6,7 @@
 
 use tracing::{Span, debug_span, field};
 
-use crate::endpoint::Endpoint;
+use crate::base::endpoint::Endpoint;
 
 /// The gateway's place, as spans name it.
 #[derive(Clone, Debug)]

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::base::sanitize::quoted;
 use crate::error::Error;
 use crate::pairing::PairingRequired;
 use crate::protocol::Hello;
 use crate::refusal::{Refusal, UpgradeRefusal};
 use crate::store::StoreError;
-use crate::text::quoted;
 
 /// The state of a connection; see the transition table in `docs/architecture.md`.
 ///

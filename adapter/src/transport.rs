@@ -19,11 +19,11 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 pub(crate) use self::socket::{Inbound, Socket};
-use crate::endpoint::Endpoint;
+use crate::base::endpoint::Endpoint;
+use crate::base::sanitize::printable;
 use crate::error::{TransportError, TransportErrorKind};
 use crate::proxy::Answerer;
 use crate::refusal::UpgradeRefusal;
-use crate::text::printable;
 use crate::veil::Veil;
 
 // Below us `tungstenite` writes every frame and every header to the `log` crate at TRACE. A library
@@ -215,16 +215,16 @@ impl Dialer {
         };
         let stream = self.encrypt(config, stream).await.map_err(|error| {
             let host = self.endpoint.host();
-            let what = match crate::tls::CertificateRefusal::of(&error) {
+            let what = match crate::base::tls::CertificateRefusal::of(&error) {
                 Some(refusal) => {
                     format!("TLS with {host} failed: {refusal}; {}", refusal.fix())
                 }
-                None if crate::tls::is_no_tls(&error) => format!(
+                None if crate::base::tls::is_no_tls(&error) => format!(
                     "TLS with {host} failed: what listens there speaks no TLS; write ws:// instead of \
                      wss://, or the port of the proxy that does the TLS"
                 ),
-                None if crate::tls::wants_client_certificate(&error) => {
-                    format!("TLS with {host} failed: {}", crate::tls::CLIENT_CERTIFICATE)
+                None if crate::base::tls::wants_client_certificate(&error) => {
+                    format!("TLS with {host} failed: {}", crate::base::tls::CLIENT_CERTIFICATE)
                 }
                 None => format!("TLS with {host} failed: {error}"),
             };
@@ -265,9 +265,9 @@ impl Dialer {
 fn upgrade_error(error: &WsError) -> TransportError {
     #[cfg(feature = "tls")]
     if let WsError::Io(error) = error
-        && crate::tls::wants_client_certificate(error)
+        && crate::base::tls::wants_client_certificate(error)
     {
-        let what = format!("TLS failed: {}", crate::tls::CLIENT_CERTIFICATE);
+        let what = format!("TLS failed: {}", crate::base::tls::CLIENT_CERTIFICATE);
         return TransportError::new(TransportErrorKind::Tls, what);
     }
     let what = match error {

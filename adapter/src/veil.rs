@@ -94,7 +94,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::secret::Token;
+    use crate::base::secret::Token;
 
     fn veil() -> Veil {
         let mut headers = HeaderMap::new();

@@ -1,9 +1,7 @@
 //! Events of the gateway as a whole.
 
-
-pub use crate::event::EventPayload;
 use super::wire::{answer, words};
-
+pub use crate::event::EventPayload;
 
 answer! {
     /// Event `tick`: the gateway is alive. Every 30 s on gateways of both generations.

@@ -38,7 +38,7 @@ macro_rules! words {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&$crate::text::printable(self.as_str()))
+                f.write_str(&$crate::base::sanitize::printable(self.as_str()))
             }
         }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::send::{Outgoing, Terms};
+use crate::base::sanitize::printable;
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::{Delivery, Error};
@@ -20,7 +21,6 @@ use crate::method::{AnswerMode, Method};
 use crate::protocol::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
 use crate::session::Answer;
 use crate::state::ConnectionState;
-use crate::text::printable;
 
 /// The longest payload that is read beside an error, in bytes. Those of failed runs have some hundred.
 const MAX_BESIDE: usize = 256 * 1024;
@@ -160,7 +160,10 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let client = self.client;
-        match client.inner().prepare(M::NAME, M::ANSWERS, &self.method, self.terms) {
+        match client
+            .inner()
+            .prepare(M::NAME, M::ANSWERS, &self.method, self.terms)
+        {
             Ok(call) => Box::pin(finish(client, call, Needs::of(&self.method), PhantomData)),
             Err(error) => Box::pin(async { Err(error) }),
         }
@@ -173,7 +176,10 @@ impl<'a, P: Serialize> IntoFuture for RawCall<'a, P> {
 
     fn into_future(self) -> Self::IntoFuture {
         let client = self.client;
-        match client.inner().prepare(self.name, AnswerMode::Once, self.params, self.terms) {
+        match client
+            .inner()
+            .prepare(self.name, AnswerMode::Once, self.params, self.terms)
+        {
             Ok(call) => Box::pin(finish(client, call, Needs::NOTHING, PhantomData)),
             Err(error) => Box::pin(async { Err(error) }),
         }

@@ -12,9 +12,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::{Instrument as _, Span};
 
 use super::{Call, Claim, Control};
-use crate::handle::Handle;
 use crate::config::WhenDown;
 use crate::error::{Delivery, Error};
+use crate::handle::Handle;
 use crate::method::AnswerMode;
 use crate::metrics;
 use crate::protocol::{GatewayError, frame};

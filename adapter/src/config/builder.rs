@@ -11,11 +11,11 @@ use super::error::ConfigError;
 use super::{
     Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, TraceHook, WhenDown,
 };
+use crate::base::secret::Token;
 use crate::credentials::{GIVEN_PASSWORD, GIVEN_TOKEN};
 use crate::event::Bounds;
 use crate::pairing::{PairingPolicy, PairingRequired};
 use crate::retry::RetryPolicy;
-use crate::secret::Token;
 use crate::state::ConnectionState;
 use crate::store::{FileStore, IdentityStore, InlineStore, StoreError};
 use crate::transport::{Connector, TcpConnector};

@@ -8,10 +8,9 @@ use zeroize::Zeroizing;
 use super::builder::{ConfigBuilder, Given};
 use super::error::ConfigError;
 use super::scopes;
+use crate::base::secret::Token;
 #[allow(unused_imports)]
-pub(super) use super::vars::*;
-use crate::secret::Token;
-
+pub(super) use crate::base::vars::*;
 
 impl ConfigBuilder {
     /// The environment as a function, so that a test needs no process of its own.

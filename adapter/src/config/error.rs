@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::vars::{ALLOW_INSECURE, FINGERPRINT, PASSWORD, TOKEN, TOKEN_FILE, URL};
-use crate::endpoint::EndpointError;
-use crate::secret::TokenError;
-use crate::store::StoreError;
+use crate::base::endpoint::EndpointError;
+use crate::base::secret::TokenError;
 #[cfg(feature = "tls")]
-use crate::tls::TlsError;
+use crate::base::tls::TlsError;
+use crate::base::vars::{ALLOW_INSECURE, FINGERPRINT, PASSWORD, TOKEN, TOKEN_FILE, URL};
+use crate::store::StoreError;
 
 /// What is wrong with a configuration. Nothing was dialled.
 ///

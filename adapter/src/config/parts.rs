@@ -9,11 +9,11 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::builder::{ConfigBuilder, Given};
 use super::error::ConfigError;
 use super::{DeviceTokenFallback, TokenSource, read_token_file};
-use crate::credentials::Secret;
-use crate::endpoint::Endpoint;
-use crate::protocol::connect::Profile;
+use crate::base::endpoint::Endpoint;
 #[cfg(feature = "tls")]
-use crate::tls::TlsFingerprint;
+use crate::base::tls::TlsFingerprint;
+use crate::credentials::Secret;
+use crate::protocol::connect::Profile;
 use crate::transport::Dialer;
 
 impl ConfigBuilder {
@@ -98,7 +98,7 @@ impl ConfigBuilder {
             extra.push(b'\n');
         }
         let extra = (!extra.is_empty()).then_some(&*extra);
-        crate::tls::client_config(pin.as_ref(), extra)
+        crate::base::tls::client_config(pin.as_ref(), extra)
             .map(Some)
             .map_err(|error| ConfigError::Tls(Arc::new(error)))
     }

@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use super::env::*;
 use super::*;
-use crate::identity::DeviceIdentity;
+use crate::base::identity::DeviceIdentity;
 use crate::store::{DeviceToken, MemoryStore};
 
 fn from(vars: &[(&'static str, &str)]) -> Result<Config, ConfigError> {

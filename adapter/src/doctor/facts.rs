@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::openclaw_json::OpenclawJson;
 use super::seen::Symptom;
+use crate::base::endpoint::AddressClass;
+use crate::base::identity::DeviceId;
 use crate::config::ConfigError;
 use crate::credentials::Used;
-use crate::endpoint::AddressClass;
-use crate::identity::DeviceId;
 use crate::pairing::PairingRequired;
 use crate::protocol::Hello;
 use crate::refusal::{Refusal, RefusalKind, UpgradeRefusal};

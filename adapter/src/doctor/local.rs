@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 use super::Lookup;
 use super::facts::{Address, Credential, Found, Identity, Plain, Shape, StoreFault};
 use super::openclaw_json::OpenclawJson;
+use crate::base::endpoint::Endpoint;
+use crate::base::identity::{DeviceIdentity, to_hex};
+use crate::base::secret::Token;
 use crate::config::{ConfigBuilder, ConfigError, TokenSource};
 use crate::credentials::Secret;
-use crate::endpoint::Endpoint;
-use crate::identity::{DeviceIdentity, to_hex};
-use crate::secret::Token;
 use crate::store::{DeviceToken, IdentityStore, SignatureVersion, StoreError};
 use crate::transport::Dialer;
 

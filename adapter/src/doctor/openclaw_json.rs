@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::facts::Shape;
 use super::relaxed;
+use crate::base::sanitize::printable;
+use crate::base::secret::Token;
 use crate::credentials::Secret;
-use crate::secret::Token;
-use crate::text::printable;
 
 /// What of a configuration matters here.
 #[derive(Clone, Debug, Default)]

@@ -235,7 +235,9 @@ impl Walk<'_> {
         is_pinned: bool,
     ) -> Option<Box<dyn Connection>> {
         use super::facts::Tls;
-        use crate::tls::{CertificateRefusal, TlsFingerprint, is_no_tls, wants_client_certificate};
+        use crate::base::tls::{
+            CertificateRefusal, TlsFingerprint, is_no_tls, wants_client_certificate,
+        };
 
         let Some(config) = &self.dialer.tls else {
             return Some(stream);
@@ -347,7 +349,7 @@ async fn sign_of_life(
 
 fn name_of(text: &str) -> String {
     match frame::parse(text) {
-        Ok(Incoming::Event(event)) => crate::text::printable(&event.name),
+        Ok(Incoming::Event(event)) => crate::base::sanitize::printable(&event.name),
         _ => "a frame".to_owned(),
     }
 }

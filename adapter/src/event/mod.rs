@@ -13,13 +13,13 @@ use futures_util::Stream;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-pub use crate::boot::ResyncReason;
 pub(crate) use self::hub::Hub;
 pub use self::payload::EventPayload;
 pub(crate) use self::queue::Bounds;
 use self::queue::Queue;
+use crate::base::sanitize::printable;
+pub use crate::boot::ResyncReason;
 use crate::error::{Delivery, Error};
-use crate::text::printable;
 
 /// An event of the gateway, as it came: `{"type":"event", event, payload?, seq?}`.
 ///

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::identity::DeviceIdentity;
+use crate::base::identity::DeviceIdentity;
 use crate::pairing::PairingReason;
 use crate::protocol::connect::tests::profile;
 

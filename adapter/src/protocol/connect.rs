@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::secret::Token;
 use super::SignatureVersion;
-use crate::text::{word, words};
+use crate::base::sanitize::{word, words};
+use crate::base::secret::Token;
 
 /// The oldest protocol we speak (2026.2.9).
 pub(crate) const MIN_PROTOCOL: u32 = 3;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::text::printable;
+use crate::base::sanitize::printable;
 
 /// What a gateway said when it refused a request.
 ///

@@ -335,7 +335,11 @@ impl fmt::Display for RunOutcome {
             Self::Aborted { .. } => f.write_str("aborted"),
             Self::TimedOut {
                 phase: Some(phase), ..
-            } => write!(f, "timed out (phase {})", crate::text::printable(phase)),
+            } => write!(
+                f,
+                "timed out (phase {})",
+                crate::base::sanitize::printable(phase)
+            ),
             Self::TimedOut { .. } => f.write_str("timed out"),
             Self::Queued => f.write_str("queued behind another turn"),
             Self::Superseded { .. } => f.write_str("superseded by another turn"),
@@ -347,7 +351,7 @@ impl fmt::Display for RunOutcome {
 
 /// Why a run failed.
 #[derive(Clone, Debug, Default, Eq, PartialEq, thiserror::Error)]
-#[error("{}", crate::text::printable(message))]
+#[error("{}", crate::base::sanitize::printable(message))]
 #[non_exhaustive]
 pub struct RunError {
     /// The gateway's or the model's words.

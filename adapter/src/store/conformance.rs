@@ -11,9 +11,9 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::{DeviceToken, IdentityStore, SignatureVersion, StoreError};
-use crate::endpoint::{Endpoint, GatewayKey};
-use crate::identity::{DeviceId, DeviceIdentity};
-use crate::secret::Token;
+use crate::base::endpoint::{Endpoint, GatewayKey};
+use crate::base::identity::{DeviceId, DeviceIdentity};
+use crate::base::secret::Token;
 
 /// A rule that a store did not keep.
 #[derive(Debug, thiserror::Error)]

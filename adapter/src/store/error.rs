@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::identity::IdentityError;
+use crate::base::identity::IdentityError;
 
 /// A store that cannot be used, where, and what to do.
 ///

@@ -10,9 +10,9 @@ use super::inline::read_inline;
 use super::{
     DeviceToken, GatewayMemo, IdentityStore, SignatureVersion, StoreError, StoreErrorKind, tokens,
 };
-use crate::endpoint::GatewayKey;
-use crate::identity::{DeviceId, DeviceIdentity, IdentityError};
-use crate::secret::Token;
+use crate::base::endpoint::GatewayKey;
+use crate::base::identity::{DeviceId, DeviceIdentity, IdentityError};
+use crate::base::secret::Token;
 
 const NAME: &str = "device.json";
 /// A real one has about 420 bytes.

@@ -14,9 +14,9 @@ use super::{
     DeviceToken, GatewayMemo, IdentityStore, MemoryStore, SignatureVersion, StoreError,
     StoreErrorKind, tokens,
 };
-use crate::endpoint::GatewayKey;
-use crate::identity::{DeviceId, DeviceIdentity, IdentityError};
-use crate::secret::Token;
+use crate::base::endpoint::GatewayKey;
+use crate::base::identity::{DeviceId, DeviceIdentity, IdentityError};
+use crate::base::secret::Token;
 
 /// Holds an identity that comes from outside, usually `OPENCLAW_ADAPTER_DEVICE_IDENTITY`.
 ///

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{DeviceToken, GatewayMemo, IdentityStore, SignatureVersion, StoreError};
-use crate::endpoint::GatewayKey;
-use crate::identity::{DeviceId, DeviceIdentity, IdentityError};
-use crate::secret::Token;
+use crate::base::endpoint::GatewayKey;
+use crate::base::identity::{DeviceId, DeviceIdentity, IdentityError};
+use crate::base::secret::Token;
 
 /// Keeps everything in memory, for tests. Its clones share one memory, so that a clone can stand
 /// for what a restarted process finds.

@@ -51,9 +51,9 @@ pub use crate::protocol::SignatureVersion;
 #[cfg(any(test, feature = "__fuzz"))]
 pub(crate) use tokens::read_twice as read_tokens_twice;
 
-use crate::endpoint::GatewayKey;
-use crate::identity::{DeviceId, DeviceIdentity, IdentityError};
-use crate::secret::Token;
+use crate::base::endpoint::GatewayKey;
+use crate::base::identity::{DeviceId, DeviceIdentity, IdentityError};
+use crate::base::secret::Token;
 
 /// Keeps one device identity, and what it has learned of each gateway.
 ///

@@ -25,9 +25,9 @@ use zeroize::Zeroizing;
 
 use super::dir::{DirLock, PrivateDir};
 use super::{DeviceToken, GatewayMemo, SignatureVersion, StoreError, StoreErrorKind};
-use crate::endpoint::GatewayKey;
-use crate::identity::DeviceId;
-use crate::secret::Token;
+use crate::base::endpoint::GatewayKey;
+use crate::base::identity::DeviceId;
+use crate::base::secret::Token;
 
 const NAME: &str = "tokens.json";
 /// Some hundred gateways; a file that reached it was written by something else.
@@ -77,7 +77,7 @@ mod secret {
     use serde::de::{Error, Visitor};
     use serde::{Deserializer, Serializer};
 
-    use crate::secret::Token;
+    use crate::base::secret::Token;
 
     pub(super) fn serialize<S: Serializer>(token: &Token, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(token.expose_secret())

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::clock::now;
+use crate::base::identity::DeviceIdentity;
 use crate::error::{TransportError, TransportErrorKind};
 use crate::handshake::{Auth, Handshake, Offer, Step};
-use crate::identity::DeviceIdentity;
 use crate::lifecycle::Outcome;
+use crate::protocol::SignatureVersion;
 use crate::protocol::connect::Profile;
 use crate::refusal::RefusalKind;
-use crate::protocol::SignatureVersion;
 use crate::transport::{DialError, Dialer, Inbound, Socket};
 
 /// What a good attempt made.

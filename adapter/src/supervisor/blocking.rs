@@ -8,11 +8,11 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use super::clock::now_ms;
+use crate::base::endpoint::GatewayKey;
+use crate::base::identity::{DeviceId, DeviceIdentity};
+use crate::base::secret::Token;
 use crate::config::{Config, read_token_file};
-use crate::endpoint::GatewayKey;
-use crate::identity::{DeviceId, DeviceIdentity};
 use crate::lifecycle::Effect;
-use crate::secret::Token;
 use crate::store::{DeviceToken, IdentityStore, SignatureVersion, StoreError};
 
 /// The store and the token's file, for one gateway.

@@ -14,6 +14,7 @@ use tracing::{Span, debug, info};
 
 use super::clock::now;
 use super::{GOODBYE, Phase, Supervisor, tell};
+use crate::base::sanitize::quoted;
 use crate::call::{Call, Control};
 use crate::error::{Error, TransportError, TransportErrorKind};
 use crate::lifecycle::{Loss, Next};
@@ -22,7 +23,6 @@ use crate::protocol::Hello;
 use crate::session::{Gap, Output, Session};
 use crate::shared::Shared;
 use crate::spans;
-use crate::text::quoted;
 use crate::transport::{Inbound, Socket};
 use crate::veil::Veil;
 

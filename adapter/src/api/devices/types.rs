@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::secret::Token;
+use crate::base::secret::Token;
 
 /// Answer to [`List`](super::List).
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -5,9 +5,9 @@ use super::super::openclaw_json::{Compared, OpenclawJson};
 use super::super::report::{Check, Finding, Issue};
 use super::super::seen::{AUTH_PROFILES_FIX, NO_CONFIGURATION_FIX};
 use super::{end, fix, span};
+use crate::base::endpoint::AddressClass;
 use crate::config::ConfigError;
 use crate::credentials::Used;
-use crate::endpoint::AddressClass;
 use crate::refusal::{Refusal, RefusalKind};
 
 /// What loads an edit.

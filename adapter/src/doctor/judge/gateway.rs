@@ -6,8 +6,8 @@ use super::super::report::{Check, Finding, Issue};
 use super::super::seen::OPERATOR_FIX;
 use super::credentials::is_about_identity;
 use super::{end, late, login, millis, obstacle, skipped, span};
+use crate::base::endpoint::DEFAULT_PORT;
 use crate::credentials::Used;
-use crate::endpoint::DEFAULT_PORT;
 use crate::pairing::{PairingReason, PairingRequired, covers};
 use crate::refusal::RefusalKind;
 

@@ -7,7 +7,7 @@ use super::super::facts::{Address, Facts, Found, Plain, Step, TlsFault, UpgradeF
 use super::super::report::{Check, Finding, Issue};
 use super::super::seen::Symptom;
 use super::{bad_configuration, late, millis, skipped};
-use crate::endpoint::{AddressClass, DEFAULT_PORT, class_of};
+use crate::base::endpoint::{AddressClass, DEFAULT_PORT, class_of};
 use crate::proxy::Answerer;
 use crate::refusal::UpgradeRefusal;
 

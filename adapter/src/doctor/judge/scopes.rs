@@ -5,9 +5,9 @@ use super::super::methods::{Needs, needs};
 use super::super::report::{Check, Finding, Issue};
 use super::gateway::protocol_number;
 use super::{end, login, obstacle, skipped};
+use crate::base::sanitize::printable;
 use crate::pairing::covers;
 use crate::refusal::RefusalKind;
-use crate::text::printable;
 
 pub(super) fn scopes(facts: &Facts) -> Finding {
     let asked = &facts.profile.scopes;

@@ -15,15 +15,15 @@ use super::super::openclaw_json::OpenclawJson;
 use super::super::report::{Finding, Status};
 use super::super::seen::recognise;
 use super::*;
+use crate::base::endpoint::{AddressClass, EndpointError};
+use crate::base::identity::{DeviceId, DeviceIdentity};
+use crate::base::secret::Token;
 use crate::credentials::{Secret, Used};
-use crate::endpoint::{AddressClass, EndpointError};
-use crate::identity::{DeviceId, DeviceIdentity};
 use crate::pairing::PairingRequired;
 use crate::protocol::connect::tests::profile;
 use crate::protocol::{GatewayError, Hello};
 use crate::proxy::{Answerer, Cloudflare};
 use crate::refusal::{FixHints, Refusal, RefusalKind, UpgradeRefusal};
-use crate::secret::Token;
 
 const NOW: u64 = 1_795_375_154_446;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -75,7 +75,10 @@ impl Driver {
                     when_down: request.when_down,
                     is_inner: self.tracker.was_sent_before(),
                 };
-                let prepared = client.inner().prepare(request.method, request.mode, &request.params, terms);
+                let prepared =
+                    client
+                        .inner()
+                        .prepare(request.method, request.mode, &request.params, terms);
                 let needs = request.needs.clone();
                 Box::pin(async move {
                     let sent = async {
@@ -123,7 +126,9 @@ pub(super) async fn call(
     params: &Value,
     terms: Terms,
 ) -> Result<Answer, Error> {
-    let call = client.inner().prepare(method, AnswerMode::Once, params, terms)?;
+    let call = client
+        .inner()
+        .prepare(method, AnswerMode::Once, params, terms)?;
     client.inner().exchange(&call).await
 }
 

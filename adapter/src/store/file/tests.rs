@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use tempfile::TempDir;
 
 use super::*;
-use crate::endpoint::Endpoint;
+use crate::base::endpoint::Endpoint;
 use crate::store::conformance;
 
 mod chance;

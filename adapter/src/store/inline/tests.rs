@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::*;
-use crate::endpoint::Endpoint;
+use crate::base::endpoint::Endpoint;
 use crate::store::{FileStore, conformance};
 
 const REAL: &str = include_str!("../../../tests/fixtures/identity/openclaw-2026.2.9-device.json");

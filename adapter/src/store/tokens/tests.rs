@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::endpoint::Endpoint;
-use crate::identity::DeviceIdentity;
+use crate::base::endpoint::Endpoint;
+use crate::base::identity::DeviceIdentity;
 
 fn bed() -> (tempfile::TempDir, PrivateDir) {
     let temp = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! Token, a gateway's `openclaw.json`, identity.
 
 use super::*;
-use crate::secret::TokenError;
+use crate::base::secret::TokenError;
 
 #[test]
 fn a_tokens_file_is_mended_where_it_is_and_not_by_a_second_token() {

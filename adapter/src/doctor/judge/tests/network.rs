@@ -208,7 +208,7 @@ fn a_port_or_bind_that_the_gateways_own_file_tells_otherwise_is_named() {
 fn a_configuration_that_cannot_be_read_skips_the_rest() {
     let error = ConfigError::Token {
         origin: "OPENCLAW_GATEWAY_TOKEN".into(),
-        problem: crate::secret::TokenError::Blank,
+        problem: crate::base::secret::TokenError::Blank,
     };
     let report = not_configured(&error);
     assert_eq!(report.verdict.issue, Some(Issue::Configuration));

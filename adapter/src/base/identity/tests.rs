@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Written by the CLI of OpenClaw 2026.2.9 with a key that is used nowhere.
-const REAL: &str = include_str!("../../tests/fixtures/identity/openclaw-2026.2.9-device.json");
+const REAL: &str = include_str!("../../../tests/fixtures/identity/openclaw-2026.2.9-device.json");
 
 #[test]
 fn a_file_of_the_real_cli_is_read_and_written_back_byte_by_byte() {

@@ -11,7 +11,7 @@ use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::secret::scrub_stack;
+use crate::base::secret::scrub_stack;
 
 /// The id of a device: the SHA-256 of its raw public key in lower-case hex, 64 characters; as an
 /// operator sees it (`openclaw devices list`), and as the methods of

@@ -17,8 +17,8 @@ use rustls::{AlertDescription, CertificateError, ClientConfig, OtherError, RootC
 use sha2::{Digest as _, Sha256};
 
 use self::pin::{PinMismatch, PinVerifier};
-use crate::secret::constant_time_eq;
-use crate::text::printable;
+use crate::base::sanitize::printable;
+use crate::base::secret::constant_time_eq;
 
 /// The SHA-256 of a gateway's certificate (the whole DER), to pin it.
 ///
