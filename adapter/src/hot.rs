@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::call::{Call, Claim};
 use crate::config::{Config, WhenDown};
 use crate::event::{Bounds, EventFilter, EventItem, EventStream, Hub};
-use crate::method::AnswerMode;
+use crate::protocol::method::AnswerMode;
 use crate::protocol::{Hello, frame};
 use crate::session::{Output, Session};
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::method::AnswerMode;
 use crate::protocol::frame::{self, Incoming};
+use crate::protocol::method::AnswerMode;
 use crate::protocol::{GatewayError, Hello};
 
 /// An answer to a call, as it came. A failed run carries a payload beside its error.

@@ -13,7 +13,7 @@ use super::session_key;
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::Error;
-use crate::method::{AnswerMode, Effect, Method};
+use crate::protocol::method::{AnswerMode, Effect, Method};
 use crate::run::{Kind, PATIENCE, Plan, Request, Run};
 
 /// Agent runs; from [`Client::agent`].

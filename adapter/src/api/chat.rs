@@ -16,7 +16,7 @@ use super::wire::words;
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::Error;
-use crate::method::{Effect, Method};
+use crate::protocol::method::{Effect, Method};
 use crate::run::{Kind, PATIENCE, Plan, Request, Run};
 
 /// Conversations; from [`Client::chat`].

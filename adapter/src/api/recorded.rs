@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::events::EventPayload;
 use super::{agents, chat, cron, events, exec_approvals, health, models, sessions, status};
-use crate::method::Method;
+use crate::protocol::method::Method;
 
 const GENERATIONS: [(&str, u32, &str); 2] = [
     (

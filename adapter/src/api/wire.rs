@@ -203,9 +203,9 @@ macro_rules! method {
             $( $field:ident: $field_since:literal; )*
         }
     ) => {
-        impl crate::method::Method for $name {
+        impl crate::protocol::method::Method for $name {
             const NAME: &'static str = $method;
-            const EFFECT: crate::method::Effect = crate::method::Effect::$effect;
+            const EFFECT: crate::protocol::method::Effect = crate::protocol::method::Effect::$effect;
             $( const SINCE_PROTOCOL: u32 = $since; )?
             type Answer = $answer;
 

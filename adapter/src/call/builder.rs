@@ -17,8 +17,8 @@ use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::{Delivery, Error};
 use crate::handle::Handle;
-use crate::method::{AnswerMode, Method};
 use crate::protocol::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
+use crate::protocol::method::{AnswerMode, Method};
 use crate::session::Answer;
 use crate::state::ConnectionState;
 

@@ -16,7 +16,7 @@ pub(crate) use self::send::{Begun, First, Last, Terms};
 use crate::config::WhenDown;
 use crate::credentials::Secret;
 use crate::error::{Delivery, Error};
-use crate::method::AnswerMode;
+use crate::protocol::method::AnswerMode;
 use crate::session::Answer;
 use crate::trace_context::TraceParent;
 

@@ -7,6 +7,7 @@
 pub(crate) mod connect;
 pub(crate) mod error;
 pub(crate) mod frame;
+pub(crate) mod method;
 mod signature;
 
 pub use connect::{Hello, Policy};

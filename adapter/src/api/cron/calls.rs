@@ -216,9 +216,9 @@ impl Update {
     }
 }
 
-impl crate::method::Method for Update {
+impl crate::protocol::method::Method for Update {
     const NAME: &'static str = "cron.update";
-    const EFFECT: crate::method::Effect = crate::method::Effect::Idempotent;
+    const EFFECT: crate::protocol::method::Effect = crate::protocol::method::Effect::Idempotent;
     type Answer = Job;
 
     fn unsupported_parameter(&self, protocol: u32) -> Option<String> {

@@ -7,7 +7,7 @@ use super::message::Message;
 use super::row::Session;
 use crate::api::events::EventPayload;
 use crate::api::wire::{answer, params, words};
-use crate::method::{Effect, Method};
+use crate::protocol::method::{Effect, Method};
 
 /// Asks for the events of all sessions from now on, until the connection ends (2026.9.6). There is
 /// no way to end it sooner.

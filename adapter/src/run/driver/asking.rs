@@ -11,7 +11,7 @@ use crate::call::{Begun, Needs, Terms};
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::error::Error;
-use crate::method::{AnswerMode, Method};
+use crate::protocol::method::{AnswerMode, Method};
 use crate::run::tracker::Ask;
 use crate::session::Answer;
 
