@@ -2,7 +2,6 @@
 
 mod builder;
 mod env;
-pub(crate) mod error;
 mod parts;
 mod scopes;
 
@@ -16,15 +15,15 @@ use http::HeaderMap;
 use zeroize::Zeroizing;
 
 pub use self::builder::ConfigBuilder;
-pub use self::error::ConfigError;
 use crate::base::endpoint::Endpoint;
 use crate::base::secret::Token;
-use crate::credentials::Secret;
 use crate::event::Bounds;
-use crate::pairing::{PairingPolicy, PairingRequired};
+use crate::logic::config_error::ConfigError;
+use crate::logic::credentials::Secret;
+use crate::logic::pairing::{PairingPolicy, PairingRequired};
+use crate::logic::retry::RetryPolicy;
+use crate::logic::state::ConnectionState;
 use crate::protocol::connect::Profile;
-use crate::retry::RetryPolicy;
-use crate::state::ConnectionState;
 use crate::store::IdentityStore;
 use crate::transport::Connector;
 

@@ -11,16 +11,16 @@ use crate::base::identity::{DeviceId, DeviceIdentity};
 use crate::base::sanitize::is_safe_id;
 use crate::base::secret::Token;
 use crate::config::Config;
-use crate::handshake::{Auth, Handshake, Offer, Step};
-use crate::lifecycle::{Lifecycle, Next, Outcome, Rules};
-use crate::pairing::{PairingPolicy, PairingRequired};
+use crate::logic::handshake::{Auth, Handshake, Offer, Step};
+use crate::logic::lifecycle::{Lifecycle, Next, Outcome, Rules};
+use crate::logic::pairing::{PairingPolicy, PairingRequired};
+use crate::logic::refusal::RefusalKind;
+use crate::logic::retry::RetryPolicy;
+use crate::logic::session::{Output, Session};
 use crate::protocol::connect::Profile;
 use crate::protocol::frame::{self, Incoming};
 use crate::protocol::method::AnswerMode;
 use crate::protocol::{GatewayError, Hello};
-use crate::refusal::RefusalKind;
-use crate::retry::RetryPolicy;
-use crate::session::{Output, Session};
 use crate::store::{SignatureVersion, read_tokens_twice};
 
 const SHARED: &str = "shared-token-0123";
@@ -166,7 +166,7 @@ fn decide(profile: &Profile, device: &DeviceId, token: Token, outcome: Outcome) 
         token_is_file: false,
     };
     let now = Instant::now();
-    let secret = crate::credentials::Secret::Token(token);
+    let secret = crate::logic::credentials::Secret::Token(token);
     let mut life = Lifecycle::new(rules, device.clone(), secret, now, 7);
     life.begin();
     match life.attempt_ended(now, 0, outcome) {

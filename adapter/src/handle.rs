@@ -9,12 +9,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::call::{Call, Control};
 use crate::config::{TraceHook, WhenDown};
-use crate::error::Error;
 use crate::load::Load;
+use crate::logic::error::Error;
+use crate::logic::state::{ConnectionState, StopReason};
 use crate::protocol::Hello;
 use crate::shared::Shared;
 use crate::spans::Server;
-use crate::state::{ConnectionState, StopReason};
 use crate::trace_context::{self, TraceParent};
 use crate::watched::Watched;
 

@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use crate::call::{Call, Claim};
 use crate::config::{Config, WhenDown};
 use crate::event::{Bounds, EventFilter, EventItem, EventStream, Hub};
+use crate::logic::session::{Output, Session};
 use crate::protocol::method::AnswerMode;
 use crate::protocol::{Hello, frame};
-use crate::session::{Output, Session};
 
 /// A connection that is in use, and one stream of its events.
 #[derive(Debug)]

@@ -14,37 +14,25 @@ pub mod __fuzz;
 pub mod __hot;
 pub mod api;
 mod base;
-mod boot;
-mod breaker;
 mod call;
 mod client;
 mod config;
-mod credentials;
 pub mod doctor;
-mod error;
 mod event;
 mod handle;
-mod handshake;
-mod lifecycle;
 mod load;
+mod logic;
 mod metrics;
-mod pairing;
 mod protocol;
-mod proxy;
-mod refusal;
-mod retry;
 mod run;
-mod session;
 mod shared;
 mod spans;
-mod state;
 mod stats;
 pub mod store;
 mod subscription;
 mod supervisor;
 mod trace_context;
 mod transport;
-mod veil;
 mod watched;
 
 pub use api::agent::{Agent, AgentRun, Attachment};
@@ -59,20 +47,21 @@ pub use base::identity::{DeviceId, DeviceIdentity, IdentityError};
 pub use base::secret::{Token, TokenError};
 pub use call::{RawCall, TypedCall};
 pub use client::{Client, Drained};
-pub use config::{Config, ConfigBuilder, ConfigError, DEFAULT_URL, DeviceTokenFallback, WhenDown};
-pub use error::{Delivery, Error, Recovery, TransportError, TransportErrorKind};
+pub use config::{Config, ConfigBuilder, DEFAULT_URL, DeviceTokenFallback, WhenDown};
 pub use event::{Event, EventFilter, EventItem, EventStream, ResyncReason};
-pub use pairing::{PairingPolicy, PairingReason, PairingRequired};
+pub use logic::config_error::ConfigError;
+pub use logic::error::{Delivery, Error, Recovery, TransportError, TransportErrorKind};
+pub use logic::pairing::{PairingPolicy, PairingReason, PairingRequired};
+pub use logic::proxy::{Answerer, Cloudflare};
+pub use logic::refusal::{Refusal, RefusalKind, UpgradeRefusal};
+pub use logic::retry::RetryPolicy;
+pub use logic::state::{ConnectionState, StopReason};
 pub use protocol::method::{AnswerMode, Effect, Method};
 pub use protocol::{GatewayError, Hello, Policy};
-pub use proxy::{Answerer, Cloudflare};
-pub use refusal::{Refusal, RefusalKind, UpgradeRefusal};
-pub use retry::RetryPolicy;
 pub use run::{
     Approval, FailureDetail, LostReason, Retry, Run, RunError, RunHandle, RunItem, RunOutcome,
     RunText, ToolEvent, ToolStep, Usage,
 };
-pub use state::{ConnectionState, StopReason};
 pub use stats::Stats;
 #[doc(no_inline)]
 pub use store::{

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use crate::state::ConnectionState;
+use crate::logic::state::ConnectionState;
 #[cfg(feature = "metrics")]
-use crate::state::StopReason;
+use crate::logic::state::StopReason;
 
 #[cfg(feature = "metrics")]
 mod names {

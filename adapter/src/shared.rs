@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::breaker::Breaker;
 use crate::event::Hub;
+use crate::logic::breaker::Breaker;
 use crate::stats::Counters;
 
 #[derive(Debug)]

@@ -22,19 +22,19 @@ use self::backlog::Backlog;
 use self::blocking::Disk;
 use self::clock::{now, now_ms};
 use crate::base::identity::DeviceIdentity;
-use crate::boot::Boot;
-use crate::breaker::Breaker;
 use crate::call::Call;
 pub(crate) use crate::call::Control;
 use crate::config::Config;
-use crate::credentials::Secret;
-use crate::error::Error;
-use crate::lifecycle::{Effect, Lifecycle, Next, Rules};
+use crate::logic::breaker::Breaker;
+use crate::logic::credentials::Secret;
+use crate::logic::error::Error;
+use crate::logic::lifecycle::{Effect, Lifecycle, Next, Rules};
+use crate::logic::process::Boot;
+use crate::logic::state::{ConnectionState, StopReason};
 use crate::metrics;
 use crate::protocol::Hello;
 use crate::shared::Shared;
 use crate::spans::{self, Server};
-use crate::state::{ConnectionState, StopReason};
 use crate::transport::{Dialer, Socket};
 
 /// The log target of what the state tells as well, so that whoever shows the state can leave it out.

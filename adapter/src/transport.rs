@@ -21,10 +21,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 pub(crate) use self::socket::{Inbound, Socket};
 use crate::base::endpoint::Endpoint;
 use crate::base::sanitize::printable;
-use crate::error::{TransportError, TransportErrorKind};
-use crate::proxy::Answerer;
-use crate::refusal::UpgradeRefusal;
-use crate::veil::Veil;
+use crate::logic::error::{TransportError, TransportErrorKind};
+use crate::logic::proxy::Answerer;
+use crate::logic::redact::Veil;
+use crate::logic::refusal::UpgradeRefusal;
 
 // Below us `tungstenite` writes every frame and every header to the `log` crate at TRACE. A library
 // cannot mute one target for the program it is part of; it can leave the level out of the build.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::session_key;
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::error::Error;
+use crate::logic::error::Error;
 use crate::protocol::method::{AnswerMode, Effect, Method};
 use crate::run::{Kind, PATIENCE, Plan, Request, Run};
 

@@ -15,7 +15,7 @@ use super::sessions::{InFlightRun, Message, Session};
 use super::wire::words;
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::error::Error;
+use crate::logic::error::Error;
 use crate::protocol::method::{Effect, Method};
 use crate::run::{Kind, PATIENCE, Plan, Request, Run};
 

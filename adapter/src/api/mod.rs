@@ -65,7 +65,7 @@ use self::models::Models;
 use self::sessions::Sessions;
 use crate::call::TypedCall;
 use crate::client::Client;
-use crate::state::ConnectionState;
+use crate::logic::state::ConnectionState;
 
 impl Client {
     /// Agent runs.

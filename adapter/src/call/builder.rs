@@ -15,12 +15,12 @@ use super::send::{Outgoing, Terms};
 use crate::base::sanitize::printable;
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::error::{Delivery, Error};
 use crate::handle::Handle;
+use crate::logic::error::{Delivery, Error};
+use crate::logic::session::Answer;
+use crate::logic::state::ConnectionState;
 use crate::protocol::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
 use crate::protocol::method::{AnswerMode, Method};
-use crate::session::Answer;
-use crate::state::ConnectionState;
 
 /// The longest payload that is read beside an error, in bytes. Those of failed runs have some hundred.
 const MAX_BESIDE: usize = 256 * 1024;

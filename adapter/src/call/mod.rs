@@ -14,10 +14,10 @@ pub(crate) use self::builder::Needs;
 pub use self::builder::{RawCall, TypedCall};
 pub(crate) use self::send::{Begun, First, Last, Terms};
 use crate::config::WhenDown;
-use crate::credentials::Secret;
-use crate::error::{Delivery, Error};
+use crate::logic::credentials::Secret;
+use crate::logic::error::{Delivery, Error};
+use crate::logic::session::Answer;
 use crate::protocol::method::AnswerMode;
-use crate::session::Answer;
 use crate::trace_context::TraceParent;
 
 const QUEUED: u8 = 0;

@@ -13,14 +13,14 @@ use tracing::{Instrument as _, Span};
 
 use super::{Call, Claim, Control};
 use crate::config::WhenDown;
-use crate::error::{Delivery, Error};
 use crate::handle::Handle;
+use crate::logic::error::{Delivery, Error};
+use crate::logic::session::Answer;
+use crate::logic::state::ConnectionState;
 use crate::metrics;
 use crate::protocol::method::AnswerMode;
 use crate::protocol::{GatewayError, frame};
-use crate::session::Answer;
 use crate::spans;
-use crate::state::ConnectionState;
 
 /// The shortest pause before a draining gateway is asked again.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);

@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::error::ConfigError;
 use super::{
     Config, DEFAULT_URL, DeviceTokenFallback, PairingHook, StateHook, TraceHook, WhenDown,
 };
 use crate::base::secret::Token;
-use crate::credentials::{GIVEN_PASSWORD, GIVEN_TOKEN};
 use crate::event::Bounds;
-use crate::pairing::{PairingPolicy, PairingRequired};
-use crate::retry::RetryPolicy;
-use crate::state::ConnectionState;
+use crate::logic::config_error::ConfigError;
+use crate::logic::credentials::{GIVEN_PASSWORD, GIVEN_TOKEN};
+use crate::logic::pairing::{PairingPolicy, PairingRequired};
+use crate::logic::retry::RetryPolicy;
+use crate::logic::state::ConnectionState;
 use crate::store::{FileStore, IdentityStore, InlineStore, StoreError};
 use crate::transport::{Connector, TcpConnector};
 

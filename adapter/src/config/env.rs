@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use super::builder::{ConfigBuilder, Given};
-use super::error::ConfigError;
 use super::scopes;
 use crate::base::secret::Token;
 #[allow(unused_imports)]
 pub(super) use crate::base::vars::*;
+use crate::logic::config_error::ConfigError;
 
 impl ConfigBuilder {
     /// The environment as a function, so that a test needs no process of its own.

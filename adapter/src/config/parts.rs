@@ -7,12 +7,12 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::builder::{ConfigBuilder, Given};
-use super::error::ConfigError;
 use super::{DeviceTokenFallback, TokenSource, read_token_file};
 use crate::base::endpoint::Endpoint;
 #[cfg(feature = "tls")]
 use crate::base::tls::TlsFingerprint;
-use crate::credentials::Secret;
+use crate::logic::config_error::ConfigError;
+use crate::logic::credentials::Secret;
 use crate::protocol::connect::Profile;
 use crate::transport::Dialer;
 

@@ -9,11 +9,11 @@ use super::openclaw_json::OpenclawJson;
 use super::seen::Symptom;
 use crate::base::endpoint::AddressClass;
 use crate::base::identity::DeviceId;
-use crate::config::ConfigError;
-use crate::credentials::Used;
-use crate::pairing::PairingRequired;
+use crate::logic::config_error::ConfigError;
+use crate::logic::credentials::Used;
+use crate::logic::pairing::PairingRequired;
+use crate::logic::refusal::{Refusal, RefusalKind, UpgradeRefusal};
 use crate::protocol::Hello;
-use crate::refusal::{Refusal, RefusalKind, UpgradeRefusal};
 
 /// Whose connection is looked at.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

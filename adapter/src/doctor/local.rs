@@ -15,8 +15,9 @@ use super::openclaw_json::OpenclawJson;
 use crate::base::endpoint::Endpoint;
 use crate::base::identity::{DeviceIdentity, to_hex};
 use crate::base::secret::Token;
-use crate::config::{ConfigBuilder, ConfigError, TokenSource};
-use crate::credentials::Secret;
+use crate::config::{ConfigBuilder, TokenSource};
+use crate::logic::config_error::ConfigError;
+use crate::logic::credentials::Secret;
 use crate::store::{DeviceToken, IdentityStore, SignatureVersion, StoreError};
 use crate::transport::Dialer;
 

@@ -8,15 +8,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::facts::{Challenge, Login, LoginEnd, Never, Step};
 use super::local::Device;
 use crate::config::TokenSource;
-use crate::credentials::{Secret, Used};
-use crate::error::{Error, TransportError, TransportErrorKind};
-use crate::handshake::{Auth, Handshake, Offer, Step as HandshakeStep};
-use crate::lifecycle::{Lifecycle, Next, Outcome, Rules};
-use crate::pairing::PairingPolicy;
+use crate::logic::credentials::{Secret, Used};
+use crate::logic::error::{Error, TransportError, TransportErrorKind};
+use crate::logic::handshake::{Auth, Handshake, Offer, Step as HandshakeStep};
+use crate::logic::lifecycle::{Lifecycle, Next, Outcome, Rules};
+use crate::logic::pairing::PairingPolicy;
+use crate::logic::refusal::{FixHints, Refusal, RefusalKind};
+use crate::logic::retry::RetryPolicy;
+use crate::logic::state::StopReason;
 use crate::protocol::connect::Profile;
-use crate::refusal::{FixHints, Refusal, RefusalKind};
-use crate::retry::RetryPolicy;
-use crate::state::StopReason;
 use crate::transport::{DialError, Dialer, Inbound, Socket};
 
 /// How often a gateway that is starting is asked again. Real ones take up to two seconds.

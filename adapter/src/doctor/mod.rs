@@ -40,7 +40,8 @@ use std::time::Duration;
 
 pub use self::facts::Perspective;
 pub use self::report::{Check, Finding, Issue, Report, Status, Verdict};
-use crate::config::{ConfigBuilder, ConfigError};
+use crate::config::ConfigBuilder;
+use crate::logic::config_error::ConfigError;
 
 /// The time for a whole examination, unless set.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -6,7 +6,7 @@ use super::facts::Shape;
 use super::relaxed;
 use crate::base::sanitize::printable;
 use crate::base::secret::Token;
-use crate::credentials::Secret;
+use crate::logic::credentials::Secret;
 
 /// What of a configuration matters here.
 #[derive(Clone, Debug, Default)]

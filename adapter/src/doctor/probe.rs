@@ -15,7 +15,7 @@ use super::local::{self, Local};
 use super::login::{Candidate, Tried, now_ms};
 use super::seen;
 use crate::config::ConfigBuilder;
-use crate::error::TransportErrorKind;
+use crate::logic::error::TransportErrorKind;
 use crate::protocol::frame::{self, Incoming};
 use crate::transport::{Connection, DialError, Dialer, Inbound, Socket, connect_tcp, resolve};
 

@@ -18,8 +18,8 @@ pub use self::payload::EventPayload;
 pub(crate) use self::queue::Bounds;
 use self::queue::Queue;
 use crate::base::sanitize::printable;
-pub use crate::boot::ResyncReason;
-use crate::error::{Delivery, Error};
+use crate::logic::error::{Delivery, Error};
+pub use crate::logic::process::ResyncReason;
 
 /// An event of the gateway, as it came: `{"type":"event", event, payload?, seq?}`.
 ///

@@ -20,13 +20,13 @@ use super::tracker::Tracker;
 use crate::call::{Begun, First, Last};
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::error::{Delivery, Error, TransportErrorKind};
 use crate::event::{EventItem, EventStream, ResyncReason};
 use crate::load::Busy;
+use crate::logic::error::{Delivery, Error, TransportErrorKind};
+use crate::logic::session::Answer;
+use crate::logic::state::ConnectionState;
 use crate::protocol::Hello;
-use crate::session::Answer;
 use crate::spans;
-use crate::state::ConnectionState;
 
 /// The reason that a run is lost for whose task has ended without a word.
 pub(crate) const NO_WORD: LostReason = LostReason::ClientStopped;

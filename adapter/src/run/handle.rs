@@ -17,8 +17,8 @@ use super::item::{RunItem, RunOutcome};
 use super::queue::Queue;
 use super::tracker::{Kind, Start, Tracker};
 use crate::client::Client;
-use crate::error::Error;
-use crate::state::ConnectionState;
+use crate::logic::error::Error;
+use crate::logic::state::ConnectionState;
 use crate::trace_context::INHERITED;
 
 /// How long a run may give no sign of life before it is given up, if nothing else is said.

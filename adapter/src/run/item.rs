@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::error::Error;
+use crate::logic::error::Error;
 
 /// One thing that a run tells.
 ///

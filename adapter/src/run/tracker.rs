@@ -21,7 +21,7 @@ use super::event::{End, Voice};
 use super::history::Trace;
 use super::item::{LostReason, RunItem, RunOutcome, ToolEvent};
 use super::text::Text;
-use crate::error::Error;
+use crate::logic::error::Error;
 
 /// A request of unknown fate is sent again once; one that never went out a few times.
 const MOST_SENDINGS: u32 = 8;

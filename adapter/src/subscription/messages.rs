@@ -9,8 +9,8 @@ use crate::api::chat::{ChatHistory, History, HistoryKind};
 use crate::api::sessions::{InFlightRun, Message, MessageWritten, Session, SubscribeMessages};
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::error::Error;
 use crate::event::Event;
+use crate::logic::error::Error;
 
 /// How many ids of messages are remembered, to know one that comes again.
 const REMEMBERED: usize = 1024;

@@ -19,8 +19,8 @@ use self::sessions::Sessions;
 use crate::api::events::EventPayload as _;
 use crate::api::sessions::{Changed, List, MessageWritten, SessionList};
 use crate::client::Client;
-use crate::error::Error;
 use crate::event::{EventFilter, EventStream};
+use crate::logic::error::Error;
 
 /// What a watch tells. [`Resync`](Self::Resync) and then [`Snapshot`](Self::Snapshot) come first,
 /// and again whenever something may be missing; in between is what happens.

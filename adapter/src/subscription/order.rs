@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{SyncReason, Update};
-use crate::error::Error;
 use crate::event::{Event, EventItem, ResyncReason};
+use crate::logic::error::Error;
 use crate::protocol::GatewayError;
 
 /// The shortest pause before a gateway that said "later" is asked again.
@@ -174,7 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::error::Delivery;
+    use crate::logic::error::Delivery;
 
     /// A number that grows: the snapshot tells it, an event says that it is one more.
     #[derive(Debug, Default)]

@@ -7,8 +7,8 @@ use super::order::{Heard, Topic};
 use crate::api::sessions::{ChangeReason, Changed, List, SessionList, Subscribe, Subscribed};
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::error::Error;
 use crate::event::Event;
+use crate::logic::error::Error;
 
 /// The sessions, as the gateway lists them.
 #[derive(Debug)]

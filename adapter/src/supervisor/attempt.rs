@@ -7,12 +7,12 @@ use tokio::time::timeout;
 
 use super::clock::now;
 use crate::base::identity::DeviceIdentity;
-use crate::error::{TransportError, TransportErrorKind};
-use crate::handshake::{Auth, Handshake, Offer, Step};
-use crate::lifecycle::Outcome;
+use crate::logic::error::{TransportError, TransportErrorKind};
+use crate::logic::handshake::{Auth, Handshake, Offer, Step};
+use crate::logic::lifecycle::Outcome;
+use crate::logic::refusal::RefusalKind;
 use crate::protocol::SignatureVersion;
 use crate::protocol::connect::Profile;
-use crate::refusal::RefusalKind;
 use crate::transport::{DialError, Dialer, Inbound, Socket};
 
 /// What a good attempt made.

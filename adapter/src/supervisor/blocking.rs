@@ -12,7 +12,7 @@ use crate::base::endpoint::GatewayKey;
 use crate::base::identity::{DeviceId, DeviceIdentity};
 use crate::base::secret::Token;
 use crate::config::{Config, read_token_file};
-use crate::lifecycle::Effect;
+use crate::logic::lifecycle::Effect;
 use crate::store::{DeviceToken, IdentityStore, SignatureVersion, StoreError};
 
 /// The store and the token's file, for one gateway.

@@ -16,15 +16,15 @@ use super::clock::now;
 use super::{GOODBYE, Phase, Supervisor, tell};
 use crate::base::sanitize::quoted;
 use crate::call::{Call, Control};
-use crate::error::{Error, TransportError, TransportErrorKind};
-use crate::lifecycle::{Loss, Next};
+use crate::logic::error::{Error, TransportError, TransportErrorKind};
+use crate::logic::lifecycle::{Loss, Next};
+use crate::logic::redact::Veil;
+use crate::logic::session::{Gap, Output, Session};
 use crate::metrics;
 use crate::protocol::Hello;
-use crate::session::{Gap, Output, Session};
 use crate::shared::Shared;
 use crate::spans;
 use crate::transport::{Inbound, Socket};
-use crate::veil::Veil;
 
 /// How many frames are taken before calls and controls have their turn.
 const BATCH: usize = 64;

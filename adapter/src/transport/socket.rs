@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 
 use super::Connection;
-use crate::error::CloseInfo;
-use crate::veil::Veil;
+use crate::logic::error::CloseInfo;
+use crate::logic::redact::Veil;
 
 /// What arrives on a socket.
 #[derive(Debug)]

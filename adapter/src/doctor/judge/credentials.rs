@@ -6,9 +6,9 @@ use super::super::report::{Check, Finding, Issue};
 use super::super::seen::{AUTH_PROFILES_FIX, NO_CONFIGURATION_FIX};
 use super::{end, fix, span};
 use crate::base::endpoint::AddressClass;
-use crate::config::ConfigError;
-use crate::credentials::Used;
-use crate::refusal::{Refusal, RefusalKind};
+use crate::logic::config_error::ConfigError;
+use crate::logic::credentials::Used;
+use crate::logic::refusal::{Refusal, RefusalKind};
 
 /// What loads an edit.
 const RESTART: &str =

@@ -7,9 +7,9 @@ use super::super::seen::OPERATOR_FIX;
 use super::credentials::is_about_identity;
 use super::{end, late, login, millis, obstacle, skipped, span};
 use crate::base::endpoint::DEFAULT_PORT;
-use crate::credentials::Used;
-use crate::pairing::{PairingReason, PairingRequired, covers};
-use crate::refusal::RefusalKind;
+use crate::logic::credentials::Used;
+use crate::logic::pairing::{PairingReason, PairingRequired, covers};
+use crate::logic::refusal::RefusalKind;
 
 /// Below this no person sees the difference between two logs.
 const SKEW_MS: u64 = 5_000;

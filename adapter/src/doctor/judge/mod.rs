@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::facts::{Facts, Login, LoginEnd, Step};
 use super::report::{Check, Finding, Issue, Report};
-use crate::config::ConfigError;
+use crate::logic::config_error::ConfigError;
 
 /// Judges everything.
 pub(super) fn report(facts: &Facts) -> Report {

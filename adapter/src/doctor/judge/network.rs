@@ -8,8 +8,8 @@ use super::super::report::{Check, Finding, Issue};
 use super::super::seen::Symptom;
 use super::{bad_configuration, late, millis, skipped};
 use crate::base::endpoint::{AddressClass, DEFAULT_PORT, class_of};
-use crate::proxy::Answerer;
-use crate::refusal::UpgradeRefusal;
+use crate::logic::proxy::Answerer;
+use crate::logic::refusal::UpgradeRefusal;
 
 pub(super) fn all(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = facts

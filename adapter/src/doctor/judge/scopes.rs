@@ -6,8 +6,8 @@ use super::super::report::{Check, Finding, Issue};
 use super::gateway::protocol_number;
 use super::{end, login, obstacle, skipped};
 use crate::base::sanitize::printable;
-use crate::pairing::covers;
-use crate::refusal::RefusalKind;
+use crate::logic::pairing::covers;
+use crate::logic::refusal::RefusalKind;
 
 pub(super) fn scopes(facts: &Facts) -> Finding {
     let asked = &facts.profile.scopes;

@@ -18,12 +18,12 @@ use super::*;
 use crate::base::endpoint::{AddressClass, EndpointError};
 use crate::base::identity::{DeviceId, DeviceIdentity};
 use crate::base::secret::Token;
-use crate::credentials::{Secret, Used};
-use crate::pairing::PairingRequired;
+use crate::logic::credentials::{Secret, Used};
+use crate::logic::pairing::PairingRequired;
+use crate::logic::proxy::{Answerer, Cloudflare};
+use crate::logic::refusal::{FixHints, Refusal, RefusalKind, UpgradeRefusal};
 use crate::protocol::connect::tests::profile;
 use crate::protocol::{GatewayError, Hello};
-use crate::proxy::{Answerer, Cloudflare};
-use crate::refusal::{FixHints, Refusal, RefusalKind, UpgradeRefusal};
 
 const NOW: u64 = 1_795_375_154_446;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";

@@ -10,10 +10,10 @@ use super::Driver;
 use crate::call::{Begun, Needs, Terms};
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::error::Error;
+use crate::logic::error::Error;
+use crate::logic::session::Answer;
 use crate::protocol::method::{AnswerMode, Method};
 use crate::run::tracker::Ask;
-use crate::session::Answer;
 
 /// How much longer than its own timeout an answer to `agent.wait` may take.
 const WAY_THERE_AND_BACK: Duration = Duration::from_secs(15);

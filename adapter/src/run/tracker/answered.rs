@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{MOST_SENDINGS, PAUSE, Sent, Stage, Tracker};
-use crate::error::{Delivery, Error};
+use crate::logic::error::{Delivery, Error};
 use crate::run::answer::{Ack, Verdict, Waited};
 use crate::run::history::{Wanted, trace};
 use crate::run::item::{LostReason, RunItem, RunOutcome};

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::error::Delivery;
+use crate::logic::error::Delivery;
 use crate::protocol::GatewayError;
 use crate::run::answer;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::error::Delivery;
+use crate::logic::error::Delivery;
 use crate::run::answer::{self, Ack};
 
 const MS: Duration = Duration::from_millis(1);

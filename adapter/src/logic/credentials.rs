@@ -6,8 +6,8 @@
 //! gateway's rate limit.
 
 use crate::base::secret::Token;
-use crate::handshake::Auth;
-use crate::pairing::covers;
+use crate::logic::handshake::Auth;
+use crate::logic::pairing::covers;
 use crate::store::DeviceToken;
 
 /// Where a token comes from that no variable and no file holds, for advice.

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use crate::base::identity::DeviceId;
 use crate::base::sanitize::{quoted, word};
 use crate::base::secret::Token;
-use crate::credentials::{AfterRefusal, Credentials, Secret, Used};
-use crate::error::{CloseInfo, Error, TransportError, TransportErrorKind};
-use crate::handshake::Auth;
-use crate::pairing::{PairingPolicy, PairingRequired, PairingWait, WaitStep, covers};
+use crate::logic::credentials::{AfterRefusal, Credentials, Secret, Used};
+use crate::logic::error::{CloseInfo, Error, TransportError, TransportErrorKind};
+use crate::logic::handshake::Auth;
+use crate::logic::pairing::{PairingPolicy, PairingRequired, PairingWait, WaitStep, covers};
+use crate::logic::refusal::{FixHints, Refusal, RefusalKind, UpgradeRefusal};
+use crate::logic::retry::{Retry, RetryPolicy};
+use crate::logic::state::StopReason;
 use crate::protocol::connect::Profile;
 use crate::protocol::{GatewayError, Hello};
-use crate::refusal::{FixHints, Refusal, RefusalKind, UpgradeRefusal};
-use crate::retry::{Retry, RetryPolicy};
-use crate::state::StopReason;
 use crate::store::{DeviceToken, SignatureVersion};
 
 /// A connection has to last this long before the back-off starts over.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::base::identity::DeviceIdentity;
-use crate::pairing::PairingReason;
+use crate::logic::pairing::PairingReason;
 use crate::protocol::connect::tests::profile;
 
 mod chance;

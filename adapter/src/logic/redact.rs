@@ -9,7 +9,7 @@ use http::HeaderMap;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::handshake::Auth;
+use crate::logic::handshake::Auth;
 use crate::protocol::GatewayError;
 
 /// What is shorter is not taken for a secret: it would be found in any text.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::base::sanitize::quoted;
-use crate::error::Error;
-use crate::pairing::PairingRequired;
+use crate::logic::error::Error;
+use crate::logic::pairing::PairingRequired;
+use crate::logic::refusal::{Refusal, UpgradeRefusal};
 use crate::protocol::Hello;
-use crate::refusal::{Refusal, UpgradeRefusal};
 use crate::store::StoreError;
 
 /// The state of a connection; see the transition table in `docs/architecture.md`.

@@ -7,8 +7,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::base::sanitize::{printable, quoted};
+use crate::logic::proxy::Answerer;
 use crate::protocol::GatewayError;
-use crate::proxy::Answerer;
 
 /// Why a gateway refused a connection.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::base::sanitize::quoted;
-use crate::config::error::ConfigError;
-use crate::pairing::PairingRequired;
+use crate::logic::config_error::ConfigError;
+use crate::logic::pairing::PairingRequired;
+use crate::logic::refusal::{Refusal, UpgradeRefusal};
 use crate::protocol::GatewayError;
-use crate::refusal::{Refusal, UpgradeRefusal};
 use crate::store::StoreError;
 
 /// Everything that a call, or waiting for a connection, can end with.
