@@ -23,9 +23,9 @@ use crate::logic::credentials::Secret;
 use crate::logic::pairing::{PairingPolicy, PairingRequired};
 use crate::logic::retry::RetryPolicy;
 use crate::logic::state::ConnectionState;
+use crate::net::Connector;
 use crate::protocol::connect::Profile;
 use crate::store::IdentityStore;
-use crate::transport::Connector;
 
 /// Where a gateway listens unless told otherwise.
 pub const DEFAULT_URL: &str = "ws://127.0.0.1:18789";

@@ -23,6 +23,7 @@ mod handle;
 mod load;
 mod logic;
 mod metrics;
+mod net;
 mod protocol;
 mod run;
 mod shared;
@@ -32,7 +33,6 @@ pub mod store;
 mod subscription;
 mod supervisor;
 mod trace_context;
-mod transport;
 mod watched;
 
 pub use api::agent::{Agent, AgentRun, Attachment};
@@ -71,5 +71,5 @@ pub use store::{
 
 #[cfg(feature = "tls")]
 pub use base::tls::{TlsError, TlsFingerprint};
+pub use net::{Connecting, Connection, Connector};
 pub use subscription::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
-pub use transport::{Connecting, Connection, Connector};

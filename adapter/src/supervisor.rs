@@ -32,10 +32,10 @@ use crate::logic::lifecycle::{Effect, Lifecycle, Next, Rules};
 use crate::logic::process::Boot;
 use crate::logic::state::{ConnectionState, StopReason};
 use crate::metrics;
+use crate::net::{Dialer, Socket};
 use crate::protocol::Hello;
 use crate::shared::Shared;
 use crate::spans::{self, Server};
-use crate::transport::{Dialer, Socket};
 
 /// The log target of what the state tells as well, so that whoever shows the state can leave it out.
 const STATE: &str = "openclaw_adapter::state";

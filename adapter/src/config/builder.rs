@@ -17,8 +17,8 @@ use crate::logic::credentials::{GIVEN_PASSWORD, GIVEN_TOKEN};
 use crate::logic::pairing::{PairingPolicy, PairingRequired};
 use crate::logic::retry::RetryPolicy;
 use crate::logic::state::ConnectionState;
+use crate::net::{Connector, TcpConnector};
 use crate::store::{FileStore, IdentityStore, InlineStore, StoreError};
-use crate::transport::{Connector, TcpConnector};
 
 #[derive(Clone, Debug)]
 pub(super) enum Given {

@@ -13,8 +13,8 @@ use crate::base::endpoint::Endpoint;
 use crate::base::tls::TlsFingerprint;
 use crate::logic::config_error::ConfigError;
 use crate::logic::credentials::Secret;
+use crate::net::Dialer;
 use crate::protocol::connect::Profile;
-use crate::transport::Dialer;
 
 impl ConfigBuilder {
     /// The gateway's address.

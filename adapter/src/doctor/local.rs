@@ -18,8 +18,8 @@ use crate::base::secret::Token;
 use crate::config::{ConfigBuilder, TokenSource};
 use crate::logic::config_error::ConfigError;
 use crate::logic::credentials::Secret;
+use crate::net::Dialer;
 use crate::store::{DeviceToken, IdentityStore, SignatureVersion, StoreError};
-use crate::transport::Dialer;
 
 /// A configuration or a list of requests is far smaller.
 const MAX_FILE: u64 = 4 * 1024 * 1024;

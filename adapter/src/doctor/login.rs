@@ -16,8 +16,8 @@ use crate::logic::pairing::PairingPolicy;
 use crate::logic::refusal::{FixHints, Refusal, RefusalKind};
 use crate::logic::retry::RetryPolicy;
 use crate::logic::state::StopReason;
+use crate::net::{DialError, Dialer, Inbound, Socket};
 use crate::protocol::connect::Profile;
-use crate::transport::{DialError, Dialer, Inbound, Socket};
 
 /// How often a gateway that is starting is asked again. Real ones take up to two seconds.
 const STARTING: u32 = 8;

@@ -16,8 +16,8 @@ use super::login::{Candidate, Tried, now_ms};
 use super::seen;
 use crate::config::ConfigBuilder;
 use crate::logic::error::TransportErrorKind;
+use crate::net::{Connection, DialError, Dialer, Inbound, Socket, connect_tcp, resolve};
 use crate::protocol::frame::{self, Incoming};
-use crate::transport::{Connection, DialError, Dialer, Inbound, Socket, connect_tcp, resolve};
 
 /// How long the gateway may keep silent before it is asked for a sign of life.
 const PASSIVE: Duration = Duration::from_millis(500);

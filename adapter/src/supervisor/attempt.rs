@@ -11,9 +11,9 @@ use crate::logic::error::{TransportError, TransportErrorKind};
 use crate::logic::handshake::{Auth, Handshake, Offer, Step};
 use crate::logic::lifecycle::Outcome;
 use crate::logic::refusal::RefusalKind;
+use crate::net::{DialError, Dialer, Inbound, Socket};
 use crate::protocol::SignatureVersion;
 use crate::protocol::connect::Profile;
-use crate::transport::{DialError, Dialer, Inbound, Socket};
 
 /// What a good attempt made.
 pub(super) struct Made {

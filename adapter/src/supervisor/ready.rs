@@ -21,10 +21,10 @@ use crate::logic::lifecycle::{Loss, Next};
 use crate::logic::redact::Veil;
 use crate::logic::session::{Gap, Output, Session};
 use crate::metrics;
+use crate::net::{Inbound, Socket};
 use crate::protocol::Hello;
 use crate::shared::Shared;
 use crate::spans;
-use crate::transport::{Inbound, Socket};
 
 /// How many frames are taken before calls and controls have their turn.
 const BATCH: usize = 64;
