@@ -19,9 +19,9 @@ use crate::logic::state::ConnectionState;
 use crate::protocol::Hello;
 use crate::protocol::method::Method;
 use crate::shared::Shared;
-use crate::spans::Server;
 use crate::stats::Stats;
 use crate::supervisor::{self, Ends};
+use crate::telemetry::spans::Server;
 use crate::watched::Watched;
 
 /// A connection to one gateway that looks after itself.

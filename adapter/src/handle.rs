@@ -14,8 +14,8 @@ use crate::logic::error::Error;
 use crate::logic::state::{ConnectionState, StopReason};
 use crate::protocol::Hello;
 use crate::shared::Shared;
-use crate::spans::Server;
-use crate::trace_context::{self, TraceParent};
+use crate::telemetry::spans::Server;
+use crate::telemetry::trace_context::{self, TraceParent};
 use crate::watched::Watched;
 
 pub(crate) struct Handle {

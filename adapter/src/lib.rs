@@ -22,17 +22,15 @@ mod event;
 mod handle;
 mod load;
 mod logic;
-mod metrics;
 mod net;
 mod protocol;
 mod run;
 mod shared;
-mod spans;
 mod stats;
 pub mod store;
 mod subscription;
 mod supervisor;
-mod trace_context;
+mod telemetry;
 mod watched;
 
 pub use api::agent::{Agent, AgentRun, Attachment};

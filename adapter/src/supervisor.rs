@@ -31,11 +31,11 @@ use crate::logic::error::Error;
 use crate::logic::lifecycle::{Effect, Lifecycle, Next, Rules};
 use crate::logic::process::Boot;
 use crate::logic::state::{ConnectionState, StopReason};
-use crate::metrics;
 use crate::net::{Dialer, Socket};
 use crate::protocol::Hello;
 use crate::shared::Shared;
-use crate::spans::{self, Server};
+use crate::telemetry::metrics;
+use crate::telemetry::spans::{self, Server};
 
 /// The log target of what the state tells as well, so that whoever shows the state can leave it out.
 const STATE: &str = "openclaw_adapter::state";

@@ -18,7 +18,7 @@ use crate::logic::credentials::Secret;
 use crate::logic::error::{Delivery, Error};
 use crate::logic::session::Answer;
 use crate::protocol::method::AnswerMode;
-use crate::trace_context::TraceParent;
+use crate::telemetry::trace_context::TraceParent;
 
 const QUEUED: u8 = 0;
 const ABANDONED: u8 = 1;

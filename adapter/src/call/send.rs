@@ -17,10 +17,10 @@ use crate::handle::Handle;
 use crate::logic::error::{Delivery, Error};
 use crate::logic::session::Answer;
 use crate::logic::state::ConnectionState;
-use crate::metrics;
 use crate::protocol::method::AnswerMode;
 use crate::protocol::{GatewayError, frame};
-use crate::spans;
+use crate::telemetry::metrics;
+use crate::telemetry::spans;
 
 /// The shortest pause before a draining gateway is asked again.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);

@@ -26,7 +26,7 @@ use crate::logic::error::{Delivery, Error, TransportErrorKind};
 use crate::logic::session::Answer;
 use crate::logic::state::ConnectionState;
 use crate::protocol::Hello;
-use crate::spans;
+use crate::telemetry::spans;
 
 /// The reason that a run is lost for whose task has ended without a word.
 pub(crate) const NO_WORD: LostReason = LostReason::ClientStopped;

@@ -19,7 +19,7 @@ use super::tracker::{Kind, Start, Tracker};
 use crate::client::Client;
 use crate::logic::error::Error;
 use crate::logic::state::ConnectionState;
-use crate::trace_context::INHERITED;
+use crate::telemetry::trace_context::INHERITED;
 
 /// How long a run may give no sign of life before it is given up, if nothing else is said.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(900);

@@ -20,11 +20,11 @@ use crate::logic::error::{Error, TransportError, TransportErrorKind};
 use crate::logic::lifecycle::{Loss, Next};
 use crate::logic::redact::Veil;
 use crate::logic::session::{Gap, Output, Session};
-use crate::metrics;
 use crate::net::{Inbound, Socket};
 use crate::protocol::Hello;
 use crate::shared::Shared;
-use crate::spans;
+use crate::telemetry::metrics;
+use crate::telemetry::spans;
 
 /// How many frames are taken before calls and controls have their turn.
 const BATCH: usize = 64;

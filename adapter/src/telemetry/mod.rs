@@ -1,0 +1,5 @@
+//! Spans, metrics and trace context.
+
+pub(crate) mod metrics;
+pub(crate) mod spans;
+pub(crate) mod trace_context;
