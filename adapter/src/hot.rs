@@ -10,8 +10,8 @@ use futures_util::task::noop_waker_ref;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::call::{Call, Claim};
 use crate::config::{Config, WhenDown};
+use crate::driver::call::{Call, Claim};
 use crate::event::{Bounds, EventFilter, EventItem, EventStream, Hub};
 use crate::logic::session::{Output, Session};
 use crate::protocol::method::AnswerMode;

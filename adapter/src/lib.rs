@@ -14,24 +14,18 @@ pub mod __fuzz;
 pub mod __hot;
 pub mod api;
 mod base;
-mod call;
 mod client;
 mod config;
 pub mod doctor;
+mod driver;
 mod event;
-mod handle;
-mod load;
 mod logic;
 mod net;
 mod protocol;
 mod run;
-mod shared;
-mod stats;
 pub mod store;
 mod subscription;
-mod supervisor;
 mod telemetry;
-mod watched;
 
 pub use api::agent::{Agent, AgentRun, Attachment};
 pub use api::chat::{Chat, ChatTurn, QueueMode};
@@ -43,9 +37,10 @@ pub use api::{
 pub use base::endpoint::{AddressClass, Endpoint, EndpointError, GatewayKey};
 pub use base::identity::{DeviceId, DeviceIdentity, IdentityError};
 pub use base::secret::{Token, TokenError};
-pub use call::{RawCall, TypedCall};
+pub use client::call::{RawCall, TypedCall};
 pub use client::{Client, Drained};
 pub use config::{Config, ConfigBuilder, DEFAULT_URL, DeviceTokenFallback, WhenDown};
+pub use driver::stats::Stats;
 pub use event::{Event, EventFilter, EventItem, EventStream, ResyncReason};
 pub use logic::config_error::ConfigError;
 pub use logic::error::{Delivery, Error, Recovery, TransportError, TransportErrorKind};
@@ -60,7 +55,6 @@ pub use run::{
     Approval, FailureDetail, LostReason, Retry, Run, RunError, RunHandle, RunItem, RunOutcome,
     RunText, ToolEvent, ToolStep, Usage,
 };
-pub use stats::Stats;
 #[doc(no_inline)]
 pub use store::{
     DeviceToken, FileStore, GatewayMemo, IdentityStore, InlineStore, MemoryStore, SignatureVersion,

@@ -1,8 +1,8 @@
 //! `agents.list`: the agents of a gateway.
 
 use super::wire::{answer, params, words};
-use crate::call::TypedCall;
 use crate::client::Client;
+use crate::client::call::TypedCall;
 
 /// The agents of a gateway; from [`Client::agents`].
 ///

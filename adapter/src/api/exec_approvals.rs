@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::events::EventPayload;
 use super::wire::{answer, params, words};
-use crate::call::TypedCall;
 use crate::client::Client;
+use crate::client::call::TypedCall;
 
 /// Commands of agents that somebody has to allow; from [`Client::exec_approvals`].
 ///

@@ -63,8 +63,8 @@ use self::cron::Cron;
 use self::exec_approvals::ExecApprovals;
 use self::models::Models;
 use self::sessions::Sessions;
-use crate::call::TypedCall;
 use crate::client::Client;
+use crate::client::call::TypedCall;
 use crate::logic::state::ConnectionState;
 
 impl Client {

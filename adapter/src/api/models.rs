@@ -1,8 +1,8 @@
 //! `models.list`: the models of a gateway.
 
 use super::wire::{answer, params, words};
-use crate::call::TypedCall;
 use crate::client::Client;
+use crate::client::call::TypedCall;
 
 /// The models of a gateway; from [`Client::models`].
 ///

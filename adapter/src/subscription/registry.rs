@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use crate::api::sessions::UnsubscribeMessages;
 use crate::client::{Client, WeakClient};
 use crate::config::WhenDown;
-use crate::watched::Watched;
+use crate::driver::subscriptions::Watched;
 
 /// How long ending a subscription may take. Not to end it costs nothing but events.
 const GOODBYE: Duration = Duration::from_secs(5);

@@ -3,8 +3,8 @@
 mod calls;
 mod job;
 
-use crate::call::TypedCall;
 use crate::client::Client;
+use crate::client::call::TypedCall;
 
 pub use calls::{
     Action, Add, CronStatus, Get, Happened, JobList, JobPatch, List, Ran, Remove, Removed, Run,

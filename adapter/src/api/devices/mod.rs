@@ -8,8 +8,8 @@ pub use types::{
 };
 
 use super::wire::params;
-use crate::call::TypedCall;
 use crate::client::Client;
+use crate::client::call::TypedCall;
 
 params! {
     /// Asks for the requests that wait and the devices that are paired.

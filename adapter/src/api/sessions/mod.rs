@@ -37,8 +37,8 @@ mod message;
 mod patch;
 mod row;
 
-use crate::call::TypedCall;
 use crate::client::Client;
+use crate::client::call::TypedCall;
 
 pub use calls::{
     Abort, AbortStatus, Aborted, Compact, Compacted, Create, Created, Delete, Deleted, Reset,

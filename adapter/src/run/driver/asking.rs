@@ -7,9 +7,10 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Driver;
-use crate::call::{Begun, Needs, Terms};
 use crate::client::Client;
+use crate::client::call::Needs;
 use crate::config::WhenDown;
+use crate::driver::send::{Begun, Terms};
 use crate::logic::error::Error;
 use crate::logic::session::Answer;
 use crate::protocol::method::{AnswerMode, Method};

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::driver::stats::Counters;
 use crate::event::Hub;
 use crate::logic::breaker::Breaker;
-use crate::stats::Counters;
 
 #[derive(Debug)]
 pub(crate) struct Shared {

@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::{Instrument as _, Span};
 
-use super::{Call, Claim, Control};
 use crate::config::WhenDown;
-use crate::handle::Handle;
+use crate::driver::call::{Call, Claim, Control};
+use crate::driver::handle::Handle;
 use crate::logic::error::{Delivery, Error};
 use crate::logic::session::Answer;
 use crate::logic::state::ConnectionState;
@@ -66,15 +66,15 @@ impl Outgoing {
         &self.method
     }
 
-    pub(super) const fn when_down(&self) -> WhenDown {
+    pub(crate) const fn when_down(&self) -> WhenDown {
         self.when_down
     }
 
-    pub(super) fn time_left(&self) -> Duration {
+    pub(crate) fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    pub(super) fn timed_out(&self, delivery: Delivery) -> Error {
+    pub(crate) fn timed_out(&self, delivery: Delivery) -> Error {
         Error::Timeout {
             method: Arc::clone(&self.method),
             after: self.within,

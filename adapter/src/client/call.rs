@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::send::{Outgoing, Terms};
 use crate::base::sanitize::printable;
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::handle::Handle;
+use crate::driver::handle::Handle;
+use crate::driver::send::{Outgoing, Terms};
 use crate::logic::error::{Delivery, Error};
 use crate::logic::session::Answer;
 use crate::logic::state::ConnectionState;

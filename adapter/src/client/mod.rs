@@ -1,5 +1,7 @@
 //! The handle that a backend holds.
 
+pub(crate) mod call;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,21 +10,22 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use self::call::{RawCall, TypedCall};
 use crate::base::secret::Token;
-use crate::call::{Control, RawCall, TypedCall};
 use crate::config::Config;
+use crate::driver::call::Control;
+use crate::driver::handle::Handle;
+use crate::driver::shared::Shared;
+use crate::driver::stats::Stats;
+use crate::driver::subscriptions::Watched;
+use crate::driver::supervisor::{self, Ends};
 use crate::event::{EventFilter, EventStream, Hub};
-use crate::handle::Handle;
 use crate::logic::credentials::Secret;
 use crate::logic::error::Error;
 use crate::logic::state::ConnectionState;
 use crate::protocol::Hello;
 use crate::protocol::method::Method;
-use crate::shared::Shared;
-use crate::stats::Stats;
-use crate::supervisor::{self, Ends};
 use crate::telemetry::spans::Server;
-use crate::watched::Watched;
 
 /// A connection to one gateway that looks after itself.
 ///

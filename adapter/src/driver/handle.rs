@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::call::{Call, Control};
 use crate::config::{TraceHook, WhenDown};
-use crate::load::Load;
+use crate::driver::call::{Call, Control};
+use crate::driver::load::Load;
+use crate::driver::shared::Shared;
+use crate::driver::subscriptions::Watched;
 use crate::logic::error::Error;
 use crate::logic::state::{ConnectionState, StopReason};
 use crate::protocol::Hello;
-use crate::shared::Shared;
 use crate::telemetry::spans::Server;
 use crate::telemetry::trace_context::{self, TraceParent};
-use crate::watched::Watched;
 
 pub(crate) struct Handle {
     /// Unbounded, because dropping a call must not wait; what is in it is bounded by the calls

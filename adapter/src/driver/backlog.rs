@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::call::Call;
 use crate::config::WhenDown;
+use crate::driver::call::Call;
 
 #[derive(Debug)]
 pub(super) struct Backlog {

@@ -12,17 +12,17 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 use tracing::{Span, debug, info};
 
-use super::clock::now;
 use super::{GOODBYE, Phase, Supervisor, tell};
 use crate::base::sanitize::quoted;
-use crate::call::{Call, Control};
+use crate::driver::call::{Call, Control};
+use crate::driver::clock::now;
+use crate::driver::shared::Shared;
 use crate::logic::error::{Error, TransportError, TransportErrorKind};
 use crate::logic::lifecycle::{Loss, Next};
 use crate::logic::redact::Veil;
 use crate::logic::session::{Gap, Output, Session};
 use crate::net::{Inbound, Socket};
 use crate::protocol::Hello;
-use crate::shared::Shared;
 use crate::telemetry::metrics;
 use crate::telemetry::spans;
 

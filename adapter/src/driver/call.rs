@@ -1,8 +1,5 @@
 //! A call on its way: from the caller's future through the queue to the supervisor and back.
 
-mod builder;
-mod send;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -10,9 +7,6 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-pub(crate) use self::builder::Needs;
-pub use self::builder::{RawCall, TypedCall};
-pub(crate) use self::send::{Begun, First, Last, Terms};
 use crate::config::WhenDown;
 use crate::logic::credentials::Secret;
 use crate::logic::error::{Delivery, Error};

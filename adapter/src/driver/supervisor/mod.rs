@@ -3,10 +3,6 @@
 //! At most one socket exists at any time, because only this task opens one and it holds it in the
 //! phase it is in.
 
-mod attempt;
-mod backlog;
-mod blocking;
-mod clock;
 mod ready;
 
 use std::sync::Arc;
@@ -17,14 +13,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 use tracing::{Instrument as _, Span, debug, info, warn};
 
-use self::attempt::Made;
-use self::backlog::Backlog;
-use self::blocking::Disk;
-use self::clock::{now, now_ms};
 use crate::base::identity::DeviceIdentity;
-use crate::call::Call;
-pub(crate) use crate::call::Control;
 use crate::config::Config;
+use crate::driver::attempt::{self, Made};
+use crate::driver::backlog::Backlog;
+use crate::driver::call::Call;
+pub(crate) use crate::driver::call::Control;
+use crate::driver::clock::{now, now_ms};
+use crate::driver::disk::Disk;
+use crate::driver::shared::Shared;
 use crate::logic::breaker::Breaker;
 use crate::logic::credentials::Secret;
 use crate::logic::error::Error;
@@ -33,7 +30,6 @@ use crate::logic::process::Boot;
 use crate::logic::state::{ConnectionState, StopReason};
 use crate::net::{Dialer, Socket};
 use crate::protocol::Hello;
-use crate::shared::Shared;
 use crate::telemetry::metrics;
 use crate::telemetry::spans::{self, Server};
 

@@ -1,0 +1,14 @@
+//! The task of a client: it connects, waits, serves calls and writes down what it learns.
+
+mod attempt;
+mod backlog;
+pub(crate) mod call;
+mod clock;
+mod disk;
+pub(crate) mod handle;
+pub(crate) mod load;
+pub(crate) mod send;
+pub(crate) mod shared;
+pub(crate) mod stats;
+pub(crate) mod subscriptions;
+pub(crate) mod supervisor;
