@@ -24,8 +24,8 @@ mod net;
 mod protocol;
 mod run;
 pub mod store;
-mod subscription;
 mod telemetry;
+mod watch;
 
 pub use api::agent::{Agent, AgentRun, Attachment};
 pub use api::chat::{Chat, ChatTurn, QueueMode};
@@ -64,4 +64,4 @@ pub use store::{
 #[cfg(feature = "tls")]
 pub use base::tls::{TlsError, TlsFingerprint};
 pub use net::{Connecting, Connection, Connector};
-pub use subscription::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
+pub use watch::{MessagesSnapshot, MessagesWatch, SessionsWatch, SyncReason, Update};
