@@ -2,16 +2,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-/// Entry points of the fuzz targets, and no part of the interface.
-#[cfg(any(test, feature = "__fuzz"))]
-#[doc(hidden)]
-#[path = "fuzz.rs"]
-pub mod __fuzz;
-/// Entry points of the count of instructions, and no part of the interface.
-#[cfg(feature = "__hot")]
-#[doc(hidden)]
-#[path = "hot.rs"]
-pub mod __hot;
 pub mod api;
 mod base;
 mod client;
@@ -19,6 +9,8 @@ mod config;
 pub mod doctor;
 mod driver;
 mod event;
+#[cfg(any(test, feature = "__fuzz", feature = "__hot"))]
+mod internal;
 mod logic;
 mod net;
 mod protocol;
@@ -26,6 +18,15 @@ mod run;
 pub mod store;
 mod telemetry;
 mod watch;
+
+/// Entry points of the fuzz targets, and no part of the interface.
+#[cfg(any(test, feature = "__fuzz"))]
+#[doc(hidden)]
+pub use internal::fuzz as __fuzz;
+/// Entry points of the count of instructions, and no part of the interface.
+#[cfg(feature = "__hot")]
+#[doc(hidden)]
+pub use internal::hot as __hot;
 
 pub use api::agent::{Agent, AgentRun, Attachment};
 pub use api::chat::{Chat, ChatTurn, QueueMode};

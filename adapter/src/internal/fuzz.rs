@@ -25,7 +25,7 @@ use crate::store::{SignatureVersion, read_tokens_twice};
 
 const SHARED: &str = "shared-token-0123";
 /// A key that is none.
-const IDENTITY: &str = include_str!("../tests/fixtures/identity/openclaw-2026.2.9-device.json");
+const IDENTITY: &str = include_str!("../../tests/fixtures/identity/openclaw-2026.2.9-device.json");
 
 /// One frame, read as before and as after a hello.
 pub fn frame(data: &[u8]) {
