@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::openclaw_json::OpenclawJson;
 use super::seen::Symptom;
+use super::shape::Shape;
 use crate::base::endpoint::AddressClass;
 use crate::base::identity::DeviceId;
 use crate::logic::config_error::ConfigError;
@@ -164,16 +165,6 @@ pub(super) struct Credential {
     pub(super) origin: String,
     pub(super) is_password: bool,
     pub(super) shape: Shape,
-}
-
-/// The size of a token, and a short hash to tell it from others.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Shape {
-    /// In characters.
-    pub(super) length: usize,
-    /// The first eight hex digits of the SHA-256; none of a password or of a token so short that
-    /// the hash would help to guess it.
-    pub(super) hash: Option<String>,
 }
 
 /// A gateway's configuration that this host can read.

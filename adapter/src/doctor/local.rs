@@ -6,15 +6,14 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::Lookup;
-use super::facts::{Address, Credential, Found, Identity, Plain, Shape, StoreFault};
+use super::facts::{Address, Credential, Found, Identity, Plain, StoreFault};
 use super::openclaw_json::OpenclawJson;
+use super::shape::Shape;
 use crate::base::endpoint::Endpoint;
-use crate::base::identity::{DeviceIdentity, to_hex};
-use crate::base::secret::Token;
+use crate::base::identity::DeviceIdentity;
 use crate::config::{ConfigBuilder, TokenSource};
 use crate::logic::config_error::ConfigError;
 use crate::logic::credentials::Secret;
@@ -23,9 +22,6 @@ use crate::store::{DeviceToken, IdentityStore, SignatureVersion, StoreError};
 
 /// A configuration or a list of requests is far smaller.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
-
-/// A shorter token could be guessed from its hash.
-const MIN_HASHED: usize = 16;
 
 /// What was found, with the secrets that the login needs.
 #[derive(Debug)]
@@ -263,24 +259,12 @@ impl Credential {
     }
 }
 
-impl Shape {
-    /// What may be shown of a token.
-    pub(super) fn of(token: &Token) -> Self {
-        let value = token.expose_secret();
-        let length = value.chars().count();
-        let digest = to_hex(&Sha256::digest(value.as_bytes()));
-        Self {
-            length,
-            hash: (length >= MIN_HASHED).then(|| digest.chars().take(8).collect()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::base::secret::Token;
 
     #[test]
     fn a_hash_is_shown_only_of_what_it_does_not_give_away() {

@@ -34,6 +34,7 @@ mod probe;
 mod relaxed;
 mod report;
 mod seen;
+mod shape;
 
 use std::path::PathBuf;
 use std::time::Duration;

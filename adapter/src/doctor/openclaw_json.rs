@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::facts::Shape;
 use super::relaxed;
+use super::shape::Shape;
 use crate::base::sanitize::printable;
 use crate::base::secret::Token;
 use crate::logic::credentials::Secret;

@@ -6,8 +6,8 @@
 
 use serde_json::Value;
 
-use super::event::{flag, number, owned, text};
 use super::item::Usage;
+use super::json::{flag, number, owned, text};
 use crate::protocol::GatewayError;
 
 /// The longest text in a `terminalReply` of 2026.9.6: longer answers are cut there without a word.

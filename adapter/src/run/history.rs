@@ -6,8 +6,9 @@
 use serde_json::Value;
 
 use super::answer::usage;
-use super::event::{flag, message_text, number, owned, text};
+use super::event::message_text;
 use super::item::Usage;
+use super::json::{flag, number, owned, text};
 
 /// How far the time of a user's row may be from the start of its run, in milliseconds. Measured on
 /// 2026.2.9: at most 2.

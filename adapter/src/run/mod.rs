@@ -6,6 +6,7 @@ mod event;
 mod handle;
 mod history;
 mod item;
+mod json;
 mod queue;
 mod text;
 mod tracker;

@@ -1,9 +1,10 @@
 //! Token, a gateway's `openclaw.json`, identity.
 
-use super::super::facts::{Credential, Facts, Found, LoginEnd, Perspective, Shape};
+use super::super::facts::{Credential, Facts, Found, LoginEnd, Perspective};
 use super::super::openclaw_json::{Compared, OpenclawJson};
 use super::super::report::{Check, Finding, Issue};
 use super::super::seen::{AUTH_PROFILES_FIX, NO_CONFIGURATION_FIX};
+use super::super::shape::Shape;
 use super::{end, fix, span};
 use crate::base::endpoint::AddressClass;
 use crate::logic::config_error::ConfigError;

@@ -14,6 +14,7 @@ use super::super::facts::*;
 use super::super::openclaw_json::OpenclawJson;
 use super::super::report::{Finding, Status};
 use super::super::seen::recognise;
+use super::super::shape::Shape;
 use super::*;
 use crate::base::endpoint::{AddressClass, EndpointError};
 use crate::base::identity::{DeviceId, DeviceIdentity};

@@ -15,6 +15,7 @@ use self::asking::{Asked, Read, call, own_terms, read, value};
 use super::answer::{self, Ack};
 use super::event;
 use super::item::{LostReason, RunItem, RunOutcome};
+use super::json;
 use super::queue::Queue;
 use super::tracker::Tracker;
 use crate::client::Client;
@@ -368,7 +369,7 @@ impl Driver {
 
     fn on_aborted(&mut self, answer: Result<Value, Error>) {
         self.aborting = None;
-        let answer = answer.map(|payload| event::flag(&payload, "aborted"));
+        let answer = answer.map(|payload| json::flag(&payload, "aborted"));
         if let Ok(true) = answer {
             self.tracker.on_aborted(Instant::now().into_std());
         }
