@@ -50,7 +50,7 @@ fn comparable(diagnosis: &str) -> Vec<(String, String)> {
     let mut columns = columns(diagnosis);
     columns.retain(|(_, check)| check != "name" && check != "openclaw_json");
     for (status, check) in &mut columns {
-        if check == "standing" {
+        if check == "locality" {
             status.clear();
         }
     }

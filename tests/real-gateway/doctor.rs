@@ -230,8 +230,8 @@ impl Bench<'_> {
         let options = ["--openclaw-json", &file, "--method", "agent"];
         let answer = self.ask(Side::Local, "here", &token, &options, "").await?;
         answer.expect("no_identity", 0, "Start the backend")?;
-        let standing = &answer.finding("standing")["data"]["standing"];
-        ensure!(standing == "local", "standing is {standing}");
+        let locality = &answer.finding("locality")["data"]["locality"];
+        ensure!(locality == "local", "locality is {locality}");
         let compared = &answer.finding("openclaw_json")["data"]["token"];
         ensure!(compared == "same", "the token is {compared}");
         let needed = &answer.finding("scopes")["data"]["needed"];
@@ -276,8 +276,8 @@ impl Bench<'_> {
             data["deviceId"] == *request.device_id,
             "another device: {data}"
         );
-        let standing = &answer.finding("standing")["data"];
-        ensure!(standing["standing"] == "remote", "standing is {standing}");
+        let locality = &answer.finding("locality")["data"];
+        ensure!(locality["locality"] == "remote", "locality is {locality}");
 
         self.gateway.approve(id).await?;
         let answer = self.ask(Side::Remote, "backend", &token, &[], "").await?;
@@ -317,7 +317,7 @@ impl Bench<'_> {
         let said = self
             .cli(Side::Remote, &Home::of_gateway(&dir), &list)
             .await?;
-        let options = ["--operator", "--seen", "-"];
+        let options = ["--operator", "--symptoms", "-"];
         let answer = self
             .ask(Side::Local, "there", &token, &options, &said)
             .await?;
@@ -398,7 +398,7 @@ impl Bench<'_> {
             .cli(Side::Remote, &Home::of_gateway(&dir), &run)
             .await?;
         let token = self.gateway.token();
-        let options = ["--seen", "-"];
+        let options = ["--symptoms", "-"];
         let answer = self
             .ask(Side::Remote, "backend", &token, &options, &said)
             .await?;
@@ -421,7 +421,7 @@ impl Bench<'_> {
             .ask(Side::Remote, "backend", &token, &options, "")
             .await?;
         by_file.expect("config_invalid_auth_profiles", 13, way_out)?;
-        let options = ["--seen", "-"];
+        let options = ["--symptoms", "-"];
         let by_words = self
             .ask(Side::Remote, "backend", &token, &options, &said)
             .await?;

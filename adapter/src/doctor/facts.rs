@@ -1,4 +1,4 @@
-//! What an examination saw, without any judgement and without any secret.
+//! Facts of an examination, without any judgement and without any secret.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::openclaw_json::OpenclawJson;
-use super::seen::Symptom;
 use super::shape::Shape;
+use super::symptoms::Symptom;
 use crate::base::endpoint::AddressClass;
 use crate::base::identity::DeviceId;
 use crate::logic::config_error::ConfigError;
@@ -27,10 +27,10 @@ pub enum Perspective {
     Operator,
 }
 
-/// What became of one step.
+/// The result of one step.
 #[derive(Debug)]
 pub(super) enum Step<T, E> {
-    /// An earlier one failed, or there is nothing to do.
+    /// Skipped: an earlier step failed, or the step does not apply.
     NotReached,
     /// The time for the whole examination was over first.
     Late,
@@ -71,13 +71,13 @@ pub(super) struct Facts {
     pub(super) openclaw_json: Found,
     pub(super) identity: Result<Option<Identity>, StoreFault>,
     pub(super) login: Step<Login, Never>,
-    /// When the pending request was made, where the gateway's list of them can be read.
+    /// Time of the pending request, if the gateway's list can be read.
     pub(super) requested_at_ms: Option<u64>,
     pub(super) tick: Step<Sign, String>,
     pub(super) profile: Asked,
     pub(super) method: Option<String>,
-    /// What is known of the messages that were seen elsewhere, if any were given.
-    pub(super) seen: Option<Vec<Symptom>>,
+    /// Known symptoms in the messages that the user gave, if any.
+    pub(super) symptoms: Option<Vec<Symptom>>,
 }
 
 #[derive(Clone, Debug)]
@@ -91,11 +91,11 @@ pub(super) struct Address {
     /// The host is an address already.
     pub(super) is_literal: bool,
     pub(super) plain: Plain,
-    /// An extra header tells the gateway, or would, that the client is somewhere else.
+    /// An extra header makes the gateway place the client elsewhere, or would.
     pub(super) is_forwarded: bool,
 }
 
-/// What the rule for plain `ws://` says.
+/// The verdict of the rule for plain `ws://`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Plain {
     Fine,
@@ -137,9 +137,9 @@ pub(super) enum TlsFault {
         what: String,
         fix: String,
     },
-    /// What answers speaks no TLS.
+    /// The peer does not speak TLS.
     NotTls,
-    /// What answers wants a certificate of ours.
+    /// The peer wants a client certificate.
     ClientCertificate,
     Other(String),
 }
@@ -198,25 +198,25 @@ pub(super) struct Identity {
     pub(super) token_scopes: Option<Vec<String>>,
 }
 
-/// Why an identity cannot be used.
+/// A reason why an identity cannot be used.
 #[derive(Clone, Debug)]
 pub(super) struct StoreFault {
     pub(super) what: String,
     pub(super) fix: String,
 }
 
-/// What the connection asks for.
+/// The scopes that the connection asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) scopes: Vec<String>,
-    /// Where a stored identity would be, or a new one would go.
+    /// The location of the identity, stored or still to be created.
     pub(super) place: String,
 }
 
-/// How the login ended.
+/// The end of the login.
 #[derive(Clone, Debug)]
 pub(super) struct Login {
-    /// Whether the device was named in it.
+    /// True if the request named the device.
     pub(super) with_device: bool,
     pub(super) end: LoginEnd,
 }
@@ -240,7 +240,7 @@ pub(super) enum LoginEnd {
     Failed(String),
 }
 
-/// What came after the login.
+/// Observations after the login.
 #[derive(Clone, Debug)]
 pub(super) enum Sign {
     /// A frame, by its event's name where it has one.

@@ -1,4 +1,4 @@
-//! What this host itself holds: token, identity, and perhaps a gateway's files. Everything here may
+//! Facts of this host: token, identity, and perhaps a gateway's files. Everything here may
 //! block on a disk; nothing is written.
 
 use std::fs;
@@ -23,11 +23,11 @@ use crate::store::{DeviceToken, IdentityStore, SignatureVersion, StoreError};
 /// A configuration or a list of requests is far smaller.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
-/// What was found, with the secrets that the login needs.
+/// The facts of this host, with the secrets that the login needs.
 #[derive(Debug)]
 pub(super) struct Local {
     pub(super) address: Result<Address, ConfigError>,
-    /// How to dial, and whether by plain TCP.
+    /// The dialer, and the rule for plain TCP.
     pub(super) dialer: Option<Result<(Dialer, bool), ConfigError>>,
     pub(super) secret: Result<(Secret, TokenSource), ConfigError>,
     pub(super) place: String,
@@ -159,7 +159,7 @@ fn fault(error: &StoreError) -> StoreFault {
     }
 }
 
-/// Why the first connect will not be able to make the identity's `file`; asked, not tried out.
+/// Returns the reason why a first connection could not create the identity's `file`, from permissions alone.
 #[cfg(unix)]
 fn cannot_make(file: &Path) -> Option<StoreError> {
     use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -234,7 +234,7 @@ fn read(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-/// When `request` was made, by the list of requests that a gateway of the 2026.2 generation keeps
+/// Returns the time of `request`, from the list of requests that a gateway of the 2026.2 generation keeps
 /// beside its configuration.
 pub(super) fn requested_at(openclaw_json: &Path, request: &str) -> Option<u64> {
     let path = openclaw_json.parent()?.join("devices/pending.json");
@@ -243,7 +243,7 @@ pub(super) fn requested_at(openclaw_json: &Path, request: &str) -> Option<u64> {
 }
 
 impl Credential {
-    /// What may be shown of a secret.
+    /// Describes a secret without showing it.
     pub(super) fn of(secret: &Secret, source: &TokenSource) -> Self {
         let (Secret::Token(value) | Secret::Password(value)) = secret;
         let is_password = matches!(secret, Secret::Password(_));

@@ -19,10 +19,10 @@ use crate::logic::state::StopReason;
 use crate::net::{DialError, Dialer, Inbound, Socket};
 use crate::protocol::connect::Profile;
 
-/// How often a gateway that is starting is asked again. Real ones take up to two seconds.
+/// The number of attempts at a gateway that is starting. Real ones take up to two seconds.
 const STARTING: u32 = 8;
 
-/// What a login has to work with.
+/// The inputs of a login.
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
     pub(super) dialer: &'a Dialer,
@@ -33,7 +33,7 @@ pub(super) struct Candidate<'a> {
     pub(super) deadline: Instant,
 }
 
-/// What came of the handshakes.
+/// The result of the handshakes.
 #[derive(Debug)]
 pub(super) struct Tried {
     pub(super) challenge: Step<Challenge, String>,
@@ -42,7 +42,7 @@ pub(super) struct Tried {
     pub(super) socket: Option<Socket>,
 }
 
-/// What an attempt leads to.
+/// The step after an attempt.
 enum Then {
     /// Once more, as a backend would.
     Again,
@@ -97,7 +97,7 @@ impl Candidate<'_> {
                             tried.login = Step::Late;
                             return tried;
                         }
-                        // Without a token the challenge is all there is to hear.
+                        // Without a token only the challenge can be read.
                         Ok(None) => {
                             socket.close(GOODBYE).await;
                             return tried;
@@ -164,21 +164,21 @@ impl Candidate<'_> {
             // It was read a moment ago.
             token_is_file: false,
         };
-        let mut life = Lifecycle::new(
+        let mut lifecycle = Lifecycle::new(
             rules,
             device.identity.id().clone(),
             secret.clone(),
             now(),
             fastrand::u64(..),
         );
-        life.remember(device.signature, device.token.clone());
-        Decider::AsABackend(Box::new(life))
+        lifecycle.remember(device.signature, device.token.clone());
+        Decider::AsABackend(Box::new(lifecycle))
     }
 }
 
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// Who decides what comes after an attempt.
+/// Decides the step after an attempt.
 enum Decider {
     /// With an identity: what a client decides.
     AsABackend(Box<Lifecycle>),
@@ -189,8 +189,8 @@ enum Decider {
 impl Decider {
     fn begin(&mut self) -> (crate::store::SignatureVersion, Auth) {
         match self {
-            Self::AsABackend(life) => {
-                let (auth, signature) = life.begin();
+            Self::AsABackend(lifecycle) => {
+                let (auth, signature) = lifecycle.begin();
                 (signature, auth)
             }
             Self::WithoutDevice { secret, .. } => {
@@ -205,11 +205,11 @@ impl Decider {
 
     fn decide(&mut self, outcome: Outcome) -> Then {
         match self {
-            Self::AsABackend(life) => {
-                let used = life.used();
-                let next = life.attempt_ended(now(), now_ms(), outcome);
+            Self::AsABackend(lifecycle) => {
+                let used = lifecycle.used();
+                let next = lifecycle.attempt_ended(now(), now_ms(), outcome);
                 // What a client would write down stays unwritten.
-                drop(life.take_effects());
+                drop(lifecycle.take_effects());
                 follow(next, used)
             }
             Self::WithoutDevice { secret, origin } => without_device(outcome, secret, origin),
@@ -283,7 +283,7 @@ fn without_device(outcome: Outcome, secret: &Secret, origin: &str) -> Then {
     })
 }
 
-/// Why no challenge came.
+/// Explains a missing challenge.
 fn before_challenge(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Closed(close) => close.to_string(),

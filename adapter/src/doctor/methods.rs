@@ -1,6 +1,6 @@
-//! Which scope a method of the gateway asks for. No I/O.
+//! The scope that each method of the gateway needs. No I/O.
 
-/// What a caller of a method needs.
+/// The scopes that a caller of a method needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Needs {
     /// To be logged in.
@@ -11,7 +11,7 @@ pub(super) enum Needs {
     NodeRole,
 }
 
-/// What `method` asks for on a gateway of this protocol; `None` if it was not among the methods of
+/// Returns the scopes that `method` needs on a gateway of this protocol; `None` if it was not among the methods of
 /// the release that was measured (2026.2.9 or 2026.9.6).
 pub(super) fn needs(protocol: u32, method: &str) -> Option<Needs> {
     let table = if protocol <= 3 {

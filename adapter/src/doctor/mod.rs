@@ -1,7 +1,7 @@
-//! What is wrong between this host and its gateway, and the one thing to do next.
+//! Diagnosis of the connection between this host and its gateway, with the one thing to do next.
 //!
 //! [`examine`] walks the way of a connection: address, name, TCP, TLS, upgrade, challenge, clock,
-//! token, identity, approval, scopes, and a sign of life. It says of each whether it is as it should
+//! token, identity, approval, scopes, and a tick or pong. It says of each if it is as it should
 //! be, and gives one next action. The program's `doctor` shows the same report.
 //!
 //! It changes nothing on this host: no identity is made, no token is stored or forgotten. On the
@@ -25,16 +25,16 @@
 //! ```
 
 mod facts;
+mod json5;
 mod judge;
 mod local;
 mod login;
 mod methods;
 mod openclaw_json;
 mod probe;
-mod relaxed;
 mod report;
-mod seen;
 mod shape;
+mod symptoms;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,7 +47,7 @@ use crate::logic::config_error::ConfigError;
 /// The time for a whole examination, unless set.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What an examination is to look at besides the connection.
+/// Options of an examination.
 ///
 /// ```
 /// use std::time::Duration;
@@ -68,7 +68,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 ///     .method("agent")
 ///     .seen("gateway connect failed: pairing required");
 /// let report = doctor::examine(&builder, &options).await;
-/// let seen = report.finding(Check::Seen).ok_or("it was given one")?;
+/// let seen = report.finding(Check::Symptoms).ok_or("it was given one")?;
 /// println!("{}: {}", seen.status, seen.message);
 /// # Ok(())
 /// # }
@@ -80,10 +80,10 @@ pub struct Options {
     perspective: Perspective,
     method: Option<String>,
     openclaw_json: Option<Lookup>,
-    seen: Option<String>,
+    symptoms: Option<String>,
 }
 
-/// Where a gateway's `openclaw.json` is looked for.
+/// The paths at which a gateway's `openclaw.json` is looked for.
 #[derive(Clone, Debug)]
 struct Lookup {
     paths: Vec<PathBuf>,
@@ -105,12 +105,12 @@ impl Options {
             perspective: Perspective::Backend,
             method: None,
             openclaw_json: None,
-            seen: None,
+            symptoms: None,
         }
     }
 
     /// The time for the whole examination; 20 s unless set. With more than the gateway's tick
-    /// interval (30 s on real ones) a tick itself is waited for, not just any sign of life.
+    /// interval (30 s on real ones) a tick itself is waited for, not just any frame.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -128,7 +128,7 @@ impl Options {
         self
     }
 
-    /// Where a gateway on this host may have its `openclaw.json`; the first that is there is read,
+    /// Sets the paths at which a gateway on this host may have its `openclaw.json`; the first that is there is read,
     /// and its token compared.
     pub fn openclaw_json(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
         self.openclaw_json = Some(Lookup {
@@ -138,7 +138,7 @@ impl Options {
         self
     }
 
-    /// The gateway's `openclaw.json`, and no other place: one that cannot be read is a warning.
+    /// Sets the path of the gateway's `openclaw.json`. A file that cannot be read is a warning.
     pub fn named_openclaw_json(mut self, path: impl Into<PathBuf>) -> Self {
         self.openclaw_json = Some(Lookup {
             paths: vec![path.into()],
@@ -147,10 +147,10 @@ impl Options {
         self
     }
 
-    /// Messages seen elsewhere, such as the gateway's log: what is known of them is named. Nothing
-    /// of the text is repeated.
-    pub fn seen(mut self, text: impl Into<String>) -> Self {
-        self.seen = Some(text.into());
+    /// Sets messages seen elsewhere, such as the gateway's log, in which known symptoms are
+    /// recognised. Nothing of the text is repeated.
+    pub fn symptoms(mut self, text: impl Into<String>) -> Self {
+        self.symptoms = Some(text.into());
         self
     }
 }

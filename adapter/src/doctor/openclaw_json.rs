@@ -1,24 +1,24 @@
-//! What a gateway's `openclaw.json` says about why a client does not get in. No I/O.
+//! Reads the parts of a gateway's `openclaw.json` that decide who may connect. No I/O.
 
 use serde_json::Value;
 
-use super::relaxed;
+use super::json5;
 use super::shape::Shape;
 use crate::base::sanitize::printable;
 use crate::base::secret::Token;
 use crate::logic::credentials::Secret;
 
-/// What of a configuration matters here.
+/// The relevant parts of a configuration.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OpenclawJson {
-    /// Why the whole of it cannot be read.
+    /// The error that makes the file unreadable.
     pub(super) unreadable: Option<&'static str>,
     pub(super) secret: Compared,
-    /// Where in the file the token or password stands that was compared.
+    /// The path in the file of the token or password that was compared.
     pub(super) place: &'static str,
     pub(super) port: Option<u16>,
     pub(super) bind: Option<String>,
-    /// What a gateway does not start with.
+    /// A setting with which a gateway does not start.
     pub(super) bad_profiles: Vec<BadProfile>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct BadProfile {
 impl OpenclawJson {
     /// Reads a configuration and compares its secret with `ours`.
     pub(super) fn read(text: &str, ours: Option<&Secret>) -> Self {
-        let Some(config) = relaxed::parse(text) else {
+        let Some(config) = json5::parse(text) else {
             return Self {
                 unreadable: Some("it is not JSON"),
                 ..Self::default()
@@ -78,7 +78,7 @@ impl OpenclawJson {
         }
     }
 
-    /// Whether it is a password that was compared.
+    /// True if a password was compared.
     pub(super) fn is_password(&self) -> bool {
         self.place == PASSWORD
     }

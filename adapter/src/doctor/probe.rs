@@ -13,13 +13,13 @@ use super::facts::{
 };
 use super::local::{self, Local};
 use super::login::{Candidate, Tried, now_ms};
-use super::seen;
+use super::symptoms;
 use crate::config::ConfigBuilder;
 use crate::logic::error::TransportErrorKind;
 use crate::net::{Connection, DialError, Dialer, Inbound, Socket, connect_tcp, resolve};
 use crate::protocol::frame::{self, Incoming};
 
-/// How long the gateway may keep silent before it is asked for a sign of life.
+/// The silence after which the gateway is pinged.
 const PASSIVE: Duration = Duration::from_millis(500);
 /// An answer to a ping that does not come within this time is missing.
 const PONG: Duration = Duration::from_millis(500);
@@ -88,7 +88,7 @@ pub(super) async fn gather(builder: &ConfigBuilder, options: &Options) -> Option
     Some(facts)
 }
 
-/// What is known before anything is dialled.
+/// Collects the facts that are known before anything is dialled.
 fn start(builder: &ConfigBuilder, options: &Options, local: &Local) -> Facts {
     let profile = builder.profile();
     Facts {
@@ -121,7 +121,7 @@ fn start(builder: &ConfigBuilder, options: &Options, local: &Local) -> Facts {
             place: local.place.clone(),
         },
         method: options.method.clone(),
-        seen: options.seen.as_deref().map(seen::recognise),
+        symptoms: options.symptoms.as_deref().map(symptoms::recognise),
     }
 }
 
@@ -298,7 +298,7 @@ fn tick_interval(facts: &Facts) -> Option<Duration> {
 
 /// The first thing that the gateway says after the login.
 ///
-/// Where there is no time to wait for a tick, it is asked by a ping after a while.
+/// Waits for a tick, or pings the gateway after a while where there is no time to wait.
 async fn sign_of_life(
     socket: &mut Socket,
     interval: Duration,
@@ -354,7 +354,7 @@ fn name_of(text: &str) -> String {
     }
 }
 
-/// When the request that waits was made, if the gateway's own list can be read here.
+/// Returns the time of the pending request, if the gateway's own list can be read here.
 async fn requested_at(facts: &Facts) -> Option<u64> {
     let LoginEnd::Pairing(pairing) = &facts.login.done()?.end else {
         return None;

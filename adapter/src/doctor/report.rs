@@ -1,4 +1,4 @@
-//! What the doctor says: one finding per check, and one verdict.
+//! The report: one finding per check, and one verdict.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 
 use crate::logic::refusal::RefusalKind;
 
-/// What was looked at; in the order of a report.
+/// A check; in the order of a report.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Check {
     /// A message seen elsewhere.
-    Seen,
-    /// What cannot be told apart further: variables, extra headers, the TLS set-up.
+    Symptoms,
+    /// Variables, extra headers and the TLS set-up.
     Configuration,
     /// The gateway's address: its form, its class, and the rule for plain `ws://`.
     Address,
@@ -40,13 +40,13 @@ pub enum Check {
     Identity,
     /// The gateway's answer to `connect`.
     Login,
-    /// Whether the gateway takes this host for its own.
-    Standing,
-    /// Whether this device is approved.
+    /// The gateway's view of this host: local or remote.
+    Locality,
+    /// The approval of this device.
     Pairing,
     /// The scopes asked for, approved, and needed.
     Scopes,
-    /// A sign of life after the login.
+    /// A tick or pong after the login.
     Tick,
 }
 
@@ -68,11 +68,11 @@ impl Check {
             Self::OpenclawJson => "openclaw_json",
             Self::Identity => "identity",
             Self::Login => "login",
-            Self::Standing => "standing",
+            Self::Locality => "locality",
             Self::Pairing => "pairing",
             Self::Scopes => "scopes",
             Self::Tick => "tick",
-            Self::Seen => "seen",
+            Self::Symptoms => "symptoms",
         }
     }
 }
@@ -83,7 +83,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// How a check came out. The greater, the worse.
+/// The result of a check. The greater, the worse.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -142,7 +142,7 @@ pub enum Issue {
     Cloudflare,
     /// The gateway, or a proxy in front of it, is away or busy.
     Away,
-    /// What answers there is no gateway, or one that hangs.
+    /// The peer is not a gateway, or hangs.
     NoGateway,
     /// The gateway refused this connection. Two kinds have variants of their own:
     /// [`TokenMismatch`](Self::TokenMismatch) and [`PairingRequired`](Self::PairingRequired).
@@ -232,22 +232,22 @@ impl Serialize for Issue {
     }
 }
 
-/// How one check came out.
+/// The finding of one check.
 ///
 /// As JSON: `{"check","status","message"}`, then `issue`, `fix` and `data` where there are any.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What was looked at.
+    /// The check.
     pub check: Check,
-    /// How it came out.
+    /// The result.
     pub status: Status,
     /// One sentence or two for a person; safe to print, and without any secret.
     pub message: String,
     /// The name of what is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issue: Option<Issue>,
-    /// What to do about it.
+    /// The next step, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
     /// The same for a program. Names are in camel case; more may come in later versions.
@@ -317,7 +317,7 @@ impl Finding {
     }
 }
 
-/// What all of it comes to.
+/// The verdict of the whole report.
 ///
 /// As JSON: `{"verdict","issue","action"}`; `issue` is `null` when nothing is wrong.
 #[derive(Clone, Debug, Serialize)]
@@ -332,13 +332,13 @@ pub struct Verdict {
     pub action: String,
 }
 
-/// What an examination found.
+/// The findings of an examination.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
     /// One finding per check, in the order of [`Check`].
     pub findings: Vec<Finding>,
-    /// What all of it comes to.
+    /// The verdict of the whole report.
     pub verdict: Verdict,
 }
 
@@ -371,7 +371,7 @@ impl Report {
         self.findings.iter().find(|finding| finding.check == check)
     }
 
-    /// Whether a backend with this configuration works.
+    /// Returns true if a backend with this configuration works.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.verdict.status < Status::Problem

@@ -18,7 +18,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// What may be shown of a token.
+    /// Describes a token by length and hash.
     pub(super) fn of(token: &Token) -> Self {
         let value = token.expose_secret();
         let length = value.chars().count();

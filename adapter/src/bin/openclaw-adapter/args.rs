@@ -34,7 +34,7 @@ pub(crate) struct Global {
     /// The gateway's address, such as ws://gateway:18789; goes before OPENCLAW_GATEWAY_URL
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// Where the device identity is kept; goes before OPENCLAW_ADAPTER_STATE_DIR
+    /// Directory of the device identity; goes before OPENCLAW_ADAPTER_STATE_DIR
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// The scopes to ask for, separated by commas or spaces; goes before OPENCLAW_ADAPTER_SCOPES
@@ -82,9 +82,9 @@ pub(crate) enum Command {
     /// is one again. SIGINT or SIGTERM stops it, which may take 20 s; the second one leaves at once.
     #[command(after_long_help = help::RUN)]
     Run(Run),
-    /// Print what the gateway tells, until SIGINT or SIGTERM
+    /// Print the events of the gateway until SIGINT or SIGTERM
     ///
-    /// Gateways tell the runs of all sessions to everybody who may read. Where something is missing,
+    /// Gateways send the runs of all sessions to every client that may read. Where something is missing,
     /// a line says so.
     #[command(after_long_help = help::EVENTS)]
     Events(Events),
@@ -113,7 +113,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether it connects as the backend, with the backend's identity.
+    /// Returns true if the command connects as the backend, with the backend's identity.
     pub(crate) const fn is_the_backends(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Call(_) | Self::Run(_) | Self::Events(_) => true,
@@ -127,7 +127,7 @@ impl Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct Connect {
-    /// How long to wait until ready, such as 90s, 5m or 500ms; 0 tries once. Without it, for ever
+    /// Time to wait until ready, such as 90s, 5m or 500ms; 0 tries once. Without it, for ever
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub(crate) wait: Option<Duration>,
     /// Stay connected until SIGINT or SIGTERM
@@ -150,8 +150,8 @@ pub(crate) struct Doctor {
     #[arg(long)]
     pub(crate) operator: bool,
     /// A message seen elsewhere, such as in the gateway's log; - reads standard input
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) seen: Option<String>,
+    #[arg(long, alias = "seen", value_name = "TEXT")]
+    pub(crate) symptoms: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -161,14 +161,14 @@ pub(crate) struct Call {
     /// The parameters as JSON, or - for standard input; {} without them
     #[arg(value_name = "PARAMS_JSON", allow_hyphen_values = true)]
     pub(crate) params: Option<String>,
-    /// How long it may take, connecting and all, such as 90s, 5m or 500ms; 30s without it
+    /// Time limit, including the connection, such as 90s, 5m or 500ms; 30s without it
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Run {
-    /// What to ask
+    /// The message to send
     pub(crate) message: String,
     /// The session: its key, such as agent:main:billing, or its name
     #[arg(long, value_name = "K", default_value = "main")]
@@ -176,10 +176,10 @@ pub(crate) struct Run {
     /// The run's id; one that the gateway knows already is joined, and nothing is asked twice
     #[arg(long = "run-id", value_name = "ID")]
     pub(crate) id: Option<String>,
-    /// How long the run may take, such as 90s or 5m
+    /// Time limit of the run, such as 90s or 5m
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
-    /// How hard the model is to think, such as off or low
+    /// Thinking level of the model, such as off or low
     #[arg(long, value_name = "LEVEL")]
     pub(crate) thinking: Option<String>,
     /// Send a turn of the conversation, where messages like /status are commands

@@ -8,13 +8,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::args::Call;
+use crate::connect_once::{Failure, connect, failed};
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::reach::{Failure, connect, failed};
 use crate::setup::Signals;
 use crate::terminal::Mark;
 
-/// How long it may take, unless the command line says.
+/// The default time limit.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(builder: ConfigBuilder, args: &Call, output: Output) -> io::Result<Exit> {

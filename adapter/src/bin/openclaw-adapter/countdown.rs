@@ -1,4 +1,4 @@
-//! What a person who waits at a terminal sees of the time: one line, drawn again each second.
+//! The countdown on a terminal: one line, drawn again each second.
 
 use std::future::pending;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::terminal;
 pub(crate) struct Countdown {
     /// There is none without a terminal, nor beside JSON.
     is_shown: bool,
-    /// When the waiting ends, if it does.
+    /// The deadline, if there is one.
     deadline: Option<Instant>,
     waits: Option<Waits>,
     seconds: Interval,

@@ -9,12 +9,12 @@ use openclaw_adapter::{Client, ConfigBuilder, DeviceList, Error, GatewayError, P
 use serde_json::Value;
 
 use crate::args::{Devices, Scopes};
+use crate::connect_once::{self, Failure};
 use crate::exit::Exit;
 use crate::output::{Output, plain};
-use crate::reach::{self, Failure};
 use crate::setup::{PAIRING, Signals, operator};
 
-/// How long a gateway that is about to be there is waited for.
+/// The time to wait for a gateway that is starting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(
@@ -67,11 +67,11 @@ fn advice(command: &Devices, error: &Error) -> (&'static str, String) {
             "This gateway is of the generation of 2026.2.9: delete the device from devices/paired.json in the gateway's state directory. It counts from the device's next login on.".to_owned(),
         ),
         Error::Call { error, .. } => ("call_refused", after_refusal(command, error)),
-        other => reach::advice(other),
+        other => connect_once::advice(other),
     }
 }
 
-/// What to do after the gateway refused a call; it does not say whether an id exists.
+/// Returns the next step after a refusal; gateways do not say if an id exists.
 fn after_refusal(command: &Devices, error: &GatewayError) -> String {
     match command {
         _ if error.missing_scope().is_some() => String::new(),
@@ -138,7 +138,7 @@ async fn act(
 
 async fn connect(builder: ConfigBuilder, scopes: Vec<String>) -> Result<Client, Failure> {
     let config = builder.scopes(scopes).build().map_err(Error::from)?;
-    reach::connect(config, PATIENCE).await
+    connect_once::connect(config, PATIENCE).await
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<Value, Failure> {

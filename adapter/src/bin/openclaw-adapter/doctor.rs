@@ -67,23 +67,23 @@ fn options(args: &Doctor) -> Result<Options, String> {
     if let Some(method) = &args.method {
         options = options.method(method);
     }
-    if let Some(seen) = &args.seen {
-        options = options.seen(text(seen).map_err(|error| format!("{seen}: {error}"))?);
+    if let Some(symptoms) = &args.symptoms {
+        options = options.symptoms(text(symptoms).map_err(|error| format!("{symptoms}: {error}"))?);
     }
     Ok(options)
 }
 
 /// The text itself, or standard input for `-`.
-fn text(seen: &str) -> io::Result<String> {
-    if seen != "-" {
-        return Ok(seen.to_owned());
+fn text(symptoms: &str) -> io::Result<String> {
+    if symptoms != "-" {
+        return Ok(symptoms.to_owned());
     }
     let mut bytes = Vec::new();
     io::stdin().lock().take(MAX_SEEN).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Where OpenClaw itself looks for its configuration.
+/// The paths at which OpenClaw itself looks for its configuration.
 fn candidates() -> Vec<PathBuf> {
     let variable = |name: &str| {
         std::env::var_os(name)

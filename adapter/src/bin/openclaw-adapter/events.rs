@@ -1,4 +1,4 @@
-//! `openclaw-adapter events`: what the gateway tells, as it comes.
+//! `openclaw-adapter events`: prints the events of the gateway.
 
 use std::borrow::Cow;
 use std::io;
@@ -80,7 +80,7 @@ pub(crate) async fn run(builder: ConfigBuilder, args: &Events, output: Output) -
                 }
             }
             item = events.next() => match item {
-                Some(item) => tell(output, &item)?,
+                Some(item) => print(output, &item)?,
                 None => break Exit::ConnectionLost,
             },
             () = countdown.run() => {}
@@ -91,7 +91,7 @@ pub(crate) async fn run(builder: ConfigBuilder, args: &Events, output: Output) -
     Ok(exit)
 }
 
-fn tell(output: Output, item: &EventItem) -> io::Result<()> {
+fn print(output: Output, item: &EventItem) -> io::Result<()> {
     match item {
         EventItem::Event(event) => event_line(output, event),
         EventItem::Lagged(lagged) => output.print(&Line::Lagged { lagged: *lagged }, || {

@@ -1,4 +1,4 @@
-//! How the program ends: a contract with whoever scripts it.
+//! Exit codes: a contract with scripts.
 
 use std::process::ExitCode;
 

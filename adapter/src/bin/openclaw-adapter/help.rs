@@ -1,4 +1,4 @@
-//! What `--help` says below the options: examples, variables, exit codes. The man pages have it too.
+//! The part of `--help` below the options: examples, variables, exit codes. The man pages have it too.
 
 pub(crate) const PROGRAM: &str = "\
 First steps:
@@ -50,7 +50,7 @@ Examples:
   openclaw-adapter doctor
   openclaw-adapter doctor --method agent                    do the scopes allow runs?
   openclaw-adapter doctor --operator                        why do the devices commands not work?
-  docker logs openclaw 2>&1 | openclaw-adapter doctor --seen -
+  docker logs openclaw 2>&1 | openclaw-adapter doctor --symptoms -
   openclaw-adapter doctor --json | tail -1                  the verdict alone
 
 Exit codes: 0 all is well, or there are only warnings; otherwise those of connect.

@@ -2,7 +2,9 @@
 
 mod args;
 mod call;
+mod completions;
 mod connect;
+mod connect_once;
 mod countdown;
 mod devices;
 mod doctor;
@@ -11,8 +13,6 @@ mod exit;
 mod help;
 mod identity;
 mod output;
-mod paperwork;
-mod reach;
 mod run;
 mod setup;
 mod terminal;
@@ -53,8 +53,8 @@ async fn run(cli: &Cli) -> io::Result<Exit> {
     let output = Output::new(cli.global.json);
     // These ask neither the environment nor a gateway.
     match &cli.command {
-        Command::Completions { shell } => return paperwork::completions(*shell),
-        Command::Man { dir } => return paperwork::man(dir.as_deref(), output),
+        Command::Completions { shell } => return completions::completions(*shell),
+        Command::Man { dir } => return completions::man(dir.as_deref(), output),
         _ => {}
     }
     let builder = match setup::builder(&cli.global) {

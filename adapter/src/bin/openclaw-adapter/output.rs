@@ -1,4 +1,4 @@
-//! What the program prints: one JSON object per line, or lines for a person.
+//! Output of the program: one JSON object per line, or lines for a person.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::terminal::{Look, Mark, above};
 
-/// Where and how results are printed. Logs go to stderr.
+/// Prints results on stdout. Logs go to stderr.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     pub(crate) json: bool,
@@ -59,7 +59,7 @@ enum Line<'a> {
     },
 }
 
-/// What a gateway said when it refused a call.
+/// Prints a gateway's refusal of a call.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Refused<'a> {
@@ -107,7 +107,7 @@ impl Output {
         above(|| writeln!(io::stderr().lock(), "{} {text}", self.stderr.name(mark)))
     }
 
-    /// Says that the program ends for a reason that no state tells.
+    /// Prints the end of the program for a reason that is not a state.
     pub(crate) fn stopped(self, kind: &str, message: &str, fix: &str) -> io::Result<()> {
         self.ends(kind, message, fix, None)
     }
@@ -295,7 +295,7 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// Whether a terminal does something else with it than to show it.
+/// Returns true if a terminal interprets the character instead of showing it.
 fn is_active(character: char) -> bool {
     character.is_control()
         || matches!(character,

@@ -12,16 +12,16 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::args;
+use crate::connect_once::{Failure, connect, failed};
 use crate::exit::Exit;
 use crate::output::{Output, plain};
-use crate::reach::{Failure, connect, failed};
 use crate::setup::Signals;
 use crate::terminal::Mark;
 
-/// How long connecting may take.
+/// The time limit of the connection.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a run may take to end after a signal has stopped it. A gateway that is away, or cannot
+/// The time that a run has to end after a signal. A gateway that is away, or cannot
 /// stop runs, must not hold up a shell.
 const LAST_WORDS: Duration = Duration::from_secs(20);
 
@@ -238,10 +238,10 @@ fn ended(outcome: &RunOutcome, stopped: Option<Exit>, output: Output) -> io::Res
     Ok(exit)
 }
 
-/// What a person sees: the text on stdout, all else on stderr.
+/// Output for a person: the text on stdout, all else on stderr.
 struct Screen {
     output: Output,
-    /// Whether stdout shows the text to a person, whom control characters could mislead.
+    /// True if stdout is a terminal, on which control characters could mislead a person.
     is_terminal: bool,
     is_midline: bool,
 }

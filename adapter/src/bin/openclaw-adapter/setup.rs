@@ -28,7 +28,7 @@ pub(crate) fn builder(global: &Global) -> Result<ConfigBuilder, ConfigError> {
     Ok(builder)
 }
 
-/// The longest that the state directory is waited for. One that hangs is told by what comes after.
+/// The longest that the state directory is waited for. A later step reports one that hangs.
 const DISK: Duration = Duration::from_secs(2);
 
 /// The connection of the backend: unless somebody says which scopes, with those that it was let in with
@@ -85,7 +85,7 @@ impl Signals {
     }
 }
 
-/// Whether another token in the token's file would make the client go on.
+/// Returns true if another token in the token's file would make the client go on.
 pub(crate) fn is_about_the_token(reason: &StopReason) -> bool {
     matches!(reason, StopReason::Refused(refusal) if refusal.kind.is_credentials())
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, PoisonError};
 
-/// What a line is about, for the eye.
+/// The style of a line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mark {
     Good,
@@ -41,7 +41,7 @@ impl Mark {
 const BOLD: &str = "\u{1b}[1m";
 const RESET: &str = "\u{1b}[0m";
 
-/// How one of the outputs may look.
+/// The abilities of one output.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Look {
     colour: bool,
@@ -87,7 +87,7 @@ impl Look {
         }
     }
 
-    /// What a person has to see, or to type.
+    /// Text that a person has to see, or to type.
     pub(crate) fn strong(self, text: &str) -> String {
         if self.colour {
             format!("{BOLD}{text}{RESET}")
@@ -106,12 +106,12 @@ impl Look {
     }
 }
 
-/// Whether the cursor can be moved on a terminal of this name.
+/// Returns true if the cursor can be moved on a terminal of this name.
 fn moves(term: Option<OsString>) -> bool {
     term.is_some_and(|term| term != "dumb")
 }
 
-/// Whether a line can be drawn again: a person watches both outputs on a terminal that can do it.
+/// Returns true if a line can be drawn again: a person watches both outputs on a terminal that can do it.
 pub(crate) fn can_redraw() -> bool {
     io::stdout().is_terminal() && io::stderr().is_terminal() && moves(env::var_os("TERM"))
 }
@@ -167,7 +167,7 @@ pub(crate) fn above<T>(write: impl FnOnce() -> T) -> T {
     write()
 }
 
-/// Where the log goes: stderr, and never into the drawn line.
+/// Writes the log to stderr, and never into the drawn line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Log;
 

@@ -3,15 +3,15 @@
 use super::super::facts::{Credential, Facts, Found, LoginEnd, Perspective};
 use super::super::openclaw_json::{Compared, OpenclawJson};
 use super::super::report::{Check, Finding, Issue};
-use super::super::seen::{AUTH_PROFILES_FIX, NO_CONFIGURATION_FIX};
 use super::super::shape::Shape;
+use super::super::symptoms::{AUTH_PROFILES_FIX, NO_CONFIGURATION_FIX};
 use super::{end, fix, span};
 use crate::base::endpoint::AddressClass;
 use crate::logic::config_error::ConfigError;
 use crate::logic::credentials::Used;
 use crate::logic::refusal::{Refusal, RefusalKind};
 
-/// What loads an edit.
+/// The command that loads an edit.
 const RESTART: &str =
     "Restart the gateway, so that it reads its openclaw.json: docker restart CONTAINER.";
 
@@ -29,7 +29,7 @@ fn shape(shape: &Shape) -> String {
     }
 }
 
-/// How the file on this host compares, if there is one.
+/// Compares the token with the file on this host, if there is one.
 fn compared(facts: &Facts) -> Option<(String, &Compared)> {
     match &facts.openclaw_json {
         Found::Read { path, content } => Some((path.display().to_string(), &content.secret)),
@@ -370,7 +370,7 @@ fn identity(facts: &Facts) -> Finding {
         .with("tokenScopes", identity.token_scopes.clone())
 }
 
-/// Whether a refusal is about the device and its signature.
+/// Returns true if a refusal is about the device and its signature.
 pub(super) const fn is_about_identity(kind: RefusalKind) -> bool {
     matches!(
         kind,

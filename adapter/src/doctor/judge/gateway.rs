@@ -1,9 +1,9 @@
-//! What the gateway says and makes of us: challenge, protocol, clock, login, standing, pairing, tick.
+//! Judges the gateway's answers: challenge, protocol, clock, login, locality, pairing, tick.
 
 use super::super::facts::{Facts, Found, LoginEnd, Perspective, Sign, Step};
 use super::super::openclaw_json::Compared;
 use super::super::report::{Check, Finding, Issue};
-use super::super::seen::OPERATOR_FIX;
+use super::super::symptoms::OPERATOR_FIX;
 use super::credentials::is_about_identity;
 use super::{end, late, login, millis, obstacle, skipped, span};
 use crate::base::endpoint::DEFAULT_PORT;
@@ -22,7 +22,7 @@ pub(super) fn before_login(facts: &Facts) -> [Finding; 3] {
 }
 
 pub(super) fn after_login(facts: &Facts) -> [Finding; 3] {
-    [answer(facts), standing(facts), pairing(facts)]
+    [answer(facts), locality(facts), pairing(facts)]
 }
 
 /// The generation, by the challenge or by the hello.
@@ -189,14 +189,14 @@ fn answer(facts: &Facts) -> Finding {
     }
 }
 
-/// Where the gateway believes us to be.
+/// The locality that the gateway assigns to this host.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Place {
     Local,
     Remote,
 }
 
-/// Where it should believe us to be, by what it can see; and why.
+/// Returns the locality that the gateway should assign, and the reason.
 fn expected(facts: &Facts) -> Option<(Place, String)> {
     let address = facts.address.as_ref().ok()?;
     let peer = facts.tcp.done()?.peer?;
@@ -227,7 +227,7 @@ fn expected(facts: &Facts) -> Option<(Place, String)> {
     Some((Place::Local, "it is reached over loopback".to_owned()))
 }
 
-/// What its answer shows of where it believes us to be.
+/// Returns the locality that its answer shows.
 fn observed(facts: &Facts) -> Option<Place> {
     let login = login(facts)?;
     match &login.end {
@@ -254,9 +254,9 @@ fn observed(facts: &Facts) -> Option<Place> {
     }
 }
 
-fn standing(facts: &Facts) -> Finding {
+fn locality(facts: &Facts) -> Finding {
     if facts.challenge.done().is_none() {
-        return skipped(Check::Standing, obstacle(facts));
+        return skipped(Check::Locality, obstacle(facts));
     }
     let text = |place| match place {
         Place::Local => "local",
@@ -265,12 +265,12 @@ fn standing(facts: &Facts) -> Finding {
     let (place, why, is_observed) = match (observed(facts), expected(facts)) {
         (Some(Place::Remote), Some((Place::Local, _))) => {
             return Finding::warning(
-                Check::Standing,
+                Check::Locality,
                 Issue::NotLoopback,
                 "the gateway takes this host for a remote one, though it is reached over loopback: a published container port or a proxy is in between",
                 at_its_port(facts, "For the way without approval, run it where the gateway itself runs: docker exec -u node CONTAINER …, with --url ws://127.0.0.1:18789."),
             )
-            .with("standing", "remote")
+            .with("locality", "remote")
             .with("observed", true);
         }
         (Some(Place::Local), Some((Place::Remote, why))) => {
@@ -282,7 +282,7 @@ fn standing(facts: &Facts) -> Finding {
         (None, Some((place, why))) => (place, why, false),
         (None, None) => {
             return Finding::skipped(
-                Check::Standing,
+                Check::Locality,
                 "the backend opens its connections in its own way",
             );
         }
@@ -293,13 +293,13 @@ fn standing(facts: &Facts) -> Finding {
         Place::Remote => "so each device needs an approval",
     };
     Finding::ok(
-        Check::Standing,
+        Check::Locality,
         format!(
             "the gateway {verb} this host for a {} one: {why}, {consequence}",
             text(place)
         ),
     )
-    .with("standing", text(place))
+    .with("locality", text(place))
     .with("observed", is_observed)
 }
 
@@ -436,7 +436,7 @@ fn at_its_port(facts: &Facts, advice: &str) -> String {
     )
 }
 
-/// What to do about scopes that were not approved, if the backend does not need them: an approval would
+/// Returns the next step for scopes that were not approved and that the backend does not need: an approval would
 /// give them to it.
 fn without_approval(asked: &[String], pairing: &PairingRequired) -> Option<String> {
     if pairing.reason != PairingReason::ScopeUpgrade {

@@ -16,7 +16,7 @@ use crate::logic::config_error::ConfigError;
 
 /// Judges everything.
 pub(super) fn report(facts: &Facts) -> Report {
-    let mut findings = seen(facts);
+    let mut findings = symptoms(facts);
     findings.extend(network::all(facts));
     findings.extend(gateway::before_login(facts));
     findings.extend(credentials::all(facts));
@@ -42,7 +42,7 @@ pub(super) fn not_configured(error: &ConfigError) -> Report {
             Check::Token,
             Check::Identity,
             Check::Login,
-            Check::Standing,
+            Check::Locality,
             Check::Pairing,
             Check::Scopes,
             Check::Tick,
@@ -75,13 +75,13 @@ fn fix(error: &ConfigError) -> String {
     error.fix().unwrap_or_default()
 }
 
-fn seen(facts: &Facts) -> Vec<Finding> {
-    let Some(symptoms) = &facts.seen else {
+fn symptoms(facts: &Facts) -> Vec<Finding> {
+    let Some(symptoms) = &facts.symptoms else {
         return Vec::new();
     };
     if symptoms.is_empty() {
         return vec![Finding::skipped(
-            Check::Seen,
+            Check::Symptoms,
             "nothing that is known here is in the given text",
         )];
     }
@@ -89,7 +89,7 @@ fn seen(facts: &Facts) -> Vec<Finding> {
         .iter()
         .map(|symptom| {
             Finding::warning(
-                Check::Seen,
+                Check::Symptoms,
                 symptom.issue,
                 format!("\"{}\": {}", symptom.words, symptom.cause),
                 symptom.fix,
@@ -98,7 +98,7 @@ fn seen(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// What an earlier check that failed leaves of a later one.
+/// Returns the finding of a check that an earlier failure prevented.
 fn skipped(check: Check, earlier: Check) -> Finding {
     Finding::skipped(check, format!("{earlier} comes first"))
 }

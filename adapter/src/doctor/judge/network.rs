@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::super::facts::{Address, Facts, Found, Plain, Step, TlsFault, UpgradeFault};
 use super::super::report::{Check, Finding, Issue};
-use super::super::seen::Symptom;
+use super::super::symptoms::Symptom;
 use super::{bad_configuration, late, millis, skipped};
 use crate::base::endpoint::{AddressClass, DEFAULT_PORT, class_of};
 use crate::logic::proxy::Answerer;
@@ -29,7 +29,7 @@ pub(super) fn all(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Whether the rule for plain `ws://` is why nothing was dialled. A name without an address is in
+/// Returns true if the rule for plain `ws://` prevented the dial. A name without an address is in
 /// the way of more than that.
 pub(super) fn is_refused_plain(facts: &Facts) -> bool {
     !matches!(facts.name, Step::Failed(_))
@@ -203,7 +203,7 @@ fn tcp(facts: &Facts) -> Finding {
     }
 }
 
-/// Why nothing listens, as far as this host can know: the issue, more words, and what to do.
+/// Explains a closed port as far as this host can know: issue, details and next step.
 fn why_down(facts: &Facts, address: &Address) -> (Issue, String, String) {
     if let Some(symptom) = does_not_start(facts) {
         return (
@@ -237,7 +237,7 @@ fn why_down(facts: &Facts, address: &Address) -> (Issue, String, String) {
                     "; the gateway does not start with {path} as it is: {} {}",
                     bad.place, bad.what
                 ),
-                super::super::seen::AUTH_PROFILES_FIX.to_owned(),
+                super::super::symptoms::AUTH_PROFILES_FIX.to_owned(),
             );
         }
         if content.bind.as_deref() == Some("loopback") && address.class != AddressClass::Loopback {
@@ -266,7 +266,7 @@ fn port_of_scheme_fix(address: &Address) -> Option<String> {
 
 fn does_not_start(facts: &Facts) -> Option<Symptom> {
     facts
-        .seen
+        .symptoms
         .as_ref()?
         .iter()
         .find(|symptom| {

@@ -28,7 +28,7 @@ pub(super) fn scopes(facts: &Facts) -> Finding {
         .with("method", facts.method.as_deref().map(printable))
 }
 
-/// What this device may, where that is known.
+/// Returns the scopes of this device, where they are known.
 fn approved(facts: &Facts) -> Option<Vec<String>> {
     let login = login(facts)?;
     match &login.end {

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::super::facts::*;
 use super::super::openclaw_json::OpenclawJson;
 use super::super::report::{Finding, Status};
-use super::super::seen::recognise;
 use super::super::shape::Shape;
+use super::super::symptoms::recognise;
 use super::*;
 use crate::base::endpoint::{AddressClass, EndpointError};
 use crate::base::identity::{DeviceId, DeviceIdentity};
@@ -163,7 +163,7 @@ fn healthy() -> Facts {
             place: "/state/identity/device.json".into(),
         },
         method: None,
-        seen: None,
+        symptoms: None,
     }
 }
 
@@ -322,7 +322,7 @@ fn each_row_of_the_procedures_table_has_its_name_and_its_way_out() {
     );
 
     let wrong_path = Facts {
-        seen: Some(recognise("no configuration file provided: not found")),
+        symptoms: Some(recognise("no configuration file provided: not found")),
         ..healthy()
     };
     verdict(

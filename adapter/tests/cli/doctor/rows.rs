@@ -118,7 +118,7 @@ async fn row_pairing_required_of_the_cli_says_loopback_on_both_generations() {
         answer
             .json
             .says(&["docker exec", "--url ws://127.0.0.1:18789"]);
-        assert_eq!(finding(&answer.json, "standing")["issue"], "not_loopback");
+        assert_eq!(finding(&answer.json, "locality")["issue"], "not_loopback");
         assert_eq!(
             finding(&answer.json, "scopes")["data"]["asked"][0],
             "operator.pairing"
@@ -222,7 +222,7 @@ async fn row_config_invalid_is_found_in_the_file_and_in_the_gateways_words() {
             "{action}"
         );
 
-        let by_words = ask(&host, None, &url, &token, &["--seen", &said]).await;
+        let by_words = ask(&host, None, &url, &token, &["--symptoms", &said]).await;
         by_words.json.ended_with(13);
         assert_eq!(by_words.verdict()["issue"], "config_invalid_auth_profiles");
         assert_eq!(by_words.verdict()["action"], *action);
@@ -243,7 +243,7 @@ async fn row_no_configuration_file_is_known_by_its_words_and_where_there_is_none
             ),
         );
         let ended = host
-            .program(&["doctor", "--json", "--seen", "-"])
+            .program(&["doctor", "--json", "--symptoms", "-"])
             .local(&gateway)
             .stdin(&log)
             .run()

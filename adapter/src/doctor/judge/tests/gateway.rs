@@ -1,4 +1,4 @@
-//! What a gateway answers, and what it makes of us.
+//! Answers of a gateway, and its view of this host.
 
 use super::*;
 
@@ -88,7 +88,7 @@ fn without_an_identity_the_token_is_judged_and_the_approval_foretold() {
         "Start the backend",
     );
     assert_eq!(find(&remote, Check::Token).status, Status::Ok);
-    assert_eq!(find(&remote, Check::Standing).data["observed"], true);
+    assert_eq!(find(&remote, Check::Locality).data["observed"], true);
 
     let mut local = login(4, json!(["operator.read", "operator.write"]));
     local.tcp = Step::Done(Tcp {
@@ -124,7 +124,7 @@ fn a_loopback_that_is_not_the_gateways_own_is_told() {
         local: None,
     });
     facts.address.as_mut().unwrap().host = "127.0.0.1".into();
-    let finding = find(&facts, Check::Standing);
+    let finding = find(&facts, Check::Locality);
     assert_eq!(finding.issue, Some(Issue::NotLoopback));
     verdict(
         &facts,
@@ -153,12 +153,12 @@ fn the_old_generation_looks_at_the_host_name_too() {
             used: Used::Secret,
         },
     });
-    let standing = |facts: &Facts| find(facts, Check::Standing).data["standing"].clone();
-    assert_eq!(standing(&facts), "remote");
+    let locality = |facts: &Facts| find(facts, Check::Locality).data["locality"].clone();
+    assert_eq!(locality(&facts), "remote");
     facts.address.as_mut().unwrap().host = "localhost".into();
-    assert_eq!(standing(&facts), "local");
+    assert_eq!(locality(&facts), "local");
     facts.address.as_mut().unwrap().is_forwarded = true;
-    assert_eq!(standing(&facts), "remote");
+    assert_eq!(locality(&facts), "remote");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What goes wrong before a gateway is reached.
+//! Faults before a gateway is reached.
 
 use super::*;
 

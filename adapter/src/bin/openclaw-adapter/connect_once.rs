@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// Why a command did not do what it should.
+/// A failure of a command.
 pub(crate) enum Failure {
     Call(Error),
     Unreachable(String),
@@ -63,7 +63,7 @@ fn is_coming(cause: &Error) -> bool {
     }
 }
 
-/// What every command says of an error in the same way: a word for programs, and what to do.
+/// Describes an error for every command: a kind for programs, and the next step.
 pub(crate) fn advice(error: &Error) -> (&'static str, String) {
     match error {
         Error::PairingRequired(pairing) => (

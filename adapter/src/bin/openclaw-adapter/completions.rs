@@ -65,7 +65,7 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// What stands below the options in the help: each of its paragraphs a section, whose lines stay as
+/// Converts the help below the options: each paragraph becomes a section, whose lines stay as
 /// they are.
 fn below(help: &str) -> String {
     let mut lines = Vec::new();

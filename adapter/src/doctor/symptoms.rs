@@ -13,13 +13,13 @@ pub(super) struct Symptom {
     pub(super) fix: &'static str,
 }
 
-/// What mends an auth profile of the wrong form.
+/// The fix for an auth profile of the wrong form.
 pub(super) const AUTH_PROFILES_FIX: &str = "Write each entry of auth.profiles in the gateway's openclaw.json (or what start.sh puts there) as { \"provider\": \"anthropic\", \"mode\": \"api_key\" }, and start the gateway.";
 
-/// How the `openclaw` CLI is run where its configuration is.
+/// The command that runs the `openclaw` CLI beside its configuration.
 pub(super) const NO_CONFIGURATION_FIX: &str = "Run the CLI in the gateway's container as `node /app/openclaw.mjs`: docker exec -u node CONTAINER node /app/openclaw.mjs devices list --url ws://127.0.0.1:18789 --token TOKEN.";
 
-/// How an operator gets in without an approval.
+/// The way for an operator to connect without an approval.
 pub(super) const OPERATOR_FIX: &str = "Run it on the gateway's own host, over its loopback, where no approval is needed: with docker exec, not docker compose run, and with --url ws://127.0.0.1:18789.";
 
 /// The more telling one first: of several in one text each is named once.
@@ -73,7 +73,7 @@ const SYMPTOMS: &[(&[&str], Symptom)] = &[
     ),
 ];
 
-/// What of the known messages is in `text`.
+/// Returns the symptoms whose known messages are in `text`.
 pub(super) fn recognise(text: &str) -> Vec<Symptom> {
     let text = text.to_lowercase();
     let mut found: Vec<Symptom> = Vec::new();
