@@ -1,7 +1,7 @@
 //! The backend of the README: copy it.
 //!
-//! It goes where `OPENCLAW_GATEWAY_URL` says, with `OPENCLAW_GATEWAY_TOKEN`. The README has the same
-//! lines, and a test runs them on the mock.
+//! It connects to `OPENCLAW_GATEWAY_URL` with `OPENCLAW_GATEWAY_TOKEN`. The README has the same lines, and a
+//! test runs them on the mock.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "it prints what the agent says")]
 

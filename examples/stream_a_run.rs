@@ -1,4 +1,4 @@
-//! One question to an agent, and everything that its run tells.
+//! One question to an agent, and everything that its run reports.
 //!
 //! ```text
 //! cargo run --example stream_a_run                      # on the mock, which breaks the connection
@@ -51,16 +51,16 @@ async fn run() -> anyhow::Result<()> {
     }
 }
 
-/// What came of a run, besides its text.
+/// The result of a run.
 struct Shown {
     text: String,
     outcome: RunOutcome,
     tools: usize,
-    /// How often the connection was lost on the way, and was there again.
+    /// The number of reconnects during the run.
     resumed: usize,
 }
 
-/// Shows a run as it goes on, to its one outcome.
+/// Prints a run to its one outcome.
 async fn show(run: &mut Run) -> io::Result<Shown> {
     let mut out = io::stdout();
     let (mut text, mut tools, mut resumed) = (String::new(), 0, 0);
@@ -71,7 +71,7 @@ async fn show(run: &mut Run) -> io::Result<Shown> {
             RunItem::Text(more) => {
                 if more.replaced {
                     // A failed attempt was taken back. A web page would start the text over.
-                    write!(out, "\n[once more]\n")?;
+                    write!(out, "\n[text starts over]\n")?;
                     text.clear();
                 }
                 text.push_str(&more.delta);
@@ -100,7 +100,7 @@ async fn show(run: &mut Run) -> io::Result<Shown> {
                     resumed,
                 });
             }
-            // Accepted, the gateway's own words on what it does, token counts, approvals.
+            // Accepted, status, token counts, approvals.
             _ => {}
         }
     }
@@ -137,7 +137,7 @@ async fn play() -> anyhow::Result<()> {
         .build()?;
     let client = Client::connect(config).await?;
 
-    title("A run whose connection breaks off")?;
+    title("A run whose connection is lost")?;
     let mut run = client.agent().run("billing", "Which are open?").await?;
     let (shown, cut) = tokio::join!(
         soon("follow the run", show(&mut run)),
@@ -148,7 +148,7 @@ async fn play() -> anyhow::Result<()> {
     fact("the tool was seen", shown.tools == 1)?;
     fact("the connection was lost once", shown.resumed == 1)?;
     fact(
-        "the answer is whole all the same",
+        "the answer is complete nevertheless",
         shown.outcome.answer() == Some(ANSWER),
     )?;
     fact("no piece of it came twice", ANSWER.starts_with(&shown.text))?;

@@ -1,4 +1,4 @@
-//! The service on the mock, with somebody who uses it: from the first start to the last answer.
+//! The service on the mock, with a user: from the first start to the last answer.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(crate) async fn play() -> anyhow::Result<()> {
     })
     .await?;
     fact(
-        "/healthz says that the process is fine all the same",
+        "/healthz says that the process is healthy nevertheless",
         http::get(address, "/healthz").await?.status == 200,
     )?;
     fact(
@@ -54,7 +54,7 @@ pub(crate) async fn play() -> anyhow::Result<()> {
     title("The operator approves")?;
     gateway.approve(&request.request_id)?;
     until(
-        "/readyz says 200, and nobody touched the service",
+        "/readyz says 200, without a restart of the service",
         async || Ok(http::get(address, "/readyz").await?.status == 200),
     )
     .await?;
@@ -75,7 +75,7 @@ pub(crate) async fn play() -> anyhow::Result<()> {
         pieces > 1 && text == ANSWER,
     )?;
 
-    title("Somebody asks, and goes away before the end")?;
+    title("Somebody asks, and disconnects before the end")?;
     let mut answer = ask(address, "Think for ever.").await?;
     soon("the first piece", text_event(&mut answer)).await?;
     drop(answer);
@@ -90,25 +90,25 @@ pub(crate) async fn play() -> anyhow::Result<()> {
     )
     .await?;
 
-    title("The service is stopped while an answer is under way")?;
+    title("The service is stopped during an answer")?;
     let mut answer = ask(address, "Slowly, please.").await?;
     soon("the first piece", text_event(&mut answer)).await?;
     let _ = stop.send(());
     let (_, text) = soon("read the rest", rest(answer)).await?;
-    fact("the answer comes to its end", text == ANSWER)?;
+    fact("the answer is complete", text == ANSWER)?;
     let left = soon("the service ends", service).await??;
     fact("nothing was left behind", left.is_complete())?;
     fact(
-        "and nobody listens any more",
+        "the port is closed",
         TcpStream::connect(address).await.is_err(),
     )
 }
 
-/// What the agent answers.
+/// The answers of the agent.
 fn script(request: &RunRequest) -> Run {
     match &*request.message {
         "Think for ever." => Run::text("Well, ").hangs(),
-        // Gateways put together what comes faster than about six times a second.
+        // Gateways merge text that comes faster than about six times a second.
         _ => Run::text(ANSWER)
             .deltas(5)
             .delay_per_delta(Duration::from_millis(200)),

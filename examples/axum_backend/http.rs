@@ -1,4 +1,4 @@
-//! As much HTTP as the demo needs to be its own client. HTTP/1.0 has no chunks, and ends with the
+//! A minimal HTTP client for the demo. HTTP/1.0 has no chunks, and ends with the
 //! connection.
 
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! A web service whose answers come from an agent.
 //!
 //! ```text
-//! cargo run --example axum_backend                      # plays against itself on the mock, and ends
+//! cargo run --example axum_backend                      # runs against itself on the mock, and ends
 //!
 //! export OPENCLAW_GATEWAY_URL=ws://gateway:18789 OPENCLAW_GATEWAY_TOKEN=…
 //! cargo run --example axum_backend                      # serves on 127.0.0.1:8080 until Ctrl-C
@@ -43,7 +43,7 @@ async fn run() -> anyhow::Result<()> {
 
     let config = Config::from_env()?
         .display_name("axum-backend")
-        // Whoever asks over HTTP is told at once that there is no connection, and does not wait.
+        // A request over HTTP fails at once without a connection, and does not wait.
         .when_down(WhenDown::Fail)
         .build()?;
     // Returns at once. The service is up before the gateway is, and /readyz says so.
@@ -55,7 +55,7 @@ async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ctrl-C, or what a container's runtime sends.
+/// Waits for Ctrl-C, or for the signal of a container's runtime.
 async fn stopped() {
     let terminated = async {
         match signal::unix::signal(signal::unix::SignalKind::terminate()) {

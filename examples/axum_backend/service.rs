@@ -20,12 +20,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// How long runs may take to end once the service stops. Shorter than what the container's runtime
-/// waits before it kills: 30 s in Kubernetes, 10 s with `docker stop`.
+/// The time that runs have to end once the service stops. Shorter than the time before a container's runtime
+/// kills: 30 s in Kubernetes, 10 s with `docker stop`.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How long the gateway may take to take a question.
-const TAKEN: Duration = Duration::from_secs(5);
+/// The time that the gateway has to accept a question.
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The routes. All of them share one connection to the gateway.
 pub(crate) fn router(client: Client) -> Router {
@@ -36,24 +36,24 @@ pub(crate) fn router(client: Client) -> Router {
         .with_state(client)
 }
 
-/// Serves until `stop`. What is under way then may come to its end.
+/// Serves until `stop`, then lets active requests finish.
 pub(crate) async fn serve(
     listener: TcpListener,
     client: Client,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<Drained> {
-    let (tell, told) = oneshot::channel::<()>();
+    let (stop_accepting, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, router(client.clone())).with_graceful_shutdown(async {
-        let _ = told.await;
+        let _ = stopped.await;
     });
     let mut server = tokio::spawn(server.into_future());
     stop.await;
 
-    // From here on no connection is accepted and no run begins. After the patience, runs that are
-    // left are told as lost, so that their streams end as well; the gateway goes on with them.
-    let _ = tell.send(());
+    // From here on no connection is accepted and no run begins. When the time is over, runs that are left end
+    // as lost, so that their streams end as well; the gateway goes on with them.
+    let _ = stop_accepting.send(());
     let left = client.drain(PATIENCE).await;
-    // Only somebody who does not read what was asked for can hold the server up now.
+    // Only a client that does not read its answer can delay the server now.
     if let Ok(ended) = timeout(Duration::from_secs(1), &mut server).await {
         ended??;
     } else {
@@ -62,10 +62,10 @@ pub(crate) async fn serve(
     Ok(left)
 }
 
-/// What comes in with `POST /ask`.
+/// The body of `POST /ask`.
 #[derive(Deserialize)]
 struct Question {
-    /// The conversation: the agent remembers what was said in it.
+    /// The conversation: the agent remembers its messages.
     session: String,
     question: String,
 }
@@ -76,29 +76,29 @@ async fn ask(
     Json(asked): Json<Question>,
 ) -> Result<impl IntoResponse, Refused> {
     let (events, mut unread) = mpsc::channel(16);
-    let (tell, told) = oneshot::channel();
-    // In a task of its own: whoever asked may go away at any time, and this function ends with them.
+    let (reply, accepted) = oneshot::channel();
+    // In a task of its own: the client may disconnect at any time, and this function ends then.
     tokio::spawn(async move {
         let run = client.agent().run(asked.session, asked.question);
-        match run.within(TAKEN).await {
+        match run.within(ACCEPT_TIMEOUT).await {
             Ok(run) => {
-                let _ = tell.send(Ok(run.id().to_owned()));
+                let _ = reply.send(Ok(run.id().to_owned()));
                 follow(run, events).await;
             }
             Err(error) => {
-                let _ = tell.send(Err(error));
+                let _ = reply.send(Err(error));
             }
         }
     });
-    // Whether the gateway has taken the question, while there is still a status to say it with. With its
-    // id and session a run can be followed again, from another process too: `Run::attach`.
-    let run_id = told.await.unwrap_or(Err(Error::Closed))?;
+    // Waits until the gateway has accepted the question, so that a refusal becomes the status of the response.
+    // With its id and session a run can be followed again, from another process too: `Run::attach`.
+    let run_id = accepted.await.unwrap_or(Err(Error::Closed))?;
     let run_id = [("x-run-id", run_id)];
     let stream = stream::poll_fn(move |cx| unread.poll_recv(cx)).map(Ok::<_, Infallible>);
     Ok((run_id, Sse::new(stream).keep_alive(KeepAlive::default())))
 }
 
-/// Tells what the run tells, and stops it when nobody listens any more.
+/// Forwards the items of a run, and stops the run when the client has disconnected.
 async fn follow(mut run: Run, events: mpsc::Sender<Event>) {
     loop {
         let item = tokio::select! {
@@ -113,14 +113,14 @@ async fn follow(mut run: Run, events: mpsc::Sender<Event>) {
             break;
         }
     }
-    // Dropping the run would leave it to go on, and to cost. 2026.2.9 cannot stop it.
+    // A dropped run would go on, and cost tokens. 2026.2.9 cannot stop it.
     if let Err(error) = run.abort().await {
-        tracing::debug!(%error, run = run.id(), "nobody listens, and it cannot be stopped");
+        tracing::debug!(%error, run = run.id(), "the client has disconnected, and the run cannot be stopped");
     }
 }
 
-/// What a browser is told. The texts of all `text` events are the answer; one with `replaced` takes
-/// back what came before it. The last event is `end`.
+/// Makes the event for the browser. The texts of all `text` events are the answer; one with `replaced`
+/// replaces those before it. The last event is `end`.
 fn event_of(item: RunItem) -> Option<Event> {
     let (name, data) = match item {
         RunItem::Text(more) => (
@@ -156,14 +156,14 @@ fn event_of(item: RunItem) -> Option<Event> {
     Some(Event::default().event(name).data(data.to_string()))
 }
 
-/// Alive: the process answers. A gateway that is away, or an approval that is missing, is nothing
-/// that killing this process would mend.
+/// Liveness: the process answers. Restarting it would not help against a gateway that is down or an approval
+/// that is missing.
 async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Ready: calls can be made. If not, what stands in the way, and who can do something about it: for probes
-/// and operators, not for a port that the world can reach.
+/// Readiness: calls can be made. If not, the response has the reason and the fix: for probes and operators,
+/// not for a public port.
 async fn readyz(State(client): State<Client>) -> Response {
     let state = client.state().borrow().clone();
     let status = if state.is_ready() {
@@ -191,7 +191,7 @@ async fn readyz(State(client): State<Client>) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// Why a question was not taken.
+/// The reason why a question was not accepted.
 struct Refused(Error);
 
 impl From<Error> for Refused {
@@ -207,13 +207,12 @@ impl IntoResponse for Refused {
         let status = match error.recovery() {
             // Sent, and not answered: asking again might ask twice.
             Recovery::CheckOutcome => StatusCode::GATEWAY_TIMEOUT,
-            // The gateway does not want this question.
+            // The gateway refuses this question.
             Recovery::None | Recovery::FixConfiguration if !ending => StatusCode::BAD_GATEWAY,
-            // The gateway is not there or has not let us in; or this process is ending, and
-            // another one can answer.
+            // The gateway is not connected, or this process is ending and another one can answer.
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
-        tracing::warn!(%error, "a question was not taken");
+        tracing::warn!(%error, "a question was not accepted");
         (status, Json(json!({ "error": error.kind() }))).into_response()
     }
 }

@@ -1,4 +1,4 @@
-//! Three customers, and what does not become of one because of another.
+//! Three customers, none of which is affected by the trouble of another.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(crate) async fn play() -> anyhow::Result<()> {
     for (customer, gateway) in [("north", &north), ("south", &south)] {
         let request = gateway.wait_for_pending(LIMIT).await?;
         gateway.approve(&request.request_id)?;
-        soon("get in", gateways.client(customer)?.ready()).await?;
+        soon("connect", gateways.client(customer)?.ready()).await?;
         fact(
             &format!("{customer} is answered by its own agent"),
             ask(&gateways.client(customer)?).await? == format!("This is {customer}."),
@@ -59,9 +59,9 @@ pub(crate) async fn play() -> anyhow::Result<()> {
             && conn_id(&gateways.client("north")?).await? == before,
     )?;
     south.start_again().await?;
-    soon("come back", client.ready()).await?;
+    soon("reconnect", client.ready()).await?;
     fact(
-        "south is there again, and nobody did anything",
+        "south is connected again, and nobody did anything",
         ask(&client).await? == "This is south.",
     )?;
 
@@ -76,7 +76,7 @@ pub(crate) async fn play() -> anyhow::Result<()> {
     for line in gateways.report() {
         title(&line)?;
     }
-    // Its secret store has the right one by now.
+    // Meanwhile its secret store has the right one.
     client.set_token(Token::new(west.token())?);
     until("west tries again", async || {
         Ok(!client.state().borrow().is_stopped())
@@ -84,11 +84,11 @@ pub(crate) async fn play() -> anyhow::Result<()> {
     .await?;
     let request = west.wait_for_pending(LIMIT).await?;
     fact(
-        "it is the device that it was",
+        "it is the same device as before",
         devices.contains(&request.device_id),
     )?;
     west.approve(&request.request_id)?;
-    soon("get in", client.ready()).await?;
+    soon("connect", client.ready()).await?;
     fact(
         "with the right one it is answered",
         ask(&client).await? == "This is west.",
@@ -113,7 +113,7 @@ async fn gateway(customer: &'static str, edition: Edition) -> MockGateway {
     gateway
 }
 
-/// What the customer's settings say.
+/// The customer's settings.
 fn config(gateway: &MockGateway, token: &str) -> anyhow::Result<ConfigBuilder> {
     Ok(Config::builder()
         .url(gateway.url())

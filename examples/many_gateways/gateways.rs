@@ -8,20 +8,20 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use openclaw_adapter::{Client, ConfigBuilder, ConnectionState, FileStore, WhenDown};
 
-/// How long a customer's runs may go on once it is stopped.
+/// The time that a customer's runs have to end once it is stopped.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A client per customer, each with an identity of its own.
 ///
-/// One identity for all would do for the gateways. But then whoever gets at one customer's state
-/// directory is that customer's device and all the others'.
+/// The gateways would accept one identity for all. But then a leak of one customer's state directory
+/// would expose the devices of all customers.
 pub(crate) struct Gateways {
     dir: PathBuf,
     clients: Mutex<BTreeMap<String, Client>>,
 }
 
 impl Gateways {
-    /// `dir` gets a folder per customer. It has to outlive the process: put it on a volume.
+    /// `dir` gets a folder per customer. It has to survive the process: put it on a volume.
     pub(crate) fn new(dir: PathBuf) -> Self {
         Self {
             dir,
@@ -29,24 +29,24 @@ impl Gateways {
         }
     }
 
-    /// Connects a customer's gateway, from here on and by itself: a gateway that is away, or wants an
-    /// approval, is waited for in the background.
+    /// Connects a customer's gateway and keeps it connected. It waits in the background for a gateway that
+    /// is down or requires an approval.
     pub(crate) fn start(&self, customer: &str, config: ConfigBuilder) -> anyhow::Result<()> {
         // The name becomes a folder.
         let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         ensure!(
             !customer.is_empty() && customer.chars().all(is_plain),
-            "{customer:?} is no name of a customer"
+            "{customer:?} is not a valid name of a customer"
         );
         let mut clients = self.clients();
         ensure!(
             !clients.contains_key(customer),
-            "{customer} has been started already"
+            "{customer} is already started"
         );
         let config = config
             .store(FileStore::new(self.dir.join(customer)))
             .display_name(format!("backend of {customer}"))
-            // Who serves many does not let requests pile up for a gateway that is away.
+            // Calls to a gateway that is down fail at once, so that they do not pile up.
             .when_down(WhenDown::Fail)
             .build()?;
         clients.insert(customer.to_owned(), Client::start(config));
@@ -65,7 +65,7 @@ impl Gateways {
         self.clients().keys().cloned().collect()
     }
 
-    /// One line per customer, for a status page: what its connection does, and what there is to do.
+    /// One line per customer, for a status page: the state of its connection, and the next action.
     pub(crate) fn report(&self) -> Vec<String> {
         let of = |(customer, client): (&String, &Client)| {
             let state = match &*client.state().borrow() {
@@ -84,8 +84,8 @@ impl Gateways {
         self.clients().iter().map(of).collect()
     }
 
-    /// Ends a customer's connection, and leaves its runs some time to end. The identity stays: a
-    /// customer that comes back need not be approved again.
+    /// Ends a customer's connection, after some time for its runs to end. The identity is kept: a customer
+    /// that is started again needs no new approval.
     pub(crate) async fn stop(&self, customer: &str) -> anyhow::Result<()> {
         let client = self.clients().remove(customer);
         let client = client.with_context(|| format!("{customer} has no gateway here"))?;
@@ -93,7 +93,7 @@ impl Gateways {
         Ok(())
     }
 
-    /// Ends all connections, side by side.
+    /// Ends all connections at the same time.
     pub(crate) async fn stop_all(&self) {
         let clients = std::mem::take(&mut *self.clients());
         let drains = clients.values().map(|client| client.drain(PATIENCE));

@@ -1,4 +1,4 @@
-//! The backend: how a service holds its connection. This is the part to copy.
+//! The backend: a service with its connection. This is the part to copy.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,25 +13,25 @@ use openclaw_adapter::{
 /// A service with a connection to the gateway.
 pub(crate) struct Backend {
     client: Client,
-    /// How often a person had to be asked, since this start.
+    /// The number of approvals that were asked for, since this start.
     asked: Arc<AtomicUsize>,
 }
 
 impl Backend {
-    /// Starts the service's connection with what stands for its environment and its volume.
+    /// Starts the connection with values that a service would take from its environment.
     pub(crate) fn start(url: &str, token: &str, state_dir: &Path) -> anyhow::Result<Self> {
-        // A real service says `Config::from_env()?` here and gets the address, the token and the
+        // A real service calls `Config::from_env()?` here and gets the address, the token and the
         // directory from OPENCLAW_GATEWAY_URL, OPENCLAW_GATEWAY_TOKEN and OPENCLAW_ADAPTER_STATE_DIR.
         let config = Config::builder()
             .url(url)
             .token(Token::new(token)?)
-            // The identity has to outlive the process and its container: put it on a volume.
+            // The identity has to survive the process and its container: put it on a volume.
             .store(FileStore::new(state_dir));
         Self::run(config)
     }
 
-    /// Runs the service's connection. It never blocks, and never fails because of the gateway: a
-    /// gateway that is down or has not approved us yet is waited for in the background.
+    /// Runs the connection. It never blocks, and never fails because of the gateway: it waits in the
+    /// background for a gateway that is down or has not approved this device yet.
     pub(crate) fn run(config: ConfigBuilder) -> anyhow::Result<Self> {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&asked);
@@ -47,17 +47,17 @@ impl Backend {
         })
     }
 
-    /// The handle for calls; a cheap clone of it goes to whoever makes them.
+    /// Returns the handle for calls; clone it where calls are made.
     pub(crate) const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// How often a person had to be asked, since this start.
+    /// Returns the number of approvals that were asked for, since this start.
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// The connection right now, if there is one.
+    /// Returns the current connection, if there is one.
     pub(crate) fn hello(&self) -> Option<Arc<Hello>> {
         hello(&self.client.state().borrow())
     }
@@ -68,7 +68,7 @@ impl Backend {
             .await
     }
 
-    /// Waits until the gateway wants an approval, and says which.
+    /// Waits until the gateway requires an approval, and returns its request.
     pub(crate) async fn awaits_approval(&self) -> anyhow::Result<Arc<PairingRequired>> {
         self.until(|state| match state {
             ConnectionState::AwaitingApproval { pairing, .. } => Some(Arc::clone(pairing)),
@@ -77,7 +77,7 @@ impl Backend {
         .await
     }
 
-    /// Waits until the client has given up, and says why.
+    /// Waits until the client has stopped, and returns the reason.
     pub(crate) async fn stopped(&self) -> anyhow::Result<StopReason> {
         self.until(|state| match state {
             ConnectionState::Stopped { reason, .. } => Some(reason.clone()),

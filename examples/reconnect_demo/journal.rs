@@ -1,4 +1,4 @@
-//! What the backend logs, kept so that the story can show it at the right moment.
+//! The log of the backend, kept so that the demo can print it at the right moment.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Begins to listen. A service would let its log go to stderr or to its collector.
+    /// Installs the subscriber. A service would send its log to stderr or to its collector.
     pub(crate) fn install() -> Self {
         let journal = Self::default();
         tracing_subscriber::fmt()
@@ -22,8 +22,7 @@ impl Journal {
             .with_ansi(false)
             .with_target(false)
             .without_time()
-            // A collector keeps the other fields too (ids, reason, scopes); whoever reads a story
-            // finds them in the message.
+            // A collector keeps the other fields too (ids, reason, scopes); here the message has them.
             .fmt_fields(debug_fn(|writer, field, value| match field.name() {
                 "message" => write!(writer, "{value:?}"),
                 "fix" => write!(writer, " fix={value:?}"),

@@ -1,16 +1,16 @@
-//! A backend's life with an OpenClaw gateway, from the first start to a lost disk.
+//! A backend and its OpenClaw gateway, from the first start to a lost disk.
 //!
 //! ```text
 //! cargo run --example reconnect_demo               # a gateway of 2026.9.6
-//! cargo run --example reconnect_demo -- 2026.2.9   # an old one
+//! cargo run --example reconnect_demo -- 2026.2.9   # the older generation
 //!
 //! export OPENCLAW_GATEWAY_URL=ws://gateway:18789 OPENCLAW_GATEWAY_TOKEN=…
 //! cargo run --example reconnect_demo               # on that gateway, until Ctrl-C
 //! ```
 //!
 //! Without an address in the environment the gateway is the mock, in this process: no network, no Node.
-//! The backend is the adapter as a service uses it; [`backend`] is the part to copy. Every line marked
-//! `ok` was checked, and the exit code is 0 only if all of them held.
+//! The backend uses the adapter as a service does; [`backend`] is the part to copy. Every line marked
+//! `ok` was checked, and the exit code is 0 only if all of them were true.
 #![forbid(unsafe_code)]
 
 mod backend;
@@ -91,19 +91,19 @@ async fn run(edition: Edition, narrator: &Narrator, journal: Journal) -> anyhow:
         .await?;
     stage
         .step(
-            "The token is edited in openclaw.json, and nothing is restarted",
+            "The token is edited in openclaw.json, without a restart",
             steps::token_edited(&stage, &backend),
         )
         .await?;
     stage
         .step(
-            "The gateway restarts and takes the new token",
+            "The gateway restarts and reads the new token",
             steps::token_taken(&stage, &backend),
         )
         .await?;
     stage
         .step(
-            "The backend is given the new token",
+            "The backend gets the new token",
             steps::token_given(&stage, &backend),
         )
         .await?;

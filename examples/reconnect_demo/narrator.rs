@@ -1,4 +1,4 @@
-//! How the story looks: in colour on a terminal, plain elsewhere.
+//! The output of the demo: in colour on a terminal, plain elsewhere.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 const WIDTH: usize = 86;
 const SPEAKER: usize = 10;
 
-/// Prints the story on stdout.
+/// Prints the demo on stdout.
 pub(crate) struct Narrator {
     colour: bool,
 }
@@ -38,7 +38,7 @@ impl Style {
 }
 
 impl Narrator {
-    /// Colour where somebody looks at it and has not said no (`NO_COLOR`, `TERM=dumb`).
+    /// Uses colour on a terminal, unless `NO_COLOR` or `TERM=dumb` is set.
     pub(crate) fn for_stdout() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         Self {
@@ -57,34 +57,34 @@ impl Narrator {
         self.line(Style::Bold, &format!("{number}. {title}"));
     }
 
-    /// What a newcomer needs to know.
+    /// Prints an explanation.
     pub(crate) fn tell(&self, text: &str) {
         self.speak("", Style::Plain, text, Style::Plain);
     }
 
-    /// What a person types; never broken into lines, so that it can be copied.
+    /// Prints a command; never broken into lines, so that it can be copied.
     pub(crate) fn types(&self, who: &str, command: &str) {
         self.labelled(who, Style::Cyan, &format!("$ {command}"), Style::Cyan);
     }
 
-    /// What a program answers, as it is.
+    /// Prints the output of a program, unchanged.
     pub(crate) fn prints(&self, text: &str) {
         for line in text.lines() {
             self.labelled("", Style::Plain, line, Style::Dim);
         }
     }
 
-    /// What somebody does or sees.
+    /// Prints an action or an observation.
     pub(crate) fn says(&self, who: &str, text: &str) {
         self.speak(who, Style::Cyan, text, Style::Plain);
     }
 
-    /// A line of a log.
+    /// Prints a line of a log.
     pub(crate) fn logs(&self, text: &str) {
         self.speak("log", Style::Yellow, text, Style::Yellow);
     }
 
-    /// Something that was checked and is so.
+    /// Prints a fact that was checked.
     pub(crate) fn fact(&self, text: &str) {
         self.speak("ok", Style::Green, text, Style::Green);
     }

@@ -1,4 +1,4 @@
-//! The person who runs the gateway: what they type, and what it does.
+//! The operator of the gateway: the commands, and their effects.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::narrator::Narrator;
 
 const WHO: &str = "operator";
 
-/// Shows each command and does to the gateway what the command would do.
+/// Prints each command and applies its effect to the gateway.
 pub(crate) struct Operator<'a> {
     pub(crate) narrator: &'a Narrator,
     pub(crate) gateway: &'a MockGateway,
@@ -54,7 +54,7 @@ impl Operator<'_> {
         Ok(())
     }
 
-    /// Removes a device. 2026.2.9 has no command for it: there one edits a file of the gateway.
+    /// Removes a device. 2026.2.9 has no command for it: there a file of the gateway is edited.
     pub(crate) fn remove(&self, device_id: &str) -> anyhow::Result<()> {
         if self.gateway.edition() == Edition::V2026_2_9 {
             self.narrator.types(
@@ -93,7 +93,7 @@ impl Operator<'_> {
     }
 }
 
-/// The beginning of a device id, as the adapter's log has it too.
+/// Returns the beginning of a device id, as in the adapter's log.
 pub(crate) fn short(device_id: &str) -> &str {
     device_id.get(..12).unwrap_or(device_id)
 }

@@ -1,5 +1,5 @@
-//! The same backend on a gateway of one's own: what can be shown without touching the gateway, and then
-//! whatever its operator does to it.
+//! The same backend on a real gateway: steps that need no change of the gateway, and then the reactions to
+//! what its operator does.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use crate::backend::Backend;
 use crate::journal::Journal;
 use crate::narrator::Narrator;
 
-/// Plays on the gateway that the environment names. An approval is waited for as long as it takes.
+/// Runs on the gateway that the environment names. Waits for an approval without a limit.
 pub(crate) async fn play(narrator: &Narrator, journal: Journal) -> anyhow::Result<()> {
     let show = Show { narrator, journal };
     narrator.title("A backend and its OpenClaw gateway (the one that the environment names)");
@@ -51,8 +51,8 @@ pub(crate) async fn play(narrator: &Narrator, journal: Journal) -> anyhow::Resul
 
     narrator.step(4, "Whatever you do to the gateway, until Ctrl-C");
     narrator.tell(
-        "Restart it, edit its token, remove the device `reconnect-demo`: the backend says here what it \
-         makes of it.",
+        "Restart it, edit its token, remove the device `reconnect-demo`: the backend prints here how it \
+         reacts.",
     );
     let watched = tokio::select! {
         watched = show.watch(&backend) => watched,
@@ -71,20 +71,20 @@ struct Show<'a> {
 impl Show<'_> {
     fn fact(&self, what: &str, is_so: bool) -> anyhow::Result<()> {
         if !is_so {
-            bail!("this is not so: {what}");
+            bail!("not true: {what}");
         }
         self.narrator.fact(what);
         Ok(())
     }
 
-    /// Shows what the backend has logged since the last time.
+    /// Prints the new lines of the backend's log.
     fn log(&self) {
         for line in self.journal.take() {
             self.narrator.logs(&line);
         }
     }
 
-    /// Shows the log until there is a connection, another one than `before`.
+    /// Prints the log until there is a connection other than `before`.
     async fn until_connected(
         &self,
         backend: &Backend,
@@ -121,7 +121,7 @@ impl Show<'_> {
         self.fact("a call (`health`) is answered", health.is_object())
     }
 
-    /// Tells each state, for ever.
+    /// Prints each state, without an end.
     async fn watch(&self, backend: &Backend) -> anyhow::Result<()> {
         let mut state = backend.client().state();
         state.mark_unchanged();
@@ -141,7 +141,7 @@ impl Show<'_> {
     }
 }
 
-/// The way to the gateway, with a place to cut it.
+/// A TCP proxy to the gateway that can be cut.
 #[derive(Clone, Debug, Default)]
 struct Cable {
     wires: Arc<Mutex<Vec<AbortHandle>>>,
@@ -161,7 +161,7 @@ impl Connector for Cable {
             far.set_nodelay(true)?;
             let (near, mut other) = duplex(64 * 1024);
             let wire = tokio::spawn(async move {
-                // Either side's end is the other's.
+                // When one side ends, so does the other.
                 let _ = copy_bidirectional(&mut other, &mut far).await;
             });
             let mut wires = self.wires.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! Where the story takes place: the gateway, the directories, and the rule that a step either does
-//! what it says, in time, or ends the story.
+//! The environment of the demo: the gateway, the directories, and steps that have to succeed within a
+//! limit.
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub(crate) struct Stage<'a> {
     dir: TempDir,
     steps: Cell<usize>,
     facts: Cell<usize>,
-    /// What the backend's variable holds; not always what the gateway wants.
+    /// The token in the backend's variable; not always the one that the gateway expects.
     token: RefCell<String>,
     began: Instant,
 }
@@ -55,7 +55,7 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Plays one step. Its failure is named, and it may not take for ever.
+    /// Runs one step, with a limit; an error names the step.
     pub(crate) async fn step<T>(
         &self,
         title: &str,
@@ -72,17 +72,17 @@ impl<'a> Stage<'a> {
         played.with_context(|| format!("step {number}, {title}"))
     }
 
-    /// States something that has to be so.
+    /// Prints a fact that has to be true.
     pub(crate) fn fact(&self, what: &str, is_so: bool) -> anyhow::Result<()> {
         if !is_so {
-            bail!("this is not so: {what}");
+            bail!("not true: {what}");
         }
         self.facts.set(self.facts.get() + 1);
         self.narrator.fact(what);
         Ok(())
     }
 
-    /// States that the gateway has this many connections.
+    /// Checks that the gateway has this many connections.
     pub(crate) async fn connections(&self, what: &str, count: usize) -> anyhow::Result<()> {
         // The gateway may notice a moment after the client that one is over.
         let now = self.gateway.wait_for(|now| now.live == count, STEP_LIMIT);
@@ -94,7 +94,7 @@ impl<'a> Stage<'a> {
         self.narrator.tell(text);
     }
 
-    /// Shows what the backend has logged since the last time.
+    /// Prints the new lines of the backend's log.
     pub(crate) fn log(&self) -> Vec<String> {
         let lines = self.journal.take();
         for line in &lines {
@@ -115,17 +115,17 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The directory that stands for the backend's volume.
+    /// Returns the directory in place of the backend's volume.
     pub(crate) fn backend_dir(&self) -> PathBuf {
         self.dir.path().join("backend")
     }
 
-    /// A directory for another backend, which nobody has approved.
+    /// Returns a directory for another backend, which is not approved.
     pub(crate) fn newcomer_dir(&self) -> PathBuf {
         self.dir.path().join("newcomer")
     }
 
-    /// The token in the backend's environment.
+    /// Returns the token in the backend's environment.
     pub(crate) fn token(&self) -> String {
         self.token.borrow().clone()
     }
@@ -135,7 +135,7 @@ impl<'a> Stage<'a> {
         *self.token.borrow_mut() = token;
     }
 
-    /// Starts the backend with what is in its environment and on its volume now.
+    /// Starts the backend with its current environment and volume.
     pub(crate) fn start_backend(&self, command: &str) -> anyhow::Result<Backend> {
         self.narrator.types("operator", command);
         Backend::start(&self.gateway.url(), &self.token(), &self.backend_dir())
@@ -143,7 +143,7 @@ impl<'a> Stage<'a> {
 
     pub(crate) fn end(&self) {
         self.narrator.ended(&format!(
-            "All {} steps did what they say: {} facts checked in {:.1} s.",
+            "All {} steps succeeded: {} facts checked in {:.1} s.",
             self.steps.get(),
             self.facts.get(),
             self.began.elapsed().as_secs_f64()

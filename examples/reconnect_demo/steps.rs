@@ -1,4 +1,4 @@
-//! The steps of the story, in the order in which a backend meets them.
+//! The steps of the demo, in the order in which a backend meets them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,12 +14,12 @@ use crate::backend::Backend;
 use crate::operator::short;
 use crate::stage::Stage;
 
-/// A new backend has the token, and is refused all the same: nobody knows its device yet.
+/// A new backend has the right token, and is refused: the gateway does not know its device yet.
 pub(crate) async fn first_start(stage: &Stage<'_>) -> anyhow::Result<Backend> {
     stage.tell(
-        "A backend needs two things to get in: the gateway's token, which comes from openclaw.json, \
-         and a person's approval of its device. It has the token. The device is a key pair that it \
-         makes now, at its first start.",
+        "A backend needs two things to connect: the gateway's token, which is in openclaw.json, and a \
+         person's approval of its device. It has the token. The device is a key pair that it makes \
+         now, at its first start.",
     );
     let backend = stage.start_backend(
         "OPENCLAW_GATEWAY_TOKEN=<gateway.auth.token of openclaw.json> docker compose up -d backend",
@@ -28,8 +28,8 @@ pub(crate) async fn first_start(stage: &Stage<'_>) -> anyhow::Result<Backend> {
     stage.log();
 
     stage.tell(
-        "The gateway said NOT_PAIRED and closed with 1008 `pairing required`. That is no failure: \
-         the backend keeps its key and asks again every two seconds.",
+        "The gateway said NOT_PAIRED and closed with 1008 `pairing required`. That is not an \
+         error: the backend keeps its key and asks again every two seconds.",
     );
     let refused = stage.gateway.frames().iter().any(|frame| {
         frame.direction == Direction::Out && frame.json["error"]["code"] == "NOT_PAIRED"
@@ -46,19 +46,19 @@ pub(crate) async fn first_start(stage: &Stage<'_>) -> anyhow::Result<Backend> {
         pending.len() == 1 && request.request_id.as_deref() == Some(&*pending[0].request_id),
     )?;
     stage.fact(
-        "it is of this device, by the name `backend-adapter`",
+        "the request is for this device, with the name `backend-adapter`",
         pending[0].device_id == request.device_id.as_str()
             && pending[0].display_name.as_deref() == Some("backend-adapter"),
     )?;
     Ok(backend)
 }
 
-/// The one thing that a person has to do.
+/// The one action that needs a person.
 pub(crate) async fn approval(stage: &Stage<'_>, backend: &Backend) -> anyhow::Result<()> {
     stage.operator().list();
     approve_request_of(stage, backend).await?;
     let hello = backend.client().ready().await?;
-    stage.tell("Nobody touched the backend: its next attempt went through.");
+    stage.tell("The backend was not restarted: its next attempt succeeded.");
     stage.fact(
         &format!(
             "connected: protocol {}, scopes {}",
@@ -88,8 +88,9 @@ pub(crate) async fn backend_restart(
     backend.stop().await;
     let backend = stage.start_backend("docker restart backend")?;
     backend.client().ready().await?;
-    stage
-        .tell("The key is on the volume, so it is the same device, and the approval still counts.");
+    stage.tell(
+        "The key is on the volume, so it is the same device, and the approval is still valid.",
+    );
     stage.connections("connected again", 1).await?;
     stage.fact(
         "nobody was asked to approve",
@@ -102,7 +103,7 @@ pub(crate) async fn backend_restart(
     Ok(backend)
 }
 
-/// The client comes back by itself.
+/// The client reconnects by itself.
 pub(crate) async fn gateway_restart(stage: &Stage<'_>, backend: &Backend) -> anyhow::Result<()> {
     let before = hello_of(backend)?;
     stage.operator().restart().await?;
@@ -110,10 +111,10 @@ pub(crate) async fn gateway_restart(stage: &Stage<'_>, backend: &Backend) -> any
     stage.log();
     stage.tell(
         "The gateway announced the restart and closed with 1012. The same client in the same process \
-         has dialled again; a call that had been under way would say whether it was sent.",
+         has connected again; a call in progress would have reported if it was sent.",
     );
     stage
-        .connections("connected again, on another connection", 1)
+        .connections("connected again, with a new connection", 1)
         .await?;
     stage.fact(
         "nobody was asked to approve",
@@ -121,18 +122,18 @@ pub(crate) async fn gateway_restart(stage: &Stage<'_>, backend: &Backend) -> any
     )
 }
 
-/// The commonest cause of "token mismatch": a config edit alone changes nothing.
+/// The most frequent cause of "token mismatch": editing the configuration alone changes nothing.
 pub(crate) async fn token_edited(stage: &Stage<'_>, backend: &Backend) -> anyhow::Result<()> {
     const NEW: &str = "the-demo-token-after-the-edit";
 
     let before = hello_of(backend)?;
     stage.tell(
-        "A gateway holds its token in memory. Some watch openclaw.json and take an edit up by \
-         themselves; this one does not, and goes on with the token that it read when it started.",
+        "A gateway holds its token in memory. Some watch openclaw.json and apply an edit; \
+         this one does not, and keeps the token that it read when it started.",
     );
     stage.operator().edit_token(NEW)?;
     stage.fact(
-        "openclaw.json holds another token than the running gateway",
+        "openclaw.json has another token than the running gateway",
         stage.gateway.token_on_disk() == NEW && stage.gateway.token() == stage.token(),
     )?;
 
@@ -146,14 +147,14 @@ pub(crate) async fn token_edited(stage: &Stage<'_>, backend: &Backend) -> anyhow
     stage.log();
     stage.tell(
         "Another backend, which has the token of the file, is refused. It stops at once instead of \
-         knocking on: 2026.9.6 locks an address out for five minutes after ten failures.",
+         trying again: 2026.9.6 locks an address out for five minutes after ten failures.",
     );
     stage.fact(
         "the other backend has stopped: token_mismatch",
         matches!(&reason, StopReason::Refused(refusal) if refusal.kind == RefusalKind::TokenMismatch),
     )?;
     stage.fact(
-        "and is told that an edited openclaw.json needs a restart of the gateway",
+        "its fix says that an edited openclaw.json needs a restart of the gateway",
         reason.fix().contains("restart the gateway"),
     )?;
     connection_stays(stage, backend, &before).await
@@ -166,16 +167,16 @@ pub(crate) async fn token_taken(stage: &Stage<'_>, backend: &Backend) -> anyhow:
     let hello = backend.ready_after(&before).await?;
     let log = stage.log();
     stage.tell(
-        "Now the gateway holds the new token and the backend the old one. An approved device has a \
-         token of its own, so the backend gets in by that, and says that its variable is stale.",
+        "Now the gateway has the new token and the backend the old one. An approved device has a \
+         token of its own, so the backend connects with that, and warns that its variable is stale.",
     );
     stage.fact(
-        "the gateway wants another token than the backend has",
+        "the gateway expects another token than the backend has",
         stage.gateway.token() != stage.token(),
     )?;
     let way = way_in(stage, &hello, "device-token")?;
     stage
-        .connections(&format!("connected all the same, {way}"), 1)
+        .connections(&format!("connected nevertheless, {way}"), 1)
         .await?;
     stage.fact(
         "the backend warned once that its token is stale",
@@ -192,9 +193,9 @@ pub(crate) async fn token_given(stage: &Stage<'_>, backend: &Backend) -> anyhow:
     let token = stage.gateway.token();
     let before = hello_of(backend)?;
     stage.tell(
-        "Setting the variable and restarting the backend would do. A running one takes another \
+        "Setting the variable and restarting the backend is enough. A running one accepts another \
          token too: Client::set_token, or a file named by OPENCLAW_GATEWAY_TOKEN_FILE, which is \
-         read again when the gateway refuses what was in it.",
+         read again when the gateway refuses the token.",
     );
     stage.narrator().says("backend", "client.set_token(token)");
     backend.client().set_token(Token::new(token.clone())?);
@@ -209,22 +210,22 @@ pub(crate) async fn token_given(stage: &Stage<'_>, backend: &Backend) -> anyhow:
     stage.fact("without a warning about the token", warnings(&log) == 0)
 }
 
-/// Removing a device takes its approval away, and its connection where the gateway can do that.
+/// Removing a device ends its approval, and its connection where the gateway supports that.
 pub(crate) async fn device_removed(stage: &Stage<'_>, backend: &Backend) -> anyhow::Result<()> {
     let device = only_device(stage)?;
     let before = hello_of(backend)?;
     stage.operator().remove(&device)?;
     if stage.gateway.edition() == Edition::V2026_2_9 {
         stage.tell(
-            "2026.2.9 has no command to remove a device, and lets the connection live that is there: \
-             the edit counts from the next login on.",
+            "2026.2.9 has no command to remove a device, and keeps the existing connection: the edit \
+             takes effect at the next login.",
         );
         connection_stays(stage, backend, &before).await?;
         stage.operator().restart().await?;
     }
     let request = backend.awaits_approval().await?;
     stage.log();
-    stage.tell("The backend is out, and waits at the door with the key that it has.");
+    stage.tell("The backend is disconnected, and waits for approval with the same key.");
     stage.fact(
         "it asks to be approved again, as the same device",
         request.device_id.as_str() == device && stage.gateway.paired().is_empty(),
@@ -237,7 +238,7 @@ pub(crate) async fn device_removed(stage: &Stage<'_>, backend: &Backend) -> anyh
     )
 }
 
-/// Without its key a backend is somebody else.
+/// Without its key a backend is another device.
 pub(crate) async fn state_lost(stage: &Stage<'_>, backend: Backend) -> anyhow::Result<()> {
     let old = only_device(stage)?;
     backend.stop().await;
@@ -249,8 +250,8 @@ pub(crate) async fn state_lost(stage: &Stage<'_>, backend: Backend) -> anyhow::R
     let request = backend.awaits_approval().await?;
     stage.log();
     stage.tell(
-        "The volume is gone, and the key with it. The backend has made another one, which the gateway \
-         has never seen. The old device is still approved there, but nobody can use it any more.",
+        "The volume is deleted, and the key with it. The backend has made another one, which the gateway \
+         does not know. The old device is still approved there, but its key no longer exists.",
     );
     stage.fact(
         &format!(
@@ -262,14 +263,14 @@ pub(crate) async fn state_lost(stage: &Stage<'_>, backend: Backend) -> anyhow::R
     )?;
     approve_request_of(stage, &backend).await?;
     backend.client().ready().await?;
-    stage.tell("The old one is a leftover: away with it.");
+    stage.tell("The old device is no longer needed, and is removed.");
     stage.operator().remove(&old)?;
     stage.operator().list();
     stage
         .connections("the new device stays connected", 1)
         .await?;
     stage.fact(
-        "and is the only one that is paired",
+        "it is the only paired device",
         only_device(stage)? == request.device_id.as_str(),
     )?;
     backend.stop().await;
@@ -293,7 +294,7 @@ async fn connection_stays(
 ) -> anyhow::Result<()> {
     let health = backend.client().call_raw("health", json!({})).await;
     stage.fact(
-        "the connection that was there stays, and answers",
+        "the existing connection stays, and answers",
         health.is_ok()
             && backend
                 .hello()
@@ -316,13 +317,13 @@ fn only_device(stage: &Stage<'_>) -> anyhow::Result<String> {
     }
 }
 
-/// How the backend got in, in words, if it is the way that it should be. 2026.2.9 does not say;
-/// there the token that the gateway holds decides.
+/// Describes the credential that the gateway accepted, if it is the expected one. 2026.2.9 does not name
+/// it; there the gateway's token decides.
 fn way_in(stage: &Stage<'_>, hello: &Hello, wanted: &str) -> anyhow::Result<String> {
     match (&hello.auth_method, stage.gateway.edition()) {
-        (Some(method), _) if method == wanted => Ok(format!("let in by `{method}`")),
-        (None, Edition::V2026_2_9) => Ok("though 2026.2.9 does not say by what".to_owned()),
-        (other, _) => bail!("the gateway says that it let us in by {other:?}, not by {wanted}"),
+        (Some(method), _) if method == wanted => Ok(format!("accepted by `{method}`")),
+        (None, Edition::V2026_2_9) => Ok("though 2026.2.9 does not name the credential".to_owned()),
+        (other, _) => bail!("the gateway accepted {other:?}, not {wanted}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! How to test a service of one's own: its tests talk to a gateway, and need none.
+//! A service and its tests, which run on the mock gateway.
 //!
 //! ```text
 //! cargo test --example self_test                        # the tests
@@ -8,9 +8,9 @@
 //! cargo run --example self_test                         # the same service on a real gateway
 //! ```
 //!
-//! [`service`] is a small service as anybody might have one, and `tests` is the part to copy: the
-//! service goes over a socket through the token, the pairing and the handshake, to a gateway that says
-//! on the wire what a real one says, and has a bad day on command.
+//! [`service`] is a small service, and `tests` is the part to copy: the service connects over a socket, with
+//! token, pairing and handshake, to a gateway that behaves on the wire like a real one, with faults on
+//! command.
 #![forbid(unsafe_code)]
 
 mod service;
@@ -72,12 +72,12 @@ async fn play() -> anyhow::Result<()> {
         summaries.of(&TICKET).await.is_err(),
     )?;
     gateway.approve(&request.request_id)?;
-    soon("get in", summaries.ready()).await?;
+    soon("connect", summaries.ready()).await?;
     let summary = soon("summarise a ticket", summaries.of(&TICKET)).await?;
     fact(
         "the agent was asked, and the service understood it",
         summary == SUMMARY,
     )?;
     summaries.stop().await;
-    title("What it does on bad days is in its tests: cargo test --example self_test")
+    title("Its tests cover failures: cargo test --example self_test")
 }

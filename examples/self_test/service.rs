@@ -12,7 +12,7 @@ pub(crate) struct Ticket<'a> {
     pub(crate) text: &'a str,
 }
 
-/// Why there is no summary.
+/// The reason why there is no summary.
 #[derive(Debug)]
 pub(crate) enum SummaryError {
     /// The agent was not asked. Ask again later.
@@ -26,8 +26,8 @@ pub(crate) struct Summaries {
 }
 
 impl Summaries {
-    /// Everything that the service wants of its connection is set here, so that tests have it too. The
-    /// address, the token and the place of the identity come from outside.
+    /// Sets everything that the service needs of its connection, so that tests have it too. Address,
+    /// token and store come from outside.
     pub(crate) fn start(config: ConfigBuilder) -> Result<Self, ConfigError> {
         let config = config
             .display_name("summaries")
@@ -38,7 +38,7 @@ impl Summaries {
         })
     }
 
-    /// Waits until the gateway has let the service in.
+    /// Waits until the service is connected.
     pub(crate) async fn ready(&self) -> Result<(), Error> {
         self.client.ready().await.map(drop)
     }
@@ -57,7 +57,7 @@ impl Summaries {
                 format!("ticket-{number}"),
                 format!("Summarise this ticket in one sentence.\n\n{text}"),
             )
-            // Who asks twice for the same revision joins the run that is there.
+            // A second request for the same revision joins the existing run.
             .with_id(format!("summary-{number}-{revision}"))
             .start();
         match run.outcome().await {

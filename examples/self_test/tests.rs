@@ -18,7 +18,7 @@ const TICKET: Ticket<'static> = Ticket {
 };
 const SUMMARY: &str = "A printer prints twice.";
 
-/// What reaches the gateway as from another host: it has to be approved.
+/// Configures a client that counts as remote: it has to be approved.
 fn remote(gateway: &MockGateway) -> ConfigBuilder {
     Config::builder()
         .url(gateway.url())
@@ -26,10 +26,10 @@ fn remote(gateway: &MockGateway) -> ConfigBuilder {
         .store(MemoryStore::new()) // a new device each time, and nothing on the disk
 }
 
-/// What reaches it from its own host, and is let in. For tests that are not about pairing.
+/// Starts a service that counts as local and needs no approval. For tests that are not about pairing.
 async fn service_beside(gateway: &MockGateway) -> Summaries {
     let summaries = Summaries::start(remote(gateway).url(gateway.local_url())).unwrap();
-    soon("get in", summaries.ready()).await.unwrap();
+    soon("connect", summaries.ready()).await.unwrap();
     summaries
 }
 
@@ -64,7 +64,7 @@ async fn a_service_that_nobody_has_approved_is_unavailable_until_somebody_does()
     assert!(matches!(refused, SummaryError::Unavailable(_)), "{refused}");
 
     gateway.approve(&request.request_id).unwrap();
-    soon("get in", summaries.ready()).await.unwrap();
+    soon("connect", summaries.ready()).await.unwrap();
     assert_eq!(summaries.of(&TICKET).await.unwrap(), SUMMARY);
 }
 

@@ -1,4 +1,4 @@
-//! What the examples share: whether they play on the mock, and facts that are checked.
+//! Shared by the examples: the choice between the mock and a real gateway, and facts that are checked.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write as _};
@@ -9,26 +9,26 @@ use anyhow::{Context as _, bail};
 /// More than any step takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Whether the environment names a gateway. Without one an example plays on the mock.
+/// Returns `true` if the environment names a gateway. Without one an example runs on the mock.
 #[must_use]
 pub fn gateway_is_set() -> bool {
     std::env::var_os("OPENCLAW_GATEWAY_URL").is_some_and(|url| !url.is_empty())
 }
 
-/// States something that has to be so.
+/// Prints a fact that has to be true.
 ///
 /// # Errors
 ///
-/// If it is not so.
+/// If it is false.
 pub fn fact(what: &str, is_so: bool) -> anyhow::Result<()> {
     if !is_so {
-        bail!("this is not so: {what}");
+        bail!("not true: {what}");
     }
     writeln!(io::stdout(), "  ok  {what}")?;
     Ok(())
 }
 
-/// Says what comes next.
+/// Prints a title.
 ///
 /// # Errors
 ///
@@ -38,7 +38,7 @@ pub fn title(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for something, but not for ever.
+/// Waits for a future, with a limit.
 ///
 /// # Errors
 ///
@@ -53,11 +53,11 @@ where
         .with_context(|| what.to_owned())
 }
 
-/// Waits until something is so, but not for ever.
+/// Waits for a condition, with a limit.
 ///
 /// # Errors
 ///
-/// If it does not become so, or cannot be looked at.
+/// If it stays false, or cannot be read.
 pub async fn wait_until(
     what: &str,
     mut is_so: impl AsyncFnMut() -> anyhow::Result<bool>,
@@ -71,7 +71,7 @@ pub async fn wait_until(
     .await
 }
 
-/// Waits until something is so, and states it.
+/// Waits for a condition, and prints it as a fact.
 ///
 /// # Errors
 ///
