@@ -132,7 +132,7 @@ fn what_cargo_is_told_to_build_and_run_is_there() {
 }
 
 /// Whether the sources of the workspace have these words, as the beginning of a name at least.
-fn named(words: &str) -> bool {
+pub(crate) fn named(words: &str) -> bool {
     static SOURCES: LazyLock<String> = LazyLock::new(|| {
         let out = std::process::Command::new("git")
             .args(["grep", "-hE", r"\b(fn|mod) [a-z_]+", "--", "*.rs"])

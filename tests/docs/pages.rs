@@ -224,3 +224,66 @@ fn every_link_to_a_heading_leads_to_one() {
     }
     assert!(checked > 20, "{checked} links to headings");
 }
+
+/// Files and folders that a page names, each from the root of the repository.
+#[test]
+fn every_path_that_a_page_names_is_there() {
+    let tops = [
+        "adapter/",
+        "mock-gateway/",
+        "tests/",
+        "docs/",
+        "examples/",
+        "fuzz/",
+        ".ci/",
+        ".github/",
+    ];
+    let mut checked = 0;
+    for page in pages().iter().filter(|page| *page != "CHANGELOG.md") {
+        let mut is_code = false;
+        for (at, line) in read(page).lines().enumerate() {
+            is_code ^= line.trim_start().starts_with("```");
+            let names = line.split('`').skip(1).step_by(2).filter(|_| !is_code);
+            for name in names.filter(|name| tops.iter().any(|top| name.starts_with(top))) {
+                // A command, an item in a file, or several files.
+                let path = name.split([' ', ':', '{', '*']).next().unwrap();
+                let is_there = root().join(path).exists();
+                assert!(is_there, "{page}:{}: there is no {path}", at + 1);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 20, "{checked} paths");
+}
+
+/// Tests are named by their paths, several of one module in braces.
+#[test]
+fn every_test_that_the_page_on_reliability_names_is_there() {
+    let sources = std::process::Command::new("git")
+        .args(["ls-files", "--", "*.rs"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let files = String::from_utf8(sources.stdout).unwrap();
+    let page = read("docs/reliability.md");
+    let mut checked = 0;
+    for name in page.split('`').skip(1).step_by(2) {
+        let is_path =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:{}, ".contains(c);
+        if !name.contains("::") || !name.chars().all(is_path) || name.contains("_{") {
+            continue;
+        }
+        for part in name
+            .split(|c: char| "{}, :".contains(c))
+            .filter(|part| !part.is_empty())
+        {
+            let is_file =
+                files.contains(&format!("/{part}.rs")) || files.contains(&format!("/{part}/"));
+            let is_item = crate::commands::named(&format!("fn {part}("))
+                || crate::commands::named(&format!("mod {part}"));
+            assert!(is_file || is_item, "`{name}`: there is no `{part}`");
+            checked += 1;
+        }
+    }
+    assert!(checked > 60, "{checked} names");
+}
