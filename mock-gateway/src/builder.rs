@@ -18,7 +18,7 @@ use crate::scenario::Scenario;
 use crate::secret::{AuthMode, Secret};
 use crate::server::{Door, Server};
 use crate::settings::{Pairing, ReloadMode, Settings};
-use crate::state::Inner;
+use crate::state::Engine;
 use crate::state_dir::{Disk, StateDir};
 
 /// Makes a [`MockGateway`]; [`MockGateway::builder`] is the way to one.
@@ -201,7 +201,7 @@ impl MockGatewayBuilder {
         };
         let auth = auth.unwrap_or_else(|| AuthMode::Token(Secret::random()));
         let clock = ShiftedClock::new(self.clock);
-        Ok(Server::new(Inner::new(self.settings, clock, auth, disk)))
+        Ok(Server::new(Engine::new(self.settings, clock, auth, disk)))
     }
 
     fn listening(mut self, doors: Vec<(TcpListener, Door)>) -> Result<Arc<Server>, MockError> {

@@ -95,20 +95,20 @@ impl Clock for TokioClock {
 
 /// A [`Clock`] with the shift that [`advance_clock`](crate::MockGateway::advance_clock) adds to it.
 pub(crate) struct ShiftedClock {
-    inner: Arc<dyn Clock>,
+    engine: Arc<dyn Clock>,
     shift_ms: AtomicU64,
 }
 
 impl ShiftedClock {
-    pub(crate) fn new(inner: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(engine: Arc<dyn Clock>) -> Self {
         Self {
-            inner,
+            engine,
             shift_ms: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
-        self.inner
+        self.engine
             .now_ms()
             .saturating_add(self.shift_ms.load(Ordering::Relaxed))
     }

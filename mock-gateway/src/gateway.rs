@@ -8,6 +8,8 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+use crate::after;
+use crate::answer::Answer;
 use crate::builder::MockGatewayBuilder;
 use crate::connection;
 use crate::edition::Edition;
@@ -17,7 +19,7 @@ use crate::fault::Fault;
 use crate::pairing::{PairedDevice, PendingRequest};
 use crate::peer::Locality;
 use crate::record::Frame;
-use crate::rpc::{self, OPERATOR, Outcome};
+use crate::rpc::{self, OPERATOR};
 use crate::run::{Run, RunRequest};
 use crate::scenario::Scenario;
 use crate::secret::Secret;
@@ -165,19 +167,19 @@ impl MockGateway {
     {
         let server = Arc::clone(&self.server);
         server.start_timers();
-        connection::run(server, stream, locality)
+        connection::run(Arc::clone(&server.engine), stream, locality)
     }
 
     /// The shared secret that clients have to send now.
     #[must_use]
     pub fn token(&self) -> String {
-        self.server.inner.lock().auth.secret().expose().to_owned()
+        self.server.engine.lock().auth.secret().expose().to_owned()
     }
 
     /// The shared secret on disk, which a restart would take.
     #[must_use]
     pub fn token_on_disk(&self) -> String {
-        let secret = self.server.inner.lock().disk.read_secret();
+        let secret = self.server.engine.lock().disk.read_secret();
         secret
             .map(|secret| secret.expose().to_owned())
             .unwrap_or_default()
@@ -186,21 +188,21 @@ impl MockGateway {
     /// Which gateway this is.
     #[must_use]
     pub fn edition(&self) -> Edition {
-        self.server.inner.edition()
+        self.server.engine.edition()
     }
 
     /// Requests that wait for approval, newest first.
     #[must_use]
     pub fn pending(&self) -> Vec<PendingRequest> {
-        let inner = &self.server.inner;
-        inner.with_store(&mut inner.lock(), |store, _| store.pending())
+        let engine = &self.server.engine;
+        engine.with_store(&mut engine.lock(), |store, _| store.pending())
     }
 
     /// Approved devices, latest approval first.
     #[must_use]
     pub fn paired(&self) -> Vec<PairedDevice> {
-        let inner = &self.server.inner;
-        inner.with_store(&mut inner.lock(), |store, _| store.paired())
+        let engine = &self.server.engine;
+        engine.with_store(&mut engine.lock(), |store, _| store.paired())
     }
 
     /// Waits until a request is pending, and returns the newest.
@@ -234,7 +236,7 @@ impl MockGateway {
         mut wanted: impl FnMut(&Snapshot) -> bool,
         limit: Duration,
     ) -> Result<Snapshot, MockError> {
-        let mut changes = self.server.inner.changes();
+        let mut changes = self.server.engine.changes();
         timeout(limit, async {
             loop {
                 changes.borrow_and_update();
@@ -265,30 +267,24 @@ impl MockGateway {
     /// Sockets accepted so far.
     #[must_use]
     pub fn connects(&self) -> u64 {
-        self.server.inner.lock().accepted
+        self.server.engine.lock().accepted
     }
 
     /// Sockets that are open, from the accept to the end.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.server.inner.lock().open
+        self.server.engine.lock().open
     }
 
     /// Connections that had their hello-ok and are open.
     #[must_use]
     pub fn live(&self) -> usize {
-        self.server.inner.lock().live().count()
+        self.server.engine.lock().live().count()
     }
 
-    fn now(&self, outcome: Outcome) -> Result<Value, MockError> {
-        match outcome {
-            Outcome::Now(reply, closed) => {
-                self.server.close_devices(&closed);
-                Ok(reply?)
-            }
-            Outcome::Unauthorized(error) => Err(error.into()),
-            Outcome::Later(..) | Outcome::Unscripted => Ok(Value::Null),
-        }
+    fn now(&self, answer: Answer) -> Result<Value, MockError> {
+        after::perform(&self.server.engine, answer.after);
+        Ok(answer.reply.unwrap_or(Ok(Value::Null))?)
     }
 
     fn device(&self, device_id: &str) -> Result<PairedDevice, MockError> {
@@ -305,8 +301,8 @@ impl MockGateway {
     ///
     /// [`MockError::Refused`], as the gateway's own refusal: `unknown requestId`.
     pub fn approve(&self, request_id: &str) -> Result<PairedDevice, MockError> {
-        let inner = &self.server.inner;
-        let reply: Reply = rpc::approve(inner, &mut inner.lock(), None, request_id);
+        let engine = &self.server.engine;
+        let reply: Reply = rpc::approve(engine, &mut engine.lock(), None, request_id);
         let device_id = reply?["device"]["deviceId"]
             .as_str()
             .unwrap_or_default()
@@ -320,8 +316,8 @@ impl MockGateway {
     ///
     /// [`MockError::Refused`], as the gateway's own refusal.
     pub fn reject(&self, request_id: &str) -> Result<(), MockError> {
-        let inner = &self.server.inner;
-        rpc::reject(inner, &mut inner.lock(), None, request_id)?;
+        let engine = &self.server.engine;
+        rpc::reject(engine, &mut engine.lock(), None, request_id)?;
         Ok(())
     }
 
@@ -332,8 +328,8 @@ impl MockGateway {
     ///
     /// [`MockError::Refused`], as the gateway's own refusal.
     pub fn remove(&self, device_id: &str) -> Result<(), MockError> {
-        let inner = &self.server.inner;
-        let outcome = rpc::remove(inner, &mut inner.lock(), None, device_id);
+        let engine = &self.server.engine;
+        let outcome = rpc::remove(engine, &mut engine.lock(), None, device_id);
         self.now(outcome).map(drop)
     }
 
@@ -343,8 +339,8 @@ impl MockGateway {
     ///
     /// [`MockError::Refused`], as the gateway's own refusal.
     pub fn rename(&self, device_id: &str, label: &str) -> Result<(), MockError> {
-        let inner = &self.server.inner;
-        rpc::rename(inner, &mut inner.lock(), None, device_id, label)?;
+        let engine = &self.server.engine;
+        rpc::rename(engine, &mut engine.lock(), None, device_id, label)?;
         Ok(())
     }
 
@@ -359,8 +355,8 @@ impl MockGateway {
         role: &str,
         scopes: Option<&[String]>,
     ) -> Result<(), MockError> {
-        let inner = &self.server.inner;
-        let outcome = rpc::rotate(inner, &mut inner.lock(), None, device_id, role, scopes);
+        let engine = &self.server.engine;
+        let outcome = rpc::rotate(engine, &mut engine.lock(), None, device_id, role, scopes);
         self.now(outcome).map(drop)
     }
 
@@ -370,8 +366,8 @@ impl MockGateway {
     ///
     /// [`MockError::Refused`], as the gateway's own refusal.
     pub fn revoke(&self, device_id: &str, role: &str) -> Result<(), MockError> {
-        let inner = &self.server.inner;
-        let outcome = rpc::revoke(inner, &mut inner.lock(), None, device_id, role);
+        let engine = &self.server.engine;
+        let outcome = rpc::revoke(engine, &mut engine.lock(), None, device_id, role);
         self.now(outcome).map(drop)
     }
 
@@ -436,7 +432,7 @@ impl MockGateway {
     pub fn set_token_on_disk(&self, token: &str) -> Result<(), MockError> {
         Ok(self
             .server
-            .inner
+            .engine
             .lock()
             .disk
             .write_secret(Secret::new(token))?)
@@ -444,20 +440,20 @@ impl MockGateway {
 
     /// Moves the clock on: requests expire, lockouts end, signatures become stale.
     pub fn advance_clock(&self, by: Duration) {
-        self.server.inner.clock.advance(by);
-        self.server.inner.touched();
+        self.server.engine.clock.advance(by);
+        self.server.engine.touched();
     }
 
     /// The gateway's time, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
-        self.server.inner.clock.now_ms()
+        self.server.engine.clock.now_ms()
     }
 
     /// Sends an event to every client that may see events of this name.
     pub fn emit(&self, event: &str, payload: &Value) {
-        let inner = &self.server.inner;
-        inner.broadcast(&mut inner.lock(), event, payload);
+        let engine = &self.server.engine;
+        engine.broadcast(&mut engine.lock(), event, payload);
     }
 
     /// Arms a fault. One that strikes at [`Point::Now`](crate::Point::Now) strikes now.
@@ -490,7 +486,7 @@ impl MockGateway {
     /// # }
     /// ```
     pub fn script_runs(&self, script: impl Fn(&RunRequest) -> Run + Send + Sync + 'static) {
-        self.server.inner.lock().runs.set_script(Arc::new(script));
+        self.server.engine.lock().runs.set_script(Arc::new(script));
     }
 
     /// Puts a scenario into force; its times count from now.
@@ -504,15 +500,15 @@ impl MockGateway {
     }
 
     pub(crate) fn mount(&self, on: On) {
-        self.server.inner.lock().mounts.add(on);
+        self.server.engine.lock().mounts.add(on);
     }
 
     /// Says what was not as expected so far; `None` when all was.
     #[must_use]
     pub fn report(&self) -> Option<String> {
         let frames = self.frames();
-        let inner = &self.server.inner;
-        inner.lock().mounts.report(inner.settings.strict, &frames)
+        let engine = &self.server.engine;
+        engine.lock().mounts.report(engine.settings.strict, &frames)
     }
 
     /// Fails the test if something was not as expected. Dropping the mock does the same.
@@ -549,7 +545,7 @@ impl MockGateway {
     /// The latest frames of all connections, oldest first, with their secrets replaced.
     #[must_use]
     pub fn frames(&self) -> Vec<Frame> {
-        let state = self.server.inner.lock();
+        let state = self.server.engine.lock();
         state.recorder.frames(state.auth.secret().expose())
     }
 }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod after;
+mod answer;
 mod approvals;
 mod builder;
 mod clock;

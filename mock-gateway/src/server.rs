@@ -11,18 +11,16 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, sleep, timeout};
 
-use crate::approvals;
+use crate::after;
 use crate::connection;
-use crate::cron;
 use crate::fault::{Fault, What};
 use crate::listen::listen;
 use crate::peer::Locality;
-use crate::rpc::{Closed, Then, health};
+use crate::rpc::health;
 use crate::run;
 use crate::secret::Secret;
 use crate::settings::ReloadMode;
-use crate::state::{Inner, Phase, Session};
-use crate::ws::Out;
+use crate::state::{Engine, Phase};
 
 /// How long a stop waits for clients to answer the close frame.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
@@ -66,9 +64,8 @@ pub(crate) enum Why {
 }
 
 pub(crate) struct Server {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) engine: Arc<Engine>,
     listening: Mutex<Vec<Listening>>,
-    tasks: Mutex<Vec<AbortHandle>>,
     timers: Mutex<Option<AbortHandle>>,
 }
 
@@ -77,37 +74,12 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Server {
-    pub(crate) fn new(inner: Inner) -> Arc<Self> {
+    pub(crate) fn new(engine: Engine) -> Arc<Self> {
         Arc::new(Self {
-            inner: Arc::new(inner),
+            engine: Arc::new(engine),
             listening: Mutex::default(),
-            tasks: Mutex::default(),
             timers: Mutex::default(),
         })
-    }
-
-    /// Runs `task` until it is done or the gateway is dropped.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let handle = tokio::spawn(task).abort_handle();
-        let mut tasks = locked(&self.tasks);
-        tasks.retain(|task| !task.is_finished());
-        tasks.push(handle);
-    }
-
-    /// Lets happen what happens later.
-    pub(crate) fn then(self: &Arc<Self>, then: Option<Then>) {
-        match then {
-            None => {}
-            Some(Then::KeepJobs) => self.spawn(cron::keep(Arc::clone(self))),
-            Some(Then::RunJob(start)) => self.spawn(cron::run(Arc::clone(self), start)),
-            Some(Then::Expire(id, after)) => {
-                let inner = Arc::clone(&self.inner);
-                self.spawn(async move {
-                    sleep(after).await;
-                    approvals::expire(&inner, &mut inner.lock(), &id, "timeout");
-                });
-            }
-        }
     }
 
     /// Begins to accept on a listener.
@@ -135,11 +107,15 @@ impl Server {
 
     /// Opens the gateway to clients.
     pub(crate) fn boot(self: &Arc<Self>) {
-        let now = self.inner.clock.now_ms();
-        let next = self.inner.lock().boot(&self.inner.settings, now);
+        let now = self.engine.clock.now_ms();
+        let after = {
+            let mut guard = self.engine.lock();
+            let interrupted = guard.boot(&self.engine.settings, now);
+            run::recover(self.engine.edition(), &mut guard, interrupted, now)
+        };
         self.start_timers();
-        run::go_on(self, next);
-        self.inner.touched();
+        after::perform(&self.engine, after);
+        self.engine.touched();
     }
 
     /// Starts ticks and reloads, where there is a runtime to run them.
@@ -155,8 +131,8 @@ impl Server {
 
     /// Tells every client why, and closes all with 1012.
     fn close_all(&self, why: Why) {
-        let facts = self.inner.facts();
-        let mut guard = self.inner.lock();
+        let facts = self.engine.facts();
+        let mut guard = self.engine.lock();
         let state = &mut *guard;
         state.phase = Phase::Closing;
         let mut notice = match why {
@@ -166,12 +142,12 @@ impl Server {
         if why == Why::Stopping && facts.names_restart_when_stopping {
             notice["restartExpectedMs"] = Value::Null;
         }
-        self.inner.broadcast(state, "shutdown", &notice);
+        self.engine.broadcast(state, "shutdown", &notice);
     }
 
     fn close_sockets(&self) {
-        let everyone = self.inner.facts().protocol >= 4;
-        let state = self.inner.lock();
+        let everyone = self.engine.facts().protocol >= 4;
+        let state = self.engine.lock();
         for session in state
             .sessions
             .values()
@@ -192,37 +168,37 @@ impl Server {
         }
         self.close_sockets();
         self.stop_listening().await;
-        let mut changes = self.inner.changes();
+        let mut changes = self.engine.changes();
         let _ = timeout(STOP_PATIENCE, async {
-            while !self.inner.lock().sessions.is_empty() {
+            while !self.engine.lock().sessions.is_empty() {
                 if changes.changed().await.is_err() {
                     return;
                 }
             }
         })
         .await;
-        self.inner.kill_all();
-        self.inner.lock().phase = Phase::Stopped;
-        self.inner.touched();
+        self.engine.kill_all();
+        self.engine.lock().phase = Phase::Stopped;
+        self.engine.touched();
     }
 
     /// Waits for the runs that go on, where the edition does. Their events still arrive.
     async fn drain(&self) {
-        let Some(limit) = self.inner.facts().drains_for else {
+        let Some(limit) = self.engine.facts().drains_for else {
             return;
         };
-        let mut changes = self.inner.changes();
+        let mut changes = self.engine.changes();
         {
-            let mut state = self.inner.lock();
+            let mut state = self.engine.lock();
             if !state.runs.any_live() {
                 return;
             }
             state.phase = Phase::Draining;
         }
-        self.inner.touched();
+        self.engine.touched();
         // A run that outlives the limit is lost with the process, as on the real one.
         let _ = timeout(limit, async {
-            while self.inner.lock().runs.any_live() {
+            while self.engine.lock().runs.any_live() {
                 if changes.changed().await.is_err() {
                     return;
                 }
@@ -244,12 +220,12 @@ impl Server {
 
     /// Drops every socket and every listener, without a word.
     pub(crate) fn kill(&self) {
-        self.inner.lock().phase = Phase::Stopped;
+        self.engine.lock().phase = Phase::Stopped;
         for known in locked(&self.listening).iter() {
             known.task.abort();
         }
-        self.inner.kill_all();
-        self.inner.touched();
+        self.engine.kill_all();
+        self.engine.touched();
     }
 
     /// Listens again on the same addresses.
@@ -269,26 +245,9 @@ impl Server {
         Ok(())
     }
 
-    /// Closes the live sessions of devices, after the answer that did it.
-    pub(crate) fn close_devices(&self, closed: &[Closed]) {
-        if closed.is_empty() {
-            return;
-        }
-        let state = self.inner.lock();
-        for (session, live) in state.live() {
-            let hit = closed.iter().any(|closed| {
-                live.device_id.as_ref() == Some(&closed.device_id)
-                    && closed.role.as_ref().is_none_or(|role| *role == live.role)
-            });
-            if hit {
-                session.outbox.close(4001, "device removed");
-            }
-        }
-    }
-
     /// Takes the secret that is on disk now, the way the edition does.
     async fn reload(self: &Arc<Self>, secret: Secret) {
-        let facts = self.inner.facts();
+        let facts = self.engine.facts();
         sleep(facts.reload_delay).await;
         if !facts.hot_reloads_secret {
             self.stop(Why::Restarting, facts.restart_notice).await;
@@ -298,8 +257,8 @@ impl Server {
             }
             return;
         }
-        let now = self.inner.clock.now_ms();
-        let mut guard = self.inner.lock();
+        let now = self.engine.clock.now_ms();
+        let mut guard = self.engine.lock();
         let state = &mut *guard;
         state.auth = state.auth.with(secret);
         for (session, live) in state.live() {
@@ -309,15 +268,15 @@ impl Server {
         }
         let path = format!("{}/openclaw.json", state.disk.shown_path());
         let payload = json!({"path": path, "hash": uuid::Uuid::new_v4().to_string(), "ts": now});
-        self.inner.broadcast(state, "config.changed", &payload);
+        self.engine.broadcast(state, "config.changed", &payload);
         drop(guard);
-        self.inner.touched();
+        self.engine.touched();
     }
 
     /// Arms a fault, or lets it strike.
     pub(crate) fn inject(&self, fault: Fault) {
         if !fault.is_now() {
-            self.inner.lock().faults.add(fault);
+            self.engine.lock().faults.add(fault);
             return;
         }
         if matches!(fault.what, What::RefuseTcp) {
@@ -326,7 +285,7 @@ impl Server {
             }
             return;
         }
-        let mut guard = self.inner.lock();
+        let mut guard = self.engine.lock();
         let state = &mut *guard;
         if let What::SeqGap(numbers) = fault.what {
             state.global_seq += numbers;
@@ -336,14 +295,14 @@ impl Server {
             .values_mut()
             .filter(|session| session.live.is_some())
         {
-            strike(session, &fault.what);
+            session.inject(&fault.what);
         }
     }
 
     /// Disarms every fault.
     pub(crate) fn clear_faults(self: &Arc<Self>) -> io::Result<()> {
-        self.inner.lock().faults.clear();
-        if matches!(self.inner.lock().phase, Phase::Stopped | Phase::Closing) {
+        self.engine.lock().faults.clear();
+        if matches!(self.engine.lock().phase, Phase::Stopped | Phase::Closing) {
             return Ok(());
         }
         let deaf: Vec<(Door, SocketAddr)> = locked(&self.listening)
@@ -360,49 +319,10 @@ impl Server {
     /// Ends everything that this gateway runs.
     pub(crate) fn end(&self) {
         self.kill();
-        for task in locked(&self.tasks).drain(..) {
-            task.abort();
-        }
+        self.engine.end_tasks();
         if let Some(timers) = locked(&self.timers).take() {
             timers.abort();
         }
-    }
-}
-
-/// Lets a fault strike a connection that is open. What only concerns answers does nothing here.
-pub(crate) fn strike(session: &mut Session, what: &What) {
-    let outbox = &session.outbox;
-    match what {
-        What::Close(1005, _) => outbox.send(Out::Close(None, String::new())),
-        What::Close(1006, _) | What::Drop => outbox.send(Out::Abort),
-        What::Close(code, reason) => outbox.close(*code, reason.as_str()),
-        What::DropMidFrame => {
-            // The header promises more than what follows.
-            outbox.send(Out::Raw(b"\x81\x64{\"type\":\"ev".to_vec()));
-            outbox.send(Out::Abort);
-        }
-        What::StopReading => session.deafen.notify_one(),
-        What::StopWriting => outbox.send(Out::Stall),
-        What::Silence => {
-            session.deafen.notify_one();
-            outbox.send(Out::Stall);
-        }
-        What::SeqGap(numbers) => session.seq += numbers,
-        What::Garbage(garbage) => {
-            let (first, payload) = garbage.frame();
-            outbox.send(Out::Frame(first, payload));
-        }
-        What::RefuseTcp
-        | What::Http { .. }
-        | What::NoChallenge
-        | What::ChallengeWithoutTs
-        | What::ChallengeWithoutNonce
-        | What::Delay(_)
-        | What::Never
-        | What::Duplicate
-        | What::Reorder
-        | What::UnknownId
-        | What::ApproveMeanwhile => {}
     }
 }
 
@@ -455,13 +375,13 @@ async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
 async fn welcome(server: Arc<Server>, stream: TcpStream, locality: Locality) {
     // Only latency depends on it.
     let _ = stream.set_nodelay(true);
-    connection::run(server, stream, locality).await;
+    connection::run(Arc::clone(&server.engine), stream, locality).await;
 }
 
 /// Ticks, the minute's health event, and reloads.
 async fn keep_time(server: Arc<Server>) {
-    let inner = &server.inner;
-    let settings = &inner.settings;
+    let engine = &server.engine;
+    let settings = &engine.settings;
     let every = |period: Duration| {
         let mut interval = tokio::time::interval(period.max(Duration::from_millis(1)));
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -476,18 +396,18 @@ async fn keep_time(server: Arc<Server>) {
         tokio::select! {
             biased;
             _ = ticks.tick() => {
-                let mut state = inner.lock();
-                inner.broadcast(&mut state, "tick", &json!({"ts": inner.clock.now_ms()}));
+                let mut state = engine.lock();
+                engine.broadcast(&mut state, "tick", &json!({"ts": engine.clock.now_ms()}));
             }
             _ = healths.tick() => {
-                let mut state = inner.lock();
+                let mut state = engine.lock();
                 state.health_version += 1;
-                let payload = health(inner, &state);
-                inner.broadcast(&mut state, "health", &payload);
+                let payload = health(engine, &state);
+                engine.broadcast(&mut state, "health", &payload);
             }
             _ = watches.tick(), if follows => {
                 let edited = {
-                    let state = inner.lock();
+                    let state = engine.lock();
                     let running = matches!(state.phase, Phase::Running | Phase::Starting(_));
                     state.disk.read_secret().filter(|secret| running && secret != state.auth.secret())
                 };

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::approvals::Approvals;
@@ -13,13 +14,13 @@ use crate::clock::ShiftedClock;
 use crate::cron::Jobs;
 use crate::edition::{Edition, Facts};
 use crate::expect::Mounts;
-use crate::fault::Armed;
+use crate::fault::{Armed, What};
 use crate::pairing::{PairingStore, Stored};
 use crate::peer::Client;
 use crate::presence::Presence;
 use crate::rate_limit::RateLimiter;
 use crate::record::Recorder;
-use crate::run::{Next, Runs, recover};
+use crate::run::{Record, Runs};
 use crate::secret::AuthMode;
 use crate::sessions::{Books, Subscriptions};
 use crate::settings::Settings;
@@ -28,7 +29,7 @@ use crate::wire;
 use crate::ws::{Out, Outbox, text_frame};
 
 /// Everything that the parts of one gateway share.
-pub(crate) struct Inner {
+pub(crate) struct Engine {
     pub(crate) settings: Settings,
     pub(crate) clock: ShiftedClock,
     state: Mutex<State>,
@@ -36,9 +37,10 @@ pub(crate) struct Inner {
     changed: watch::Sender<u64>,
     /// Counts up whenever every connection is to end at once.
     kills: watch::Sender<u64>,
+    tasks: Mutex<Vec<AbortHandle>>,
 }
 
-impl Inner {
+impl Engine {
     pub(crate) fn new(settings: Settings, clock: ShiftedClock, auth: AuthMode, disk: Disk) -> Self {
         let state = State::new(&settings, clock.now_ms(), auth, disk);
         Self {
@@ -47,6 +49,7 @@ impl Inner {
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
             kills: watch::Sender::new(0),
+            tasks: Mutex::default(),
         }
     }
 
@@ -61,6 +64,22 @@ impl Inner {
     /// The state, for as long as no `await` comes in between.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `task` until it is done or the gateway is dropped.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let handle = tokio::spawn(task).abort_handle();
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(handle);
+    }
+
+    /// Ends all tasks that were spawned.
+    pub(crate) fn end_tasks(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        for task in tasks.drain(..) {
+            task.abort();
+        }
     }
 
     pub(crate) fn touched(&self) {
@@ -266,6 +285,45 @@ pub(crate) struct Session {
     pub(crate) subscriptions: Subscriptions,
 }
 
+impl Session {
+    /// Injects a fault into a connection that is open. Faults of answers do nothing here.
+    pub(crate) fn inject(&mut self, what: &What) {
+        let outbox = &self.outbox;
+        match what {
+            What::Close(1005, _) => outbox.send(Out::Close(None, String::new())),
+            What::Close(1006, _) | What::Drop => outbox.send(Out::Abort),
+            What::Close(code, reason) => outbox.close(*code, reason.as_str()),
+            What::DropMidFrame => {
+                // The header promises more than what follows.
+                outbox.send(Out::Raw(b"\x81\x64{\"type\":\"ev".to_vec()));
+                outbox.send(Out::Abort);
+            }
+            What::StopReading => self.deafen.notify_one(),
+            What::StopWriting => outbox.send(Out::Stall),
+            What::Silence => {
+                self.deafen.notify_one();
+                outbox.send(Out::Stall);
+            }
+            What::SeqGap(numbers) => self.seq += numbers,
+            What::Garbage(garbage) => {
+                let (first, payload) = garbage.frame();
+                outbox.send(Out::Frame(first, payload));
+            }
+            What::RefuseTcp
+            | What::Http { .. }
+            | What::NoChallenge
+            | What::ChallengeWithoutTs
+            | What::ChallengeWithoutNonce
+            | What::Delay(_)
+            | What::Never
+            | What::Duplicate
+            | What::Reorder
+            | What::UnknownId
+            | What::ApproveMeanwhile => {}
+        }
+    }
+}
+
 /// A client that has had its hello-ok.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
@@ -371,8 +429,8 @@ impl State {
         }
     }
 
-    /// A new process: counters start again, the store and the sessions stay. Gives the runs to go on with.
-    pub(crate) fn boot(&mut self, settings: &Settings, now: u64) -> Vec<Next> {
+    /// Starts a new process: counters start again, the store and the sessions stay. Returns the interrupted runs.
+    pub(crate) fn boot(&mut self, settings: &Settings, now: u64) -> Vec<Record> {
         self.boot_id = uuid::Uuid::new_v4().to_string();
         self.started = Instant::now();
         self.presence = Presence::new(settings.edition, &self.boot_id, now);
@@ -390,8 +448,7 @@ impl State {
         } else {
             Phase::Starting(Instant::now() + settings.startup_delay)
         };
-        let interrupted = self.runs.boot();
-        recover(settings.edition, self, interrupted, now)
+        self.runs.boot()
     }
 
     pub(crate) fn versions(&self) -> Value {

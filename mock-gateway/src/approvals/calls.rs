@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Approval, Asker, End, Waiter, ask_for, settle, shown, tell};
-use crate::rpc::{Outcome, Request, Then};
-use crate::state::{Inner, Live, State};
+use crate::answer::{AfterAnswer, Answer, Request};
+use crate::state::{Engine, Live, State};
 use crate::wire::{ErrorShape, Reply};
 
 /// Read in the code of both editions.
@@ -23,29 +23,29 @@ struct Caller<'a> {
 
 /// The answer of a method that is about approvals.
 pub(crate) fn answer(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     connection: u64,
     live: &Live,
     call: &Request,
-) -> Option<Outcome> {
+) -> Option<Answer> {
     let caller = Caller { connection, live };
     let id = call.params["id"].as_str().unwrap_or_default();
     Some(match call.method.as_str() {
-        "exec.approval.request" => request(inner, state, &caller, call),
-        "exec.approval.waitDecision" => wait(inner, state, &caller, call, id.trim()),
+        "exec.approval.request" => request(engine, state, &caller, call),
+        "exec.approval.waitDecision" => wait(engine, state, &caller, call, id.trim()),
         "exec.approval.list" => {
             let pending = state.approvals.pending();
-            let visible = pending.filter(|known| known.is_visible(inner, connection, live));
+            let visible = pending.filter(|known| known.is_visible(engine, connection, live));
             Ok(visible.map(|known| shown::requested(known, true)).collect()).into()
         }
-        "exec.approval.get" => found(inner, state, &caller, id).map(shown::pending).into(),
-        "exec.approval.resolve" => resolve(inner, state, &caller, call, id).into(),
-        "approval.get" => exact(inner, state, &caller, id)
+        "exec.approval.get" => found(engine, state, &caller, id).map(shown::pending).into(),
+        "exec.approval.resolve" => resolve(engine, state, &caller, call, id).into(),
+        "approval.get" => exact(engine, state, &caller, id)
             .map(|known| json!({"approval": shown::snapshot(known)}))
             .into(),
-        "approval.resolve" => apply(inner, state, &caller, call, id).into(),
-        "approval.history" => history(inner, state, &caller, call).into(),
+        "approval.resolve" => apply(engine, state, &caller, call, id).into(),
+        "approval.history" => history(engine, state, &caller, call).into(),
         _ => return None,
     })
 }
@@ -58,9 +58,9 @@ fn refused(message: &str, reason: &str) -> ErrorShape {
     invalid(message).with_details(Some(json!({"reason": reason})))
 }
 
-fn request(inner: &Inner, state: &mut State, caller: &Caller<'_>, call: &Request) -> Outcome {
+fn request(engine: &Engine, state: &mut State, caller: &Caller<'_>, call: &Request) -> Answer {
     let params = &call.params;
-    let is_new = inner.facts().routes_approvals;
+    let is_new = engine.facts().routes_approvals;
     if params["command"]
         .as_str()
         .is_none_or(|command| command.trim().is_empty())
@@ -94,9 +94,9 @@ fn request(inner: &Inner, state: &mut State, caller: &Caller<'_>, call: &Request
     let kept = shown::request(params, is_new);
     let id = id.map(str::to_owned);
     let needs_route = params["requireDeliveryRoute"] != false;
-    let asked = ask_for(inner, state, id, kept, from, timeout, needs_route);
+    let asked = ask_for(engine, state, id, kept, from, timeout, needs_route);
     let Some(approval) = state.approvals.get_mut(&asked.id) else {
-        return Outcome::Later(None, None);
+        return Answer::default();
     };
     if approval.end.is_some() {
         return Ok(shown::decision(approval)).into();
@@ -118,22 +118,25 @@ fn request(inner: &Inner, state: &mut State, caller: &Caller<'_>, call: &Request
             "createdAtMs": asked.created_at, "expiresAtMs": asked.expires_at,
         }))
     });
-    let expiry = Then::Expire(asked.id, Duration::from_millis(timeout));
-    Outcome::Later(reply, Some(expiry))
+    let expiry = AfterAnswer::ExpireApproval(asked.id, Duration::from_millis(timeout));
+    Answer {
+        reply,
+        after: vec![expiry],
+    }
 }
 
 fn wait(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: &Caller<'_>,
     call: &Request,
     id: &str,
-) -> Outcome {
+) -> Answer {
     if id.is_empty() {
         return Err(invalid("id is required")).into();
     }
     let known = state.approvals.get_mut(id);
-    let visible = |known: &&mut Approval| known.is_visible(inner, caller.connection, caller.live);
+    let visible = |known: &&mut Approval| known.is_visible(engine, caller.connection, caller.live);
     let Some(approval) = known.filter(visible) else {
         return Err(invalid("approval expired or not found")).into();
     };
@@ -145,7 +148,7 @@ fn wait(
         request_id: call.id.clone(),
         says_why: true,
     });
-    Outcome::Later(None, None)
+    Answer::default()
 }
 
 fn not_found() -> ErrorShape {
@@ -157,12 +160,12 @@ fn not_found() -> ErrorShape {
 
 /// The one that waits and has this id, or the only one whose id begins like this.
 fn found<'s>(
-    inner: &Inner,
+    engine: &Engine,
     state: &'s State,
     caller: &Caller<'_>,
     id: &str,
 ) -> Result<&'s Approval, ErrorShape> {
-    let visible = |known: &&Approval| known.is_visible(inner, caller.connection, caller.live);
+    let visible = |known: &&Approval| known.is_visible(engine, caller.connection, caller.live);
     let of = |wanted: &dyn Fn(&str) -> bool| -> Vec<&'s Approval> {
         let all = state.approvals.pending();
         all.filter(|known| wanted(&known.id))
@@ -180,7 +183,7 @@ fn found<'s>(
 }
 
 fn resolve(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: &Caller<'_>,
     call: &Request,
@@ -191,17 +194,17 @@ fn resolve(
         return Err(invalid("invalid decision"));
     }
     let by = caller.live.shown_name().to_owned();
-    let is_new = inner.facts().routes_approvals;
+    let is_new = engine.facts().routes_approvals;
     if !is_new {
         if state.approvals.get(id).is_none() {
             return Err(invalid("unknown approval id"));
         }
-        decide(inner, state, id, decision, by, Value::Null);
+        decide(engine, state, id, decision, by, Value::Null);
         return Ok(json!({"ok": true}));
     }
-    let (id, allows) = match found(inner, state, caller, id) {
+    let (id, allows) = match found(engine, state, caller, id) {
         Ok(known) => (known.id.clone(), allows(known, decision)),
-        Err(error) => return repeated(inner, state, caller, id, decision).unwrap_or(Err(error)),
+        Err(error) => return repeated(engine, state, caller, id, decision).unwrap_or(Err(error)),
     };
     if !allows {
         let reason = "APPROVAL_ALLOW_ALWAYS_UNAVAILABLE";
@@ -211,7 +214,7 @@ fn resolve(
         ));
     }
     let resolver = json!({"kind": "runtime", "id": by});
-    decide(inner, state, &id, decision, by, resolver);
+    decide(engine, state, &id, decision, by, resolver);
     Ok(json!({"ok": true}))
 }
 
@@ -222,14 +225,14 @@ fn allows(approval: &Approval, decision: &str) -> bool {
 
 /// What is said of a decision that was made before.
 fn repeated(
-    inner: &Inner,
+    engine: &Engine,
     state: &State,
     caller: &Caller<'_>,
     id: &str,
     decision: &str,
 ) -> Option<Reply> {
     let known = state.approvals.get(id)?;
-    if !known.is_visible(inner, caller.connection, caller.live) {
+    if !known.is_visible(engine, caller.connection, caller.live) {
         return None;
     }
     let decided = known.end.as_ref()?.decision.as_deref()?;
@@ -243,38 +246,51 @@ fn repeated(
     })
 }
 
-fn decide(inner: &Inner, state: &mut State, id: &str, decision: &str, by: String, resolver: Value) {
+fn decide(
+    engine: &Engine,
+    state: &mut State,
+    id: &str,
+    decision: &str,
+    by: String,
+    resolver: Value,
+) {
     let end = End {
         decision: Some(decision.to_owned()),
-        at: inner.clock.now_ms(),
+        at: engine.clock.now_ms(),
         reason: "user",
         by: Some(by),
         resolver,
     };
     // 2026.2.9 forgets what is settled.
-    if !inner.facts().routes_approvals {
-        tell(inner, state, id, &end);
-        return settle(inner, state, id, end);
+    if !engine.facts().routes_approvals {
+        tell(engine, state, id, &end);
+        return settle(engine, state, id, end);
     }
-    settle(inner, state, id, end.clone());
-    tell(inner, state, id, &end);
+    settle(engine, state, id, end.clone());
+    tell(engine, state, id, &end);
 }
 
 fn exact<'s>(
-    inner: &Inner,
+    engine: &Engine,
     state: &'s State,
     caller: &Caller<'_>,
     id: &str,
 ) -> Result<&'s Approval, ErrorShape> {
     let known = state.approvals.get(id);
     known
-        .filter(|known| known.is_visible(inner, caller.connection, caller.live))
+        .filter(|known| known.is_visible(engine, caller.connection, caller.live))
         .ok_or_else(|| refused("approval not found", "APPROVAL_NOT_FOUND"))
 }
 
 /// Read in the code of 2026.9.6: what it does not understand it takes for a refusal.
-fn apply(inner: &Inner, state: &mut State, caller: &Caller<'_>, call: &Request, id: &str) -> Reply {
-    let known = exact(inner, state, caller, id)?;
+fn apply(
+    engine: &Engine,
+    state: &mut State,
+    caller: &Caller<'_>,
+    call: &Request,
+    id: &str,
+) -> Reply {
+    let known = exact(engine, state, caller, id)?;
     let applied = known.end.is_none();
     if applied {
         let decision = call.params["decision"].as_str().unwrap_or_default();
@@ -288,20 +304,20 @@ fn apply(inner: &Inner, state: &mut State, caller: &Caller<'_>, call: &Request, 
             None => json!({"kind": "runtime", "id": live.client_id}),
         };
         let by = live.shown_name().to_owned();
-        decide(inner, state, id, decision, by, resolver);
+        decide(engine, state, id, decision, by, resolver);
     }
-    let known = exact(inner, state, caller, id)?;
+    let known = exact(engine, state, caller, id)?;
     Ok(json!({"applied": applied, "approval": shown::snapshot(known)}))
 }
 
-fn history(inner: &Inner, state: &State, caller: &Caller<'_>, call: &Request) -> Reply {
+fn history(engine: &Engine, state: &State, caller: &Caller<'_>, call: &Request) -> Reply {
     let limit = call.params["limit"].as_u64().map(usize::try_from);
     let limit = limit.and_then(Result::ok).unwrap_or(HISTORY_PAGE).max(1);
     let mut ended: Vec<(u64, &Approval)> = state
         .approvals
         .all
         .iter()
-        .filter(|known| known.is_visible(inner, caller.connection, caller.live))
+        .filter(|known| known.is_visible(engine, caller.connection, caller.live))
         .filter_map(|known| Some((known.end.as_ref()?.at, known)))
         .collect();
     // Of those of one moment the later one comes first as well.

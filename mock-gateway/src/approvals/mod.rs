@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 pub(crate) use calls::{TIMEOUT_NEW_MS, TIMEOUT_OLD_MS, answer};
 
 use crate::run::answer_later;
-use crate::state::{Inner, Live, Session, State};
+use crate::state::{Engine, Live, Session, State};
 
 /// Decided approvals that are remembered.
 const MAX_DECIDED: usize = 1000;
@@ -65,8 +65,8 @@ struct Approval {
 impl Approval {
     /// Measured on 2026.9.6: admins see all of them, others those of their own device, or of their own
     /// connection if it has none. 2026.2.9 shows them to all who have the scope.
-    fn is_visible(&self, inner: &Inner, connection: u64, live: &Live) -> bool {
-        if !inner.facts().routes_approvals || live.is_admin() {
+    fn is_visible(&self, engine: &Engine, connection: u64, live: &Live) -> bool {
+        if !engine.facts().routes_approvals || live.is_admin() {
             return true;
         }
         match &self.asker.device_id {
@@ -125,27 +125,27 @@ impl Approvals {
     }
 }
 
-fn is_asked(inner: &Inner, approval: &Approval, session: &Session, live: &Live) -> bool {
+fn is_asked(engine: &Engine, approval: &Approval, session: &Session, live: &Live) -> bool {
     let can = |cap: &String| CAPS.contains(&cap.as_str());
-    !inner.facts().routes_approvals
-        || (live.caps.iter().any(can) && approval.is_visible(inner, session.id, live))
+    !engine.facts().routes_approvals
+        || (live.caps.iter().any(can) && approval.is_visible(engine, session.id, live))
 }
 
 /// Asks everybody who can decide, as a tool does.
 pub(crate) fn ask(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     id: Option<String>,
     params: &Value,
     from: Asker,
     timeout_ms: u64,
 ) -> Asked {
-    let request = shown::request(params, inner.facts().routes_approvals);
-    ask_for(inner, state, id, request, from, timeout_ms, true)
+    let request = shown::request(params, engine.facts().routes_approvals);
+    ask_for(engine, state, id, request, from, timeout_ms, true)
 }
 
 fn ask_for(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     id: Option<String>,
     request: Value,
@@ -153,7 +153,7 @@ fn ask_for(
     timeout_ms: u64,
     needs_route: bool,
 ) -> Asked {
-    let now = inner.clock.now_ms();
+    let now = engine.clock.now_ms();
     state.approvals.prune();
     let approval = Approval {
         id: id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
@@ -164,15 +164,15 @@ fn ask_for(
         waiters: Vec::new(),
         end: None,
     };
-    let routes = inner.facts().routes_approvals;
+    let routes = engine.facts().routes_approvals;
     let payload = shown::requested(&approval, routes);
     // Whoever asks is not asked back, where the edition looks.
-    let sent = inner.broadcast_to(
+    let sent = engine.broadcast_to(
         state,
         "exec.approval.requested",
         &payload,
         |session, live| {
-            is_asked(inner, &approval, session, live)
+            is_asked(engine, &approval, session, live)
                 && !(routes && session.id == approval.asker.connection)
         },
     );
@@ -191,9 +191,9 @@ fn ask_for(
             by: None,
             resolver: json!({"kind": "system"}),
         };
-        settle(inner, state, &asked.id, end);
+        settle(engine, state, &asked.id, end);
     }
-    inner.touched();
+    engine.touched();
     asked
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn wait_for(state: &mut State, id: &str) -> oneshot::Receiver<Option<
 }
 
 /// Ends an approval that nobody decided on.
-pub(crate) fn expire(inner: &Inner, state: &mut State, id: &str, reason: &'static str) {
+pub(crate) fn expire(engine: &Engine, state: &mut State, id: &str, reason: &'static str) {
     if state
         .approvals
         .get(id)
@@ -220,20 +220,20 @@ pub(crate) fn expire(inner: &Inner, state: &mut State, id: &str, reason: &'stati
     }
     let end = End {
         decision: None,
-        at: inner.clock.now_ms(),
+        at: engine.clock.now_ms(),
         reason,
         by: None,
         resolver: json!({"kind": "system"}),
     };
-    settle(inner, state, id, end.clone());
+    settle(engine, state, id, end.clone());
     // Measured: 2026.9.6 tells of it as of a refusal, 2026.2.9 tells nobody.
-    if inner.facts().routes_approvals {
-        tell(inner, state, id, &end);
+    if engine.facts().routes_approvals {
+        tell(engine, state, id, &end);
     }
 }
 
 /// Notes the end, and answers those who wait for it.
-fn settle(inner: &Inner, state: &mut State, id: &str, end: End) {
+fn settle(engine: &Engine, state: &mut State, id: &str, end: End) {
     let Some(approval) = state.approvals.get_mut(id) else {
         return;
     };
@@ -249,33 +249,33 @@ fn settle(inner: &Inner, state: &mut State, id: &str, end: End) {
                 says_why,
             } => {
                 let payload = if says_why { &long } else { &short };
-                answer_later(inner, state, connection, &request_id, &Ok(payload.clone()));
+                answer_later(engine, state, connection, &request_id, &Ok(payload.clone()));
             }
             // A run that was aborted does not wait any more.
             Waiter::Run(sender) => drop(sender.send(decision.clone())),
         }
     }
-    if !inner.facts().routes_approvals {
+    if !engine.facts().routes_approvals {
         // 2026.2.9 knows only what is pending.
         state.approvals.all.retain(|approval| approval.id != id);
     }
-    inner.touched();
+    engine.touched();
 }
 
 /// Tells everybody who was asked.
-fn tell(inner: &Inner, state: &mut State, id: &str, end: &End) {
+fn tell(engine: &Engine, state: &mut State, id: &str, end: &End) {
     let Some(found) = state.approvals.all.iter().position(|known| known.id == id) else {
         return;
     };
     let Some(approval) = state.approvals.all.remove(found) else {
         return;
     };
-    let payload = shown::resolved(&approval, end, inner.facts().routes_approvals);
-    inner.broadcast_to(
+    let payload = shown::resolved(&approval, end, engine.facts().routes_approvals);
+    engine.broadcast_to(
         state,
         "exec.approval.resolved",
         &payload,
-        |session, live| is_asked(inner, &approval, session, live),
+        |session, live| is_asked(engine, &approval, session, live),
     );
     state.approvals.all.insert(found, approval);
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::after;
+use crate::answer::{Answer, Request};
 use crate::edition::{request_frame, required_scope};
 use crate::expect::Action;
 use crate::fault::What;
-use crate::rpc::{self, Outcome, Request};
-use crate::run::{self, Run, Turn};
+use crate::rpc::{self, Denied};
+use crate::run::{self, Run};
 use crate::schema::complaints;
-use crate::server::Server;
-use crate::server::strike;
-use crate::state::Phase;
+use crate::state::{Engine, Phase};
 use crate::wire::{self, ErrorShape, Reply};
 use crate::ws::{Out, Outbox};
 
@@ -24,10 +24,10 @@ impl Connection {
     }
 
     pub(super) fn say(&self, text: String) {
-        let inner = &self.server.inner;
+        let engine = &self.engine;
         let held = {
-            let mut state = inner.lock();
-            state.recorder.sent(self.id, &text, inner.clock.now_ms());
+            let mut state = engine.lock();
+            state.recorder.sent(self.id, &text, engine.clock.now_ms());
             state
                 .sessions
                 .get_mut(&self.id)
@@ -41,8 +41,8 @@ impl Connection {
 
     /// Answers a request, unless a fault has other plans.
     pub(super) fn answer_call(&self, request: &Request, reply: &Reply) {
-        let inner = &self.server.inner;
-        let fault = inner.lock().faults.answering(&request.method);
+        let engine = &self.engine;
+        let fault = engine.lock().faults.answering(&request.method);
         match fault {
             None => self.answer(&request.id, reply),
             Some(What::Never) => {}
@@ -55,26 +55,26 @@ impl Connection {
             }
             Some(What::Delay(by)) => {
                 let (outbox, text) = (self.outbox.clone(), wire::response(&request.id, reply));
-                self.server.spawn(async move {
+                self.engine.spawn(async move {
                     tokio::time::sleep(by).await;
                     outbox.send(Out::Text(text));
                 });
             }
             Some(What::Reorder) => {
-                let mut state = inner.lock();
+                let mut state = engine.lock();
                 let Some(session) = state.sessions.get_mut(&self.id) else {
                     return;
                 };
                 session.held = Some(wire::response(&request.id, reply));
             }
-            Some(what) => self.strike(&what),
+            Some(what) => self.inject(&what),
         }
     }
 
-    pub(super) fn strike(&self, what: &What) {
-        let mut state = self.server.inner.lock();
+    pub(super) fn inject(&self, what: &What) {
+        let mut state = self.engine.lock();
         if let Some(session) = state.sessions.get_mut(&self.id) {
-            strike(session, what);
+            session.inject(what);
         }
     }
 
@@ -85,18 +85,18 @@ impl Connection {
             match action {
                 Action::Answer(reply) => self.answer_call(request, &reply),
                 Action::Event(name, payload) => {
-                    let inner = &self.server.inner;
-                    inner.broadcast(&mut inner.lock(), &name, &payload);
+                    let engine = &self.engine;
+                    engine.broadcast(&mut engine.lock(), &name, &payload);
                 }
                 Action::Run(script) => self.begin(request, *script),
                 Action::Wait(pause) => {
                     let later = Later {
-                        server: Arc::clone(&self.server),
+                        engine: Arc::clone(&self.engine),
                         session: self.id,
                         outbox: self.outbox.clone(),
                         id: request.id.clone(),
                     };
-                    return self.server.spawn(later.play(pause, actions.collect()));
+                    return self.engine.spawn(later.play(pause, actions.collect()));
                 }
             }
         }
@@ -104,26 +104,26 @@ impl Connection {
 
     /// Starts a run, or says why not.
     fn begin(&self, request: &Request, script: Run) {
-        let inner = &self.server.inner;
-        let turn = run::begin(inner, &mut inner.lock(), self.id, request, script);
-        self.take_turn(request, turn);
+        let engine = &self.engine;
+        let turn = run::begin(engine, &mut engine.lock(), self.id, request, script);
+        self.send_answer(request, turn);
     }
 
-    fn take_turn(&self, request: &Request, turn: Turn) {
-        if let Some(reply) = &turn.reply {
+    fn send_answer(&self, request: &Request, answer: Answer) {
+        if let Some(reply) = &answer.reply {
             self.answer_call(request, reply);
         }
-        run::go_on(&self.server, turn.next);
+        after::perform(&self.engine, answer.after);
     }
 
     /// A message of a client that has had its hello-ok.
     pub(super) fn on_live(&self, text: &str) -> Step {
-        let inner = &self.server.inner;
+        let engine = &self.engine;
         let Ok(mut frame) = serde_json::from_str::<Value>(text) else {
             return Step::On;
         };
-        let rule = request_frame(inner.edition());
-        if let Some(text) = complaints(rule, Some(&frame), inner.facts().dialect) {
+        let rule = request_frame(engine.edition());
+        if let Some(text) = complaints(rule, Some(&frame), engine.facts().dialect) {
             let id = frame.get("id").filter(|id| !id.is_null()).cloned();
             let error = ErrorShape::invalid(format!("invalid request frame: {text}"));
             self.answer(&id.unwrap_or_else(|| "invalid".into()), &Err(error));
@@ -139,83 +139,75 @@ impl Connection {
     }
 
     pub(super) fn call(&self, request: &Request) {
-        let inner = &self.server.inner;
-        let outcome = {
-            let mut guard = inner.lock();
-            let state = &mut *guard;
-            let live = state
-                .sessions
-                .get(&self.id)
-                .and_then(|session| session.live.clone());
-            let Some(live) = live else { return };
-            if state.phase == Phase::Draining {
-                drop(guard);
-                let error = ErrorShape::restarting(&request.method);
-                return self.answer_call(request, &Err(error));
-            }
-            let (method, params) = (&request.method, &request.params);
-            let only_mounted = state.mounts.knows(method)
-                && required_scope(inner.edition(), method, params).is_none();
-            let allowed = if only_mounted {
-                Ok(())
-            } else {
-                rpc::authorize(inner, &live, request)
-            };
-            match allowed.map(|()| state.mounts.answer(method, params)) {
-                Ok(Some(actions)) => {
-                    drop(guard);
-                    return self.play(request, actions);
-                }
-                Ok(None) => {
-                    if let Some(turn) = run::answer(inner, state, self.id, request) {
-                        drop(guard);
-                        return self.take_turn(request, turn);
-                    }
-                    let script = state.runs.script().filter(|_| run::is_run(request));
-                    if let Some(script) = script {
-                        drop(guard);
-                        return self.begin(request, script(&run::request(request)));
-                    }
-                    rpc::answer(inner, state, self.id, &live, request)
-                }
-                Err(outcome) => *outcome,
-            }
+        let engine = &self.engine;
+        let mut guard = engine.lock();
+        let state = &mut *guard;
+        let live = state
+            .sessions
+            .get(&self.id)
+            .and_then(|session| session.live.clone());
+        let Some(live) = live else { return };
+        if state.phase == Phase::Draining {
+            drop(guard);
+            let error = ErrorShape::restarting(&request.method);
+            return self.answer_call(request, &Err(error));
+        }
+        let (method, params) = (&request.method, &request.params);
+        let only_mounted = state.mounts.knows(method)
+            && required_scope(engine.edition(), method, params).is_none();
+        let allowed = if only_mounted {
+            Ok(())
+        } else {
+            rpc::authorize(engine, &live, request)
         };
-        match outcome {
-            Outcome::Now(reply, closed) => {
-                self.answer_call(request, &reply);
-                self.server.close_devices(&closed);
+        if let Err(denied) = allowed {
+            drop(guard);
+            return self.deny(request, denied);
+        }
+        if let Some(actions) = state.mounts.answer(method, params) {
+            drop(guard);
+            return self.play(request, actions);
+        }
+        let mut answer = run::answer(engine, state, self.id, request);
+        if answer.is_none() {
+            let script = state.runs.script().filter(|_| run::is_run(request));
+            if let Some(script) = script {
+                drop(guard);
+                return self.begin(request, script(&run::request(request)));
             }
-            Outcome::Later(reply, then) => {
-                if let Some(reply) = reply {
-                    self.answer_call(request, &reply);
-                }
-                self.server.then(then);
-            }
-            Outcome::Unauthorized(error) => {
-                self.answer_call(request, &Err(error));
-                let mut state = inner.lock();
-                let Some(session) = state.sessions.get_mut(&self.id) else {
-                    return;
-                };
-                session.unauthorized_calls += 1;
-                let most = inner.facts().max_unauthorized_calls;
-                if most.is_some_and(|most| session.unauthorized_calls > most) {
-                    session.outbox.close(1008, "repeated unauthorized calls");
-                }
-            }
-            Outcome::Unscripted => {
-                let text = format!("the mock gateway has no answer for {}", request.method);
-                inner.lock().mounts.unexpected(request.method.clone());
-                self.answer(&request.id, &Err(ErrorShape::new("UNAVAILABLE", text)));
-            }
+            answer = rpc::answer(engine, state, self.id, &live, request);
+        }
+        drop(guard);
+        if let Some(answer) = answer {
+            return self.send_answer(request, answer);
+        }
+        let text = format!("the mock gateway has no answer for {method}");
+        engine.lock().mounts.unexpected(method.clone());
+        self.answer(&request.id, &Err(ErrorShape::new("UNAVAILABLE", text)));
+    }
+
+    fn deny(&self, request: &Request, denied: Denied) {
+        let (error, counts) = match denied {
+            Denied::Role(error) => (error, true),
+            Denied::Call(error) => (error, false),
+        };
+        self.answer_call(request, &Err(error));
+        let engine = &self.engine;
+        let mut state = engine.lock();
+        let Some(session) = state.sessions.get_mut(&self.id).filter(|_| counts) else {
+            return;
+        };
+        session.unauthorized_calls += 1;
+        let most = engine.facts().max_unauthorized_calls;
+        if most.is_some_and(|most| session.unauthorized_calls > most) {
+            session.outbox.close(1008, "repeated unauthorized calls");
         }
     }
 }
 
 /// The rest of a mounted answer, which may outlive the connection.
 struct Later {
-    server: Arc<Server>,
+    engine: Arc<Engine>,
     session: u64,
     outbox: Outbox,
     id: Value,
@@ -223,21 +215,21 @@ struct Later {
 
 impl Later {
     async fn play(self, first_pause: Duration, actions: Vec<Action>) {
-        let inner = &self.server.inner;
+        let engine = &self.engine;
         tokio::time::sleep(first_pause).await;
         for action in actions {
             match action {
                 Action::Wait(pause) => tokio::time::sleep(pause).await,
                 Action::Answer(reply) => {
                     let text = wire::response(&self.id, &reply);
-                    inner
+                    engine
                         .lock()
                         .recorder
-                        .sent(self.session, &text, inner.clock.now_ms());
+                        .sent(self.session, &text, engine.clock.now_ms());
                     self.outbox.send(Out::Text(text));
                 }
                 Action::Event(name, payload) => {
-                    inner.broadcast(&mut inner.lock(), &name, &payload);
+                    engine.broadcast(&mut engine.lock(), &name, &payload);
                 }
                 // A run begins with the call.
                 Action::Run(_) => {}

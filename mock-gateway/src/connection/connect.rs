@@ -11,13 +11,12 @@ use crate::peer::Client;
 use crate::presence::HOST_NAME;
 use crate::rpc::{self};
 use crate::schema::complaints;
-use crate::server::strike;
 use crate::wire::{self};
 use crate::ws::Out;
 
 impl Connection {
     pub(super) fn refuse(&self, id: &Value, refusal: &Refusal) {
-        let rendered = refusal.render(self.server.inner.edition());
+        let rendered = refusal.render(self.engine.edition());
         self.answer(id, &Err(rendered.error));
         self.outbox
             .close(rendered.close_code, rendered.close_reason);
@@ -25,8 +24,8 @@ impl Connection {
 
     /// A message of a client that has not connected yet.
     pub(super) fn on_first(&self, text: &str) -> Step {
-        let inner = &self.server.inner;
-        let (edition, dialect) = (inner.edition(), inner.facts().dialect);
+        let engine = &self.engine;
+        let (edition, dialect) = (engine.edition(), engine.facts().dialect);
         let Ok(frame) = serde_json::from_str::<Value>(text) else {
             self.outbox.close(1000, "");
             return Step::On;
@@ -38,9 +37,9 @@ impl Connection {
         let id = frame["id"].clone();
         let at_connect = |here: &Point| *here == Point::Connect;
         let strikes = |what: &What| !matches!(what, What::ApproveMeanwhile);
-        let fault = inner.lock().faults.take(at_connect, strikes);
+        let fault = engine.lock().faults.take(at_connect, strikes);
         if let Some(what) = fault {
-            self.strike(&what);
+            self.inject(&what);
             return Step::On;
         }
         if frame["method"] != "connect" {
@@ -52,14 +51,14 @@ impl Connection {
             self.refuse(&id, &Refusal::Params(text));
             return Step::On;
         }
-        let mut guard = inner.lock();
+        let mut guard = engine.lock();
         let state = &mut *guard;
         let Some(session) = state.sessions.get(&self.id) else {
             return Step::On;
         };
         let (client, nonce) = (session.client.clone(), session.nonce.clone());
         let params = params.unwrap_or(&Value::Null);
-        match handshake::admit(inner, state, &client, &nonce, params) {
+        match handshake::admit(engine, state, &client, &nonce, params) {
             Ok(admitted) => {
                 self.welcome(state, &client, &id, admitted);
                 Step::Live
@@ -72,8 +71,8 @@ impl Connection {
                         .take(|here| *here == Point::Connect, meanwhile)
                         .is_some()
                     {
-                        drop(rpc::approve(inner, state, None, &pairing.request_id));
-                        refused.then = None;
+                        drop(rpc::approve(engine, state, None, &pairing.request_id));
+                        refused.after.clear();
                     }
                 }
                 Step::Refuse(Box::new(refused), id)
@@ -89,8 +88,8 @@ impl Connection {
         id: &Value,
         admitted: Admitted,
     ) {
-        let inner = &self.server.inner;
-        let now = inner.clock.now_ms();
+        let engine = &self.engine;
+        let now = engine.clock.now_ms();
         let Admitted {
             live,
             auth,
@@ -107,7 +106,7 @@ impl Connection {
         let conn_id = session.conn_id.clone();
         let state_dir = state.disk.shown_path();
         let hello = hello_ok(
-            inner.edition(),
+            engine.edition(),
             &HelloContext {
                 conn_id: &conn_id,
                 boot_id: &state.boot_id,
@@ -123,7 +122,7 @@ impl Connection {
                 state_dir: &state_dir,
                 uptime_ms: crate::clock::millis(state.started.elapsed()),
                 now_ms: now,
-                tick_ms: crate::clock::millis(inner.settings.tick_interval),
+                tick_ms: crate::clock::millis(engine.settings.tick_interval),
             },
         );
         let text = wire::response(id, &Ok(hello));
@@ -134,14 +133,14 @@ impl Connection {
                 state.global_seq += numbers;
             }
             if let Some(session) = state.sessions.get_mut(&self.id) {
-                strike(session, &what);
+                session.inject(&what);
             }
         }
-        if inner.facts().health_after_hello {
+        if engine.facts().health_after_hello {
             state.health_version += 1;
-            let payload = rpc::health(inner, state);
-            inner.broadcast(state, "health", &payload);
+            let payload = rpc::health(engine, state);
+            engine.broadcast(state, "health", &payload);
         }
-        inner.touched();
+        engine.touched();
     }
 }

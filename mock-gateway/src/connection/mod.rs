@@ -14,10 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use crate::handshake::{self, Follow};
+use crate::after;
+use crate::handshake;
 use crate::peer::{Client, Locality};
-use crate::rpc::{self};
-use crate::server::Server;
+use crate::state::Engine;
 use crate::ws::{FrameReader, HeadFault, Incoming, Out, Outbox, ReadFault, Writer, read_head};
 
 /// How long a client may take to answer a close frame.
@@ -26,46 +26,45 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 const ANSWER_BACKLOG: usize = 1024 * 1024;
 
 /// Serves one connection to its end.
-pub(crate) async fn run<S>(server: Arc<Server>, stream: S, locality: Locality)
+pub(crate) async fn run<S>(engine: Arc<Engine>, stream: S, locality: Locality)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
-    let mut kills = server.inner.kills();
-    let _open = Open::count(&server);
+    let mut kills = engine.kills();
+    let _open = Open::count(&engine);
     tokio::select! {
         biased;
         _ = kills.changed() => {}
-        () = serve(&server, stream, locality) => {}
+        () = serve(&engine, stream, locality) => {}
     }
 }
 
 /// A socket that is open.
-struct Open<'s>(&'s Server);
+struct Open<'s>(&'s Engine);
 
 impl<'s> Open<'s> {
-    fn count(server: &'s Server) -> Self {
-        let mut state = server.inner.lock();
+    fn count(engine: &'s Engine) -> Self {
+        let mut state = engine.lock();
         state.accepted += 1;
         state.open += 1;
         drop(state);
-        server.inner.touched();
-        Self(server)
+        engine.touched();
+        Self(engine)
     }
 }
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.0.inner.lock().open -= 1;
-        self.0.inner.touched();
+        self.0.lock().open -= 1;
+        self.0.touched();
     }
 }
 
-async fn serve<S>(server: &Arc<Server>, mut stream: S, locality: Locality)
+async fn serve<S>(engine: &Arc<Engine>, mut stream: S, locality: Locality)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
-    let inner = &server.inner;
-    let deadline = Instant::now() + inner.settings.handshake_timeout;
+    let deadline = Instant::now() + engine.settings.handshake_timeout;
     let mut buffer = Vec::new();
     let head = match timeout_at(deadline, read_head(&mut stream, &mut buffer)).await {
         Ok(Ok(head)) => head,
@@ -73,7 +72,7 @@ where
         Ok(Err(HeadFault::NotHttp)) => return answer_http(stream, 400, &[], "").await,
         Ok(Err(HeadFault::Gone)) | Err(_) => return,
     };
-    let (connection, writer) = match admit_upgrade(server, locality, &head) {
+    let (connection, writer) = match admit_upgrade(engine, locality, &head) {
         Ok(admitted) => admitted,
         Err(Refused {
             status,
@@ -84,13 +83,13 @@ where
         }
     };
     let (read, write) = tokio::io::split(stream);
-    let limit = inner.facts().max_preauth_payload;
+    let limit = engine.facts().max_preauth_payload;
     let mut reader = FrameReader::new(read, buffer, limit);
     connection.run(&mut reader, write, writer, deadline).await;
 }
 
 struct Connection {
-    server: Arc<Server>,
+    engine: Arc<Engine>,
     id: u64,
     outbox: Outbox,
     deafen: Arc<Notify>,
@@ -166,8 +165,8 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let inner = &self.server.inner;
-        let facts = inner.facts();
+        let engine = &self.engine;
+        let facts = engine.facts();
         let mut live = false;
         let mut ping_at = None;
         let mut pong_due = false;
@@ -230,10 +229,10 @@ impl Connection {
             if self.outbox.is_closing() {
                 return Ended::Closing;
             }
-            inner
+            engine
                 .lock()
                 .recorder
-                .received(self.id, &text, inner.clock.now_ms());
+                .received(self.id, &text, engine.clock.now_ms());
             let step = if live {
                 self.on_live(&text)
             } else {
@@ -251,9 +250,7 @@ impl Connection {
                         return Ended::Closing;
                     }
                     self.refuse(&id, &refused.refusal);
-                    if let Some(follow) = refused.then {
-                        self.follow(follow);
-                    }
+                    after::perform(&self.engine, refused.after);
                     return Ended::Closing;
                 }
             }
@@ -288,31 +285,12 @@ impl Connection {
                 Ok(Incoming::Pong) => {}
                 Ok(Incoming::Close(_)) | Err(_) => return Err(()),
             }
-            if queued > self.server.inner.facts().max_queued_frames {
+            if queued > self.engine.facts().max_queued_frames {
                 self.outbox.close(1008, "too many pending handshake frames");
                 return Err(());
             }
         }
         Ok(())
-    }
-
-    fn follow(&self, follow: Follow) {
-        let inner = &self.server.inner;
-        match follow {
-            // A request that somebody else decided in the meantime needs nothing more.
-            Follow::Reject(id) => drop(rpc::reject(inner, &mut inner.lock(), None, &id)),
-            Follow::ApproveAfter(id, delay) if delay.is_zero() => {
-                drop(rpc::approve(inner, &mut inner.lock(), None, &id));
-            }
-            Follow::ApproveAfter(id, delay) => {
-                let server = Arc::clone(&self.server);
-                self.server.spawn(async move {
-                    tokio::time::sleep(delay).await;
-                    let inner = &server.inner;
-                    drop(rpc::approve(inner, &mut inner.lock(), None, &id));
-                });
-            }
-        }
     }
 }
 
@@ -347,8 +325,8 @@ async fn write_all(writer: &mut Writer, write: &mut (impl AsyncWrite + Unpin)) -
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let inner = &self.server.inner;
-        let mut guard = inner.lock();
+        let engine = &self.engine;
+        let mut guard = engine.lock();
         let state = &mut *guard;
         let Some(session) = state.sessions.remove(&self.id) else {
             return;
@@ -356,15 +334,15 @@ impl Drop for Connection {
         match session.live {
             None => release_slot(state, &session.client),
             Some(live) => {
-                let now = inner.clock.now_ms();
+                let now = engine.clock.now_ms();
                 let key = live.presence_key.as_deref();
                 if key.is_some_and(|key| state.presence.leave(key, now)) {
                     let payload = json!({"presence": state.presence.list(now)});
-                    inner.broadcast(state, "presence", &payload);
+                    engine.broadcast(state, "presence", &payload);
                 }
             }
         }
         drop(guard);
-        inner.touched();
+        engine.touched();
     }
 }

@@ -10,9 +10,7 @@ use tokio::time::timeout;
 
 use crate::fault::{Point, What};
 use crate::peer::{Locality, attribute};
-use crate::server::Server;
-use crate::server::strike;
-use crate::state::{Phase, Session};
+use crate::state::{Engine, Phase, Session};
 use crate::wire::{self};
 use crate::ws::{Head, Out, Outbox, Writer, accept_response, http_response};
 
@@ -54,18 +52,17 @@ impl Refused {
 
 /// Decides on an upgrade and registers the connection.
 pub(super) fn admit_upgrade(
-    server: &Arc<Server>,
+    engine: &Arc<Engine>,
     locality: Locality,
     head: &Head,
 ) -> Result<(Connection, Writer), Refused> {
-    let inner = &server.inner;
-    let facts = inner.facts();
+    let facts = engine.facts();
     let plain = |status, body: &str| Refused::new(status, "text/plain", body);
     if let Some(What::Http {
         status,
         headers,
         body,
-    }) = inner.lock().faults.at(&Point::Upgrade)
+    }) = engine.lock().faults.at(&Point::Upgrade)
     {
         return Err(Refused {
             status,
@@ -76,7 +73,7 @@ pub(super) fn admit_upgrade(
     let key = head
         .websocket_key()
         .ok_or_else(|| plain(426, "Upgrade Required"))?;
-    let client = attribute(&inner.settings, locality, head).map_err(|_| {
+    let client = attribute(&engine.settings, locality, head).map_err(|_| {
         let body = json!({"error": {
             "message": "Proxy client attribution is required. Configure gateway.trustedProxies narrowly and \
                         make the proxy overwrite or safely rebuild forwarded client headers.",
@@ -84,7 +81,7 @@ pub(super) fn admit_upgrade(
         }});
         Refused::new(403, "application/json", body.to_string())
     })?;
-    let mut state = inner.lock();
+    let mut state = engine.lock();
     if matches!(
         state.phase,
         Phase::Draining | Phase::Closing | Phase::Stopped
@@ -102,14 +99,14 @@ pub(super) fn admit_upgrade(
     state.next_session += 1;
     let (outbox, writer) = Outbox::new();
     let connection = Connection {
-        server: Arc::clone(server),
+        engine: Arc::clone(engine),
         id: state.next_session,
         outbox: outbox.clone(),
         deafen: Arc::new(Notify::new()),
     };
     let nonce = uuid::Uuid::new_v4().to_string();
     outbox.send(Out::Raw(accept_response(key).into_bytes()));
-    let now = inner.clock.now_ms();
+    let now = engine.clock.now_ms();
     let mut payload = json!({"nonce": nonce, "ts": now});
     if !facts.challenge_capabilities.is_empty() {
         payload["capabilities"] = json!(facts.challenge_capabilities);
@@ -144,7 +141,7 @@ pub(super) fn admit_upgrade(
         subscriptions: crate::sessions::Subscriptions::default(),
     };
     if let Some(what) = in_place {
-        strike(&mut session, &what);
+        session.inject(&what);
     }
     state.sessions.insert(connection.id, session);
     Ok((connection, writer))

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{Job, MAX_JOBS, Start, not_found, schedule, shown};
-use crate::rpc::{Outcome, Request, Then};
-use crate::state::{Inner, State};
+use crate::answer::{AfterAnswer, Answer, Request};
+use crate::state::{Engine, State};
 use crate::wire::{ErrorShape, Reply};
 
 /// What an answer names by itself.
@@ -12,56 +12,56 @@ const OWN: [&str; 5] = ["id", "enabled", "createdAtMs", "updatedAtMs", "state"];
 
 /// The answer of a method that is about jobs.
 pub(crate) fn answer(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     connection: u64,
     call: &Request,
-) -> Option<Outcome> {
+) -> Option<Answer> {
     let id = call.params["id"]
         .as_str()
         .or_else(|| call.params["jobId"].as_str())
         .unwrap_or_default();
     Some(match call.method.as_str() {
-        "cron.status" => Ok(status(inner, state)).into(),
-        "cron.list" => Ok(list(inner, state, &call.params)).into(),
+        "cron.status" => Ok(status(engine, state)).into(),
+        "cron.list" => Ok(list(engine, state, &call.params)).into(),
         "cron.get" => match state.jobs.get(id) {
             Some(job) => Ok(shown::answered(job)).into(),
             None => Err(not_found(id)).into(),
         },
-        "cron.add" => add(inner, state, &call.params),
-        "cron.update" => update(inner, state, id, &call.params["patch"]),
-        "cron.remove" => remove(inner, state, id).into(),
-        "cron.run" => run(inner, state, connection, call, id),
-        "cron.runs" => Ok(runs(inner, state, id, &call.params)).into(),
+        "cron.add" => add(engine, state, &call.params),
+        "cron.update" => update(engine, state, id, &call.params["patch"]),
+        "cron.remove" => remove(engine, state, id).into(),
+        "cron.run" => run(engine, state, connection, call, id),
+        "cron.runs" => Ok(runs(engine, state, id, &call.params)).into(),
         _ => return None,
     })
 }
 
-fn is_new(inner: &Inner) -> bool {
-    inner.facts().shows_cron_jobs
+fn is_new(engine: &Engine) -> bool {
+    engine.facts().shows_cron_jobs
 }
 
-fn status(inner: &Inner, state: &State) -> Value {
+fn status(engine: &Engine, state: &State) -> Value {
     let dir = state.disk.shown_path();
-    let own = usize::from(is_new(inner));
+    let own = usize::from(is_new(engine));
     let mut status = json!({
         "enabled": true, "storePath": format!("{dir}/cron/jobs.json"),
         "jobs": state.jobs.all.len() + own, "nextWakeAtMs": state.jobs.next(),
     });
-    if is_new(inner) {
+    if is_new(engine) {
         status["triggersEnabled"] = true.into();
         status["storage"] = "sqlite".into();
         status["sqlitePath"] = format!("{dir}/state/openclaw.sqlite").into();
-        let heartbeat = heartbeat(inner, state)["nextRunAtMs"].as_u64();
+        let heartbeat = heartbeat(engine, state)["nextRunAtMs"].as_u64();
         let next = state.jobs.next().into_iter().chain(heartbeat).min();
         status["nextWakeAtMs"] = next.into();
     }
     status
 }
 
-fn heartbeat(inner: &Inner, state: &State) -> Value {
+fn heartbeat(engine: &Engine, state: &State) -> Value {
     let up = crate::clock::millis(state.started.elapsed());
-    let started = inner.clock.now_ms().saturating_sub(up);
+    let started = engine.clock.now_ms().saturating_sub(up);
     shown::heartbeat(&state.jobs.heartbeat_id, started)
 }
 
@@ -81,13 +81,13 @@ fn page(items: Vec<Value>, params: &Value, name: &str) -> Value {
     answer
 }
 
-fn list(inner: &Inner, state: &State, params: &Value) -> Value {
+fn list(engine: &Engine, state: &State, params: &Value) -> Value {
     let all = params["includeDisabled"] == true;
     let jobs = state.jobs.all.iter().filter(|job| all || job.enabled);
-    if !is_new(inner) {
+    if !is_new(engine) {
         return json!({"jobs": jobs.map(shown::job).collect::<Value>()});
     }
-    let own = heartbeat(inner, state);
+    let own = heartbeat(engine, state);
     let mut previews = Map::new();
     previews.insert(
         state.jobs.heartbeat_id.clone(),
@@ -108,19 +108,19 @@ fn list(inner: &Inner, state: &State, params: &Value) -> Value {
     answer
 }
 
-fn event(inner: &Inner, state: &mut State, job: &Job, action: &str) {
+fn event(engine: &Engine, state: &mut State, job: &Job, action: &str) {
     let mut payload = json!({"jobId": job.id, "action": action});
-    if is_new(inner) {
+    if is_new(engine) {
         payload["job"] = shown::job(job);
     }
     if let Some(next) = job.next.filter(|_| matches!(action, "added" | "updated")) {
         payload["nextRunAtMs"] = next.into();
     }
-    inner.broadcast(state, "cron", &payload);
+    engine.broadcast(state, "cron", &payload);
 }
 
-fn add(inner: &Inner, state: &mut State, params: &Value) -> Outcome {
-    let now = inner.clock.now_ms();
+fn add(engine: &Engine, state: &mut State, params: &Value) -> Answer {
+    let now = engine.clock.now_ms();
     if state.jobs.all.len() >= MAX_JOBS {
         return Err(ErrorShape::new("UNAVAILABLE", "too many cron jobs")).into();
     }
@@ -147,7 +147,7 @@ fn add(inner: &Inner, state: &mut State, params: &Value) -> Outcome {
         job.spec.insert("wakeMode".to_owned(), "now".into());
     }
     if job.is_turn() {
-        fill_in(inner, &mut job.spec);
+        fill_in(engine, &mut job.spec);
     }
     job.plan(now);
     if enabled && job.next.is_none() {
@@ -156,23 +156,23 @@ fn add(inner: &Inner, state: &mut State, params: &Value) -> Outcome {
         ))
         .into();
     }
-    event(inner, state, &job, "added");
+    event(engine, state, &job, "added");
     let mut answer = shown::job(&job);
-    if is_new(inner) {
+    if is_new(engine) {
         answer = shown::answered(&job);
         answer["deliveryPreview"] = shown::preview(&job);
     }
     state.jobs.all.push(job);
-    inner.touched();
-    Outcome::Later(Some(Ok(answer)), Some(Then::KeepJobs))
+    engine.touched();
+    Answer::from(Ok(answer)).then(AfterAnswer::KeepJobs)
 }
 
 /// What a turn of an agent gets that does not say it.
-fn fill_in(inner: &Inner, spec: &mut Map<String, Value>) {
+fn fill_in(engine: &Engine, spec: &mut Map<String, Value>) {
     if !spec.contains_key("delivery") {
         spec.insert("delivery".to_owned(), json!({"mode": "announce"}));
     }
-    if !is_new(inner) {
+    if !is_new(engine) {
         return;
     }
     if let Some(payload) = spec.get_mut("payload")
@@ -184,18 +184,18 @@ fn fill_in(inner: &Inner, spec: &mut Map<String, Value>) {
         .or_insert_with(|| json!({"version": 1, "mode": "trusted"}));
 }
 
-fn unknown(inner: &Inner, id: &str) -> ErrorShape {
-    if is_new(inner) {
+fn unknown(engine: &Engine, id: &str) -> ErrorShape {
+    if is_new(engine) {
         not_found(id)
     } else {
         ErrorShape::new("UNAVAILABLE", format!("Error: unknown cron job id: {id}"))
     }
 }
 
-fn update(inner: &Inner, state: &mut State, id: &str, patch: &Value) -> Outcome {
-    let now = inner.clock.now_ms();
+fn update(engine: &Engine, state: &mut State, id: &str, patch: &Value) -> Answer {
+    let now = engine.clock.now_ms();
     let Some(job) = state.jobs.get_mut(id) else {
-        return Err(unknown(inner, id)).into();
+        return Err(unknown(engine, id)).into();
     };
     for (name, value) in patch.as_object().into_iter().flatten() {
         match name.as_str() {
@@ -211,42 +211,42 @@ fn update(inner: &Inner, state: &mut State, id: &str, patch: &Value) -> Outcome 
     }
     job.updated_at = now;
     job.plan(now);
-    if is_new(inner) {
+    if is_new(engine) {
         job.last
             .insert("scheduleActivatedAtMs".to_owned(), now.into());
     }
     let job = job.clone();
-    event(inner, state, &job, "updated");
-    inner.touched();
-    let answer = if is_new(inner) {
+    event(engine, state, &job, "updated");
+    engine.touched();
+    let answer = if is_new(engine) {
         shown::answered(&job)
     } else {
         shown::job(&job)
     };
-    Outcome::Later(Some(Ok(answer)), Some(Then::KeepJobs))
+    Answer::from(Ok(answer)).then(AfterAnswer::KeepJobs)
 }
 
-fn remove(inner: &Inner, state: &mut State, id: &str) -> Reply {
+fn remove(engine: &Engine, state: &mut State, id: &str) -> Reply {
     match state.jobs.remove(id) {
         Some(job) => {
-            event(inner, state, &job, "removed");
-            inner.touched();
+            event(engine, state, &job, "removed");
+            engine.touched();
             Ok(json!({"ok": true, "removed": true}))
         }
-        None if is_new(inner) => Err(not_found(id)),
+        None if is_new(engine) => Err(not_found(id)),
         None => Ok(json!({"ok": true, "removed": false})),
     }
 }
 
-fn run(inner: &Inner, state: &mut State, connection: u64, call: &Request, id: &str) -> Outcome {
-    let now = inner.clock.now_ms();
+fn run(engine: &Engine, state: &mut State, connection: u64, call: &Request, id: &str) -> Answer {
+    let now = engine.clock.now_ms();
     let Some(job) = state.jobs.get_mut(id) else {
-        return Err(unknown(inner, id)).into();
+        return Err(unknown(engine, id)).into();
     };
     let process = state.boot_id.clone();
     let refused = |reason: &str| {
         let mut answer = json!({"ok": true, "ran": false, "reason": reason});
-        if is_new(inner) {
+        if is_new(engine) {
             answer["processInstanceId"] = process.as_str().into();
         }
         Ok(answer).into()
@@ -260,13 +260,13 @@ fn run(inner: &Inner, state: &mut State, connection: u64, call: &Request, id: &s
     job.running_since = Some(now);
     state.jobs.manual += 1;
     let manual = format!("manual:{id}:{now}:{}", state.jobs.manual);
-    if !is_new(inner) {
+    if !is_new(engine) {
         let start = Start {
             job_id: id.to_owned(),
             manual: Some(manual),
             answer: Some((connection, call.id.clone())),
         };
-        return Outcome::Later(None, Some(Then::RunJob(start)));
+        return Answer::default().then(AfterAnswer::RunJob(start));
     }
     let answer = json!({
         "ok": true, "enqueued": true, "runId": manual, "processInstanceId": process,
@@ -276,15 +276,15 @@ fn run(inner: &Inner, state: &mut State, connection: u64, call: &Request, id: &s
         manual: Some(manual),
         answer: None,
     };
-    Outcome::Later(Some(Ok(answer)), Some(Then::RunJob(start)))
+    Answer::from(Ok(answer)).then(AfterAnswer::RunJob(start))
 }
 
-fn runs(inner: &Inner, state: &State, id: &str, params: &Value) -> Value {
+fn runs(engine: &Engine, state: &State, id: &str, params: &Value) -> Value {
     let meant = |entry: &&Value| id.is_empty() || entry["jobId"] == id;
     let entries = state.jobs.entries.iter().rev().filter(meant);
     let entries: Vec<Value> = entries.cloned().collect();
     let page = page(entries, params, "entries");
-    if is_new(inner) {
+    if is_new(engine) {
         page
     } else {
         json!({"entries": page["entries"]})

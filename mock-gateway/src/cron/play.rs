@@ -10,8 +10,7 @@ use super::Job;
 use super::shown::{self, Ended};
 use super::turn::{Said, Turn};
 use crate::run::{RunRequest, answer_later};
-use crate::server::Server;
-use crate::state::{Inner, Phase, State};
+use crate::state::{Engine, Phase, State};
 
 const MAIN: &str = "agent:main:main";
 /// Between the end of something and the heartbeat that it wakes (measured on 2026.2.9: about a third of a
@@ -29,21 +28,20 @@ pub(crate) struct Start {
 }
 
 /// Looks at the clock for the jobs, until there is nothing more to come.
-pub(crate) async fn keep(server: Arc<Server>) {
-    let inner = &server.inner;
+pub(crate) async fn keep(engine: Arc<Engine>) {
     {
-        let mut state = inner.lock();
+        let mut state = engine.lock();
         if std::mem::replace(&mut state.jobs.is_kept, true) {
             return;
         }
     }
-    let mut changes = inner.changes();
+    let mut changes = engine.changes();
     loop {
         changes.borrow_and_update();
         let pause = {
-            let mut guard = inner.lock();
+            let mut guard = engine.lock();
             let state = &mut *guard;
-            let now = inner.clock.now_ms();
+            let now = engine.clock.now_ms();
             if state.jobs.all.is_empty() {
                 state.jobs.is_kept = false;
                 return;
@@ -60,7 +58,7 @@ pub(crate) async fn keep(server: Arc<Server>) {
                         manual: None,
                         answer: None,
                     };
-                    server.spawn(run(Arc::clone(&server), start));
+                    engine.spawn(run(Arc::clone(&engine), start));
                     continue;
                 }
                 None => state
@@ -83,11 +81,11 @@ pub(crate) async fn keep(server: Arc<Server>) {
     }
 }
 
-fn event(inner: &Inner, state: &mut State, job: &Job, mut payload: Value) {
-    if inner.facts().shows_cron_jobs {
+fn event(engine: &Engine, state: &mut State, job: &Job, mut payload: Value) {
+    if engine.facts().shows_cron_jobs {
         payload["job"] = shown::job(job);
     }
-    inner.broadcast(state, "cron", &payload);
+    engine.broadcast(state, "cron", &payload);
 }
 
 /// The task that 2026.9.6 makes of a run.
@@ -100,13 +98,13 @@ struct Task {
 impl Task {
     fn tell(
         &self,
-        inner: &Inner,
+        engine: &Engine,
         state: &mut State,
         job: &Job,
         session: &str,
         end: Option<&Ended>,
     ) {
-        if !inner.facts().shows_cron_jobs {
+        if !engine.facts().shows_cron_jobs {
             return;
         }
         let status = match end {
@@ -114,7 +112,7 @@ impl Task {
             Some(ended) if ended.error.is_some() => "failed",
             Some(_) => "completed",
         };
-        let now = inner.clock.now_ms();
+        let now = engine.clock.now_ms();
         let finished = if end.is_some() { "finished" } else { "unknown" };
         let mut task = json!({
             "id": self.id, "taskId": self.id, "kind": "automation_run", "runtime": "cron",
@@ -135,14 +133,14 @@ impl Task {
             }
         }
         let payload = json!({"action": "upserted", "task": task});
-        inner.broadcast(state, "task", &payload);
+        engine.broadcast(state, "task", &payload);
     }
 }
 
 /// Runs a job to its end.
-pub(crate) async fn run(server: Arc<Server>, start: Start) {
-    let inner = &server.inner;
-    let begin = inner.clock.now_ms();
+pub(crate) async fn run(own: Arc<Engine>, start: Start) {
+    let engine = &*own;
+    let begin = engine.clock.now_ms();
     let suffix = start.manual.as_ref().map(|manual| format!(":{manual}"));
     let task = Task {
         id: uuid::Uuid::new_v4().to_string(),
@@ -155,14 +153,14 @@ pub(crate) async fn run(server: Arc<Server>, start: Start) {
         begin,
     };
     let (job, boot_id) = {
-        let mut guard = inner.lock();
+        let mut guard = engine.lock();
         let state = &mut *guard;
         let Some(job) = state.jobs.get(&start.job_id).cloned() else {
             return;
         };
         let payload = json!({"jobId": job.id, "action": "started", "runAtMs": begin});
-        event(inner, state, &job, payload);
-        task.tell(inner, state, &job, "", None);
+        event(engine, state, &job, payload);
+        task.tell(engine, state, &job, "", None);
         (job, state.boot_id.clone())
     };
     let mut ended = Ended {
@@ -173,44 +171,44 @@ pub(crate) async fn run(server: Arc<Server>, start: Start) {
     };
     let mut session = String::new();
     if job.is_turn() {
-        let turn = turn_of(inner, &job);
+        let turn = turn_of(engine, &job);
         session.clone_from(&turn.session_key);
-        task.tell(inner, &mut inner.lock(), &job, &session, None);
+        task.tell(engine, &mut engine.lock(), &job, &session, None);
         let (session_id, full_key) = (turn.session_id.clone(), full_key(&job, &turn));
-        let Some(said) = turn.play(&server).await else {
+        let Some(said) = turn.play(engine).await else {
             return;
         };
         ended.turn = Some((session_id, full_key, said.usage));
         ended.summary = said.text;
         ended.error = said.error;
         if ended.error.is_none() && job.delivers() {
-            ended.error = Some(shown::no_delivery(inner.facts().shows_cron_jobs));
+            ended.error = Some(shown::no_delivery(engine.facts().shows_cron_jobs));
             ended.is_undelivered = true;
         }
     }
-    ended.at = inner.clock.now_ms();
+    ended.at = engine.clock.now_ms();
     let finished = {
-        let mut state = inner.lock();
+        let mut state = engine.lock();
         let goes_on = state.boot_id == boot_id;
         if goes_on {
-            task.tell(inner, &mut state, &job, &session, Some(&ended));
-            settle(inner, &mut state, &job.id, &ended);
+            task.tell(engine, &mut state, &job, &session, Some(&ended));
+            settle(engine, &mut state, &job.id, &ended);
             if let Some((connection, id)) = &start.answer {
                 let reply = Ok(json!({"ok": true, "ran": true}));
-                answer_later(inner, &mut state, *connection, id, &reply);
+                answer_later(engine, &mut state, *connection, id, &reply);
             }
         }
         goes_on
     };
-    inner.touched();
-    if finished && inner.facts().wakes_after_jobs {
-        heartbeat(server, ended.summary).await;
+    engine.touched();
+    if finished && engine.facts().wakes_after_jobs {
+        heartbeat(own, ended.summary).await;
     }
 }
 
 /// Notes what a run left behind, and tells of its end.
-fn settle(inner: &Inner, state: &mut State, id: &str, ended: &Ended) {
-    let is_new = inner.facts().shows_cron_jobs;
+fn settle(engine: &Engine, state: &mut State, id: &str, ended: &Ended) {
+    let is_new = engine.facts().shows_cron_jobs;
     let Some(job) = state.jobs.get_mut(id) else {
         return;
     };
@@ -239,11 +237,11 @@ fn settle(inner: &Inner, state: &mut State, id: &str, ended: &Ended) {
         job.plan(ended.at);
     }
     state.jobs.note(entry);
-    event(inner, state, &shown, finished);
+    event(engine, state, &shown, finished);
     if is_removed {
         state.jobs.remove(id);
         event(
-            inner,
+            engine,
             state,
             &shown,
             json!({"jobId": id, "action": "removed"}),
@@ -251,9 +249,9 @@ fn settle(inner: &Inner, state: &mut State, id: &str, ended: &Ended) {
     }
 }
 
-fn turn_of(inner: &Inner, job: &Job) -> Turn {
+fn turn_of(engine: &Engine, job: &Job) -> Turn {
     let session_id = uuid::Uuid::new_v4().to_string();
-    let is_new = inner.facts().shows_cron_jobs;
+    let is_new = engine.facts().shows_cron_jobs;
     let (run_id, session_key) = if is_new {
         let key = format!("agent:main:cron:{}:run:{session_id}", job.id);
         (uuid::Uuid::new_v4().to_string(), key)
@@ -276,7 +274,7 @@ fn full_key(job: &Job, turn: &Turn) -> String {
 
 /// A turn in the main session that nobody asked for (measured on 2026.2.9: after a job, and after a command
 /// that was approved).
-pub(crate) async fn heartbeat(server: Arc<Server>, about: String) {
+pub(crate) async fn heartbeat(engine: Arc<Engine>, about: String) {
     sleep(WAKE).await;
     let turn = Turn {
         run_id: uuid::Uuid::new_v4().to_string(),
@@ -286,7 +284,7 @@ pub(crate) async fn heartbeat(server: Arc<Server>, about: String) {
         method: "heartbeat",
         message: about,
     };
-    let _: Option<Said> = turn.play(&server).await;
+    let _: Option<Said> = turn.play(&engine).await;
 }
 
 impl Turn {

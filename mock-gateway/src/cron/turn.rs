@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::run::{Ending, MODEL, PROVIDER, Run};
-use crate::server::Server;
-use crate::state::{Inner, State};
+use crate::state::{Engine, State};
 
 /// Measured on 2026.2.9: `chat` deltas come no faster.
 const CHAT_PACE: Duration = Duration::from_millis(150);
@@ -35,7 +34,7 @@ pub(super) struct Said {
 
 struct Stage<'a> {
     turn: &'a Turn,
-    inner: &'a Inner,
+    engine: &'a Engine,
     boot_id: String,
     is_new: bool,
     seq: u64,
@@ -45,18 +44,17 @@ struct Stage<'a> {
 
 impl Turn {
     /// Plays it by the test's script, or says nothing; `None` if the process that ran it is gone.
-    pub(super) async fn play(&self, server: &Server) -> Option<Said> {
-        let inner = &*server.inner;
+    pub(super) async fn play(&self, engine: &Engine) -> Option<Said> {
         let (boot_id, script) = {
-            let state = inner.lock();
+            let state = engine.lock();
             (state.boot_id.clone(), state.runs.script())
         };
         let script = script.map_or_else(Run::silent, |script| script(&self.request()));
         let stage = Stage {
             turn: self,
-            inner,
+            engine,
             boot_id,
-            is_new: inner.facts().shows_cron_jobs,
+            is_new: engine.facts().shows_cron_jobs,
             seq: 0,
             item_id: uuid::Uuid::new_v4().to_string(),
             last_chat: None,
@@ -68,10 +66,10 @@ impl Turn {
 impl Stage<'_> {
     /// Runs `say` if the process is still the one in which the turn began.
     fn act<T>(&mut self, say: impl FnOnce(&mut Self, &mut State, u64) -> T) -> Option<T> {
-        let inner = self.inner;
-        let mut guard = inner.lock();
+        let engine = self.engine;
+        let mut guard = engine.lock();
         let state = &mut *guard;
-        let now = inner.clock.now_ms();
+        let now = engine.clock.now_ms();
         (state.boot_id == self.boot_id).then(|| say(self, state, now))
     }
 
@@ -95,7 +93,7 @@ impl Stage<'_> {
         if self.is_new && data["model"].is_null() && data["phase"] == "model" {
             payload["lane"] = "cron-nested".into();
         }
-        self.inner.broadcast(state, "agent", &payload);
+        self.engine.broadcast(state, "agent", &payload);
     }
 
     fn chat(&mut self, state: &mut State, kind: &str, text: &str, delta: Option<&str>, now: u64) {
@@ -118,11 +116,11 @@ impl Stage<'_> {
                 None => payload["stopReason"] = "stop".into(),
             }
         }
-        self.inner.broadcast(state, "chat", &payload);
+        self.engine.broadcast(state, "chat", &payload);
     }
 
     async fn play(mut self, script: &Run) -> Option<Said> {
-        let started = self.inner.clock.now_ms();
+        let started = self.engine.clock.now_ms();
         self.act(|stage, state, now| {
             stage.agent(
                 state,
@@ -212,7 +210,7 @@ impl Stage<'_> {
                 "runId": self.turn.run_id, "sessionKey": self.turn.session_key, "seq": self.seq,
                 "agentId": "main", "state": "error", "errorMessage": error,
             });
-            self.inner.broadcast(state, "chat", &payload);
+            self.engine.broadcast(state, "chat", &payload);
         }
     }
 }

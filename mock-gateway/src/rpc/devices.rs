@@ -2,20 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::Outcome;
+use crate::answer::{AfterAnswer, Answer};
 use crate::pairing::Change;
-use crate::state::{Inner, Live, State};
+use crate::state::{Engine, Live, State};
 use crate::wire::{ErrorShape, Reply};
 
 pub(crate) const OPERATOR: &str = "operator";
-
-/// Live sessions to be closed with 4001 `device removed`.
-#[derive(Debug)]
-pub(crate) struct Closed {
-    pub(crate) device_id: String,
-    /// Only sessions of this role.
-    pub(crate) role: Option<String>,
-}
 
 /// The rights of a caller, where the edition looks at them.
 struct Rights<'a> {
@@ -25,8 +17,8 @@ struct Rights<'a> {
     admin: bool,
 }
 
-fn rights<'a>(inner: &Inner, caller: Option<&'a Live>) -> Rights<'a> {
-    let Some(live) = caller.filter(|_| inner.facts().guards_device_rpcs) else {
+fn rights<'a>(engine: &Engine, caller: Option<&'a Live>) -> Rights<'a> {
+    let Some(live) = caller.filter(|_| engine.facts().guards_device_rpcs) else {
         return Rights {
             bound_to: None,
             scopes: None,
@@ -55,28 +47,28 @@ fn refused(message: &str) -> Reply {
     Err(ErrorShape::invalid(message))
 }
 
-fn refused_now(message: &str) -> Outcome {
+fn refused_now(message: &str) -> Answer {
     refused(message).into()
 }
 
 /// Tells operators how a request ended.
-fn resolved(inner: &Inner, state: &mut State, request_id: &str, device_id: &str, decision: &str) {
-    let ts = inner.clock.now_ms();
+fn resolved(engine: &Engine, state: &mut State, request_id: &str, device_id: &str, decision: &str) {
+    let ts = engine.clock.now_ms();
     let payload =
         json!({"requestId": request_id, "deviceId": device_id, "decision": decision, "ts": ts});
-    inner.broadcast(state, "device.pair.resolved", &payload);
-    inner.touched();
+    engine.broadcast(state, "device.pair.resolved", &payload);
+    engine.touched();
 }
 
-pub(crate) fn list(inner: &Inner, state: &mut State, live: &Live) -> Value {
-    let rights = rights(inner, Some(live));
-    let (pending, paired) = inner.with_store(state, |store, _| (store.pending(), store.paired()));
+pub(crate) fn list(engine: &Engine, state: &mut State, live: &Live) -> Value {
+    let rights = rights(engine, Some(live));
+    let (pending, paired) = engine.with_store(state, |store, _| (store.pending(), store.paired()));
     let pending: Vec<Value> = pending
         .iter()
         .filter(|request| rights.may_touch(&request.device_id))
         .map(crate::pairing::PendingRequest::to_wire)
         .collect();
-    let shows_connected = inner.facts().tracks_approval;
+    let shows_connected = engine.facts().tracks_approval;
     let paired: Vec<Value> = paired
         .iter()
         .filter(|device| rights.may_touch(&device.device_id))
@@ -88,15 +80,15 @@ pub(crate) fn list(inner: &Inner, state: &mut State, live: &Live) -> Value {
 }
 
 pub(crate) fn approve(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: Option<&Live>,
     request_id: &str,
 ) -> Reply {
     const DENIED: &str = "device pairing approval denied";
-    let rights = rights(inner, caller);
+    let rights = rights(engine, caller);
     if !rights.admin {
-        let pending = inner.with_store(state, |store, _| store.request(request_id).cloned());
+        let pending = engine.with_store(state, |store, _| store.request(request_id).cloned());
         let Some(pending) = pending else {
             return refused(DENIED);
         };
@@ -105,13 +97,13 @@ pub(crate) fn approve(
             return refused(DENIED);
         }
     }
-    let approved = inner.with_store(state, |store, now| {
+    let approved = engine.with_store(state, |store, now| {
         store.approve(request_id, rights.scopes, "owner", now)
     });
     match approved {
         Ok(device) => {
             state.refusals.remove(&device.device_id);
-            resolved(inner, state, request_id, &device.device_id, "approved");
+            resolved(engine, state, request_id, &device.device_id, "approved");
             Ok(json!({"requestId": request_id, "device": device.to_wire(None)}))
         }
         Err(Change::Missing(scope)) => refused(&format!("missing scope: {scope}")),
@@ -123,68 +115,67 @@ pub(crate) fn approve(
 }
 
 pub(crate) fn reject(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: Option<&Live>,
     request_id: &str,
 ) -> Reply {
-    let rights = rights(inner, caller);
+    let rights = rights(engine, caller);
     if rights.bound_to.is_some() {
-        let pending = inner.with_store(state, |store, _| store.request(request_id).cloned());
+        let pending = engine.with_store(state, |store, _| store.request(request_id).cloned());
         if !pending.is_some_and(|request| rights.may_touch(&request.device_id)) {
             return refused("device pairing rejection denied");
         }
     }
-    let Some(request) = inner.with_store(state, |store, _| store.reject(request_id)) else {
+    let Some(request) = engine.with_store(state, |store, _| store.reject(request_id)) else {
         return refused("unknown requestId");
     };
-    resolved(inner, state, request_id, &request.device_id, "rejected");
+    resolved(engine, state, request_id, &request.device_id, "rejected");
     Ok(json!({"requestId": request_id, "deviceId": request.device_id}))
 }
 
 /// Whether a caller that is bound to its own device may manage it: not if it has other roles.
-fn may_manage(inner: &Inner, state: &mut State, rights: &Rights<'_>, device_id: &str) -> bool {
+fn may_manage(engine: &Engine, state: &mut State, rights: &Rights<'_>, device_id: &str) -> bool {
     if !rights.may_touch(device_id) {
         return false;
     }
     rights.bound_to.is_none()
-        || !inner
+        || !engine
             .with_store(state, |store, _| store.device(device_id).cloned())
             .is_some_and(|device| device.has_other_role_than_operator())
 }
 
 pub(crate) fn remove(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: Option<&Live>,
     device_id: &str,
-) -> Outcome {
-    let rights = rights(inner, caller);
-    if !may_manage(inner, state, &rights, device_id) {
+) -> Answer {
+    let rights = rights(engine, caller);
+    if !may_manage(engine, state, &rights, device_id) {
         return refused_now("device pairing removal denied");
     }
-    if !inner.with_store(state, |store, _| store.remove(device_id)) {
+    if !engine.with_store(state, |store, _| store.remove(device_id)) {
         return refused_now("unknown deviceId");
     }
-    inner.touched();
-    Outcome::Now(
-        Ok(json!({"deviceId": device_id})),
-        closed(inner, device_id, None),
-    )
+    engine.touched();
+    closing(Ok(json!({"deviceId": device_id})), engine, device_id, None)
 }
 
-fn closed(inner: &Inner, device_id: &str, role: Option<&str>) -> Vec<Closed> {
-    if !inner.facts().closes_live_sessions {
-        return Vec::new();
+/// An answer that closes the device's connections, where the edition does.
+fn closing(reply: Reply, engine: &Engine, device_id: &str, role: Option<&str>) -> Answer {
+    let answer = Answer::from(reply);
+    if !engine.facts().closes_live_sessions {
+        return answer;
     }
-    vec![Closed {
+    answer.then(AfterAnswer::CloseDevice {
         device_id: device_id.to_owned(),
         role: role.map(str::to_owned),
-    }]
+    })
 }
 
 pub(crate) fn rename(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: Option<&Live>,
     device_id: &str,
@@ -194,37 +185,37 @@ pub(crate) fn rename(
     if label.is_empty() {
         return refused("label required");
     }
-    let rights = rights(inner, caller);
-    if !may_manage(inner, state, &rights, device_id.trim()) {
+    let rights = rights(engine, caller);
+    if !may_manage(engine, state, &rights, device_id.trim()) {
         return refused("device pairing rename denied");
     }
-    if !inner.with_store(state, |store, _| store.rename(device_id.trim(), label)) {
+    if !engine.with_store(state, |store, _| store.rename(device_id.trim(), label)) {
         return refused("unknown deviceId");
     }
-    inner.broadcast(state, "device.pair.changed", &json!({}));
-    inner.touched();
+    engine.broadcast(state, "device.pair.changed", &json!({}));
+    engine.touched();
     Ok(json!({"deviceId": device_id, "label": label}))
 }
 
 pub(crate) fn rotate(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: Option<&Live>,
     device_id: &str,
     role: &str,
     scopes: Option<&[String]>,
-) -> Outcome {
-    let facts = inner.facts();
+) -> Answer {
+    let facts = engine.facts();
     let denied = if facts.guards_device_rpcs {
         "device token rotation denied"
     } else {
         "unknown deviceId/role"
     };
-    let rights = rights(inner, caller);
+    let rights = rights(engine, caller);
     if !rights.may_touch(device_id) || (role != OPERATOR && !rights.admin) {
         return refused_now(denied);
     }
-    let rotated = inner.with_store(state, |store, now| {
+    let rotated = engine.with_store(state, |store, now| {
         store.rotate(device_id, role, scopes, rights.scopes, now)
     });
     let Ok(token) = rotated else {
@@ -247,31 +238,31 @@ pub(crate) fn rotate(
         }
         .into();
     }
-    Outcome::Now(Ok(answer), closed(inner, device_id, Some(role)))
+    closing(Ok(answer), engine, device_id, Some(role))
 }
 
 pub(crate) fn revoke(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: Option<&Live>,
     device_id: &str,
     role: &str,
-) -> Outcome {
-    let denied = if inner.facts().guards_device_rpcs {
+) -> Answer {
+    let denied = if engine.facts().guards_device_rpcs {
         "device token revocation denied"
     } else {
         "unknown deviceId/role"
     };
-    let rights = rights(inner, caller);
+    let rights = rights(engine, caller);
     if !rights.may_touch(device_id) || (role != OPERATOR && !rights.admin) {
         return refused_now(denied);
     }
-    let revoked = inner.with_store(state, |store, now| {
+    let revoked = engine.with_store(state, |store, now| {
         store.revoke(device_id, role, rights.scopes, now)
     });
     let Ok(at) = revoked else {
         return refused_now(denied);
     };
     let answer = json!({"deviceId": device_id, "role": role, "revokedAtMs": at});
-    Outcome::Now(Ok(answer), closed(inner, device_id, Some(role)))
+    closing(Ok(answer), engine, device_id, Some(role))
 }

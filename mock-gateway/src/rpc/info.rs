@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use crate::device::hex;
 use crate::edition::{self, Edition, SessionSummary, View};
 use crate::sessions::Book;
-use crate::state::{Inner, Live, State};
+use crate::state::{Engine, Live, State};
 use crate::wire::{ErrorShape, Reply};
 
 /// Texts that wait to be told to the agent.
@@ -28,26 +28,26 @@ fn summaries(state: &State) -> Vec<SessionSummary> {
 }
 
 /// The payload of the `health` event, and with more of the method's answer.
-pub(crate) fn health(inner: &Inner, state: &State) -> Value {
+pub(crate) fn health(engine: &Engine, state: &State) -> Value {
     let sessions = summaries(state);
     let view = View {
-        now_ms: inner.clock.now_ms(),
+        now_ms: engine.clock.now_ms(),
         state_dir: &state.disk.shown_path(),
         sessions: &sessions,
     };
-    edition::health(inner.edition(), &view)
+    edition::health(engine.edition(), &view)
 }
 
-fn status(inner: &Inner, state: &State, live: &Live) -> Value {
+fn status(engine: &Engine, state: &State, live: &Live) -> Value {
     let sessions = summaries(state);
     let view = View {
-        now_ms: inner.clock.now_ms(),
+        now_ms: engine.clock.now_ms(),
         state_dir: &state.disk.shown_path(),
         sessions: &sessions,
     };
     let tasks = state.runs.count();
     edition::status(
-        inner.edition(),
+        engine.edition(),
         &view,
         &state.queued,
         tasks,
@@ -57,26 +57,26 @@ fn status(inner: &Inner, state: &State, live: &Live) -> Value {
 
 /// The answer of a method that only shows what is there.
 pub(crate) fn answer(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     live: &Live,
     method: &str,
     params: &Value,
 ) -> Option<Reply> {
-    let now = inner.clock.now_ms();
-    let edition = inner.edition();
+    let now = engine.clock.now_ms();
+    let edition = engine.edition();
     let is_new = matches!(edition, Edition::V2026_9_6);
     Some(Ok(match method {
         "health" => {
-            let mut health = health(inner, state);
+            let mut health = health(engine, state);
             if is_new {
                 health["modelRuntime"] = edition::model_runtime();
             }
             health
         }
-        "status" => status(inner, state, live),
+        "status" => status(engine, state, live),
         "system-presence" => state.presence.list(now),
-        "config.get" => config(inner, state),
+        "config.get" => config(engine, state),
         "gateway.identity.get" => identity(state),
         "tools.effective" => {
             let key = params["sessionKey"].as_str().unwrap_or_default();
@@ -90,15 +90,15 @@ pub(crate) fn answer(
         }
         _ => {
             let mut answer = edition::answer(edition, method)?;
-            fill_in(inner, state, method, params, &mut answer);
+            fill_in(engine, state, method, params, &mut answer);
             answer
         }
     }))
 }
 
 /// Puts what is so now into an answer that is the same otherwise.
-fn fill_in(inner: &Inner, state: &mut State, method: &str, params: &Value, answer: &mut Value) {
-    let now: Value = inner.clock.now_ms().into();
+fn fill_in(engine: &Engine, state: &mut State, method: &str, params: &Value, answer: &mut Value) {
+    let now: Value = engine.clock.now_ms().into();
     let dir = state.disk.shown_path();
     match method {
         "node.list" | "channels.status" => answer["ts"] = now,
@@ -133,8 +133,8 @@ fn fill_in(inner: &Inner, state: &mut State, method: &str, params: &Value, answe
         }
         _ => {}
     }
-    if matches!(method, "channels.status" | "system.info") && inner.facts().open_health {
-        answer["eventLoop"] = health(inner, state)["eventLoop"].clone();
+    if matches!(method, "channels.status" | "system.info") && engine.facts().open_health {
+        answer["eventLoop"] = health(engine, state)["eventLoop"].clone();
     }
 }
 
@@ -147,7 +147,7 @@ fn identity(state: &State) -> Value {
 }
 
 /// The configuration as `config.get` shows it: with the secrets replaced.
-fn config(inner: &Inner, state: &State) -> Value {
+fn config(engine: &Engine, state: &State) -> Value {
     const REDACTED: &str = "__OPENCLAW_REDACTED__";
     let mut config = state.disk.config();
     if let Some(gateway) = config.get_mut("gateway").and_then(Value::as_object_mut) {
@@ -174,7 +174,7 @@ fn config(inner: &Inner, state: &State) -> Value {
         "warnings": [],
         "legacyIssues": [],
     });
-    if inner.edition() == Edition::V2026_9_6 {
+    if engine.edition() == Edition::V2026_9_6 {
         for (name, value) in [
             ("includedPaths", json!([])),
             ("includeProvenance", json!([])),

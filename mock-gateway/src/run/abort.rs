@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::book::Kind;
-use super::calls::{Next, Turn, canonical};
+use super::calls::canonical;
 use super::frames::dialect;
 use super::saying::close;
-use crate::rpc::Request;
-use crate::state::{Inner, Live, State};
+use crate::answer::{AfterAnswer, Answer, Request};
+use crate::state::{Engine, Live, State};
 use crate::wire::ErrorShape;
 
 /// Who wants to abort.
@@ -24,13 +24,13 @@ struct Meant {
 }
 
 fn meant(
-    inner: &Inner,
+    engine: &Engine,
     state: &State,
     caller: &Caller<'_>,
     session_key: Option<&str>,
     run_id: Option<&str>,
 ) -> Meant {
-    let dialect = dialect(inner.edition());
+    let dialect = dialect(engine.edition());
     let mut meant = Meant {
         ids: Vec::new(),
         forbidden: false,
@@ -58,21 +58,21 @@ fn meant(
 
 /// Aborts them; what they are called, and what is to be done next.
 fn abort_all(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     ids: &[u64],
     reason: &'static str,
-) -> (Vec<String>, Vec<Next>) {
-    let dialect = dialect(inner.edition());
+) -> (Vec<String>, Vec<AfterAnswer>) {
+    let dialect = dialect(engine.edition());
     let (mut run_ids, mut next) = (Vec::new(), Vec::new());
     for id in ids {
         let Some(mut record) = state.runs.take(*id) else {
             continue;
         };
         record.aborted = Some(reason);
-        let closing = dialect.aborted(&mut record, reason, inner.clock.now_ms());
-        close(inner, state, &mut record, closing, false);
-        next.push(Next::Release(record.stop.clone()));
+        let closing = dialect.aborted(&mut record, reason, engine.clock.now_ms());
+        close(engine, state, &mut record, closing, false);
+        next.push(AfterAnswer::ReleaseRun(record.stop.clone()));
         run_ids.push(record.run_id.clone());
         state.runs.put(record);
     }
@@ -80,38 +80,38 @@ fn abort_all(
 }
 
 /// Aborts them, with the answer of `chat.abort`.
-fn abort_and_tell(inner: &Inner, state: &mut State, ids: &[u64], reason: &'static str) -> Turn {
-    let (run_ids, next) = abort_all(inner, state, ids, reason);
+fn abort_and_tell(engine: &Engine, state: &mut State, ids: &[u64], reason: &'static str) -> Answer {
+    let (run_ids, next) = abort_all(engine, state, ids, reason);
     let payload = json!({"ok": true, "aborted": !run_ids.is_empty(), "runIds": run_ids});
-    Turn {
+    Answer {
         reply: Some(Ok(payload)),
-        next,
+        after: next,
     }
 }
 
-fn unauthorized() -> Turn {
-    Turn::reply(Err(ErrorShape::invalid("unauthorized")))
+fn unauthorized() -> Answer {
+    Answer::from(Err(ErrorShape::invalid("unauthorized")))
 }
 
 /// Aborts the runs of a session as a message `/stop` does, or for one that interrupts.
 pub(super) fn stop_session(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: &Caller<'_>,
     session_key: &str,
     reason: &'static str,
-) -> Turn {
-    let meant = meant(inner, state, caller, Some(session_key), None);
-    abort_and_tell(inner, state, &meant.ids, reason)
+) -> Answer {
+    let meant = meant(engine, state, caller, Some(session_key), None);
+    abort_and_tell(engine, state, &meant.ids, reason)
 }
 
 /// `chat.abort`
 pub(super) fn chat(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: &Caller<'_>,
     request: &Request,
-) -> Turn {
+) -> Answer {
     let text = |name: &str| request.params.get(name).and_then(Value::as_str);
     let session_key = canonical(text("sessionKey").unwrap_or_default());
     if let Some(run_id) = text("runId") {
@@ -119,40 +119,40 @@ pub(super) fn chat(
             record.is_live() && record.kind == Kind::Chat && record.session_key != session_key
         });
         if elsewhere {
-            return Turn::reply(Err(ErrorShape::invalid("runId does not match sessionKey")));
+            return Answer::from(Err(ErrorShape::invalid("runId does not match sessionKey")));
         }
     }
-    let meant = meant(inner, state, caller, Some(&session_key), text("runId"));
+    let meant = meant(engine, state, caller, Some(&session_key), text("runId"));
     if meant.ids.is_empty() && meant.forbidden {
         return unauthorized();
     }
-    abort_and_tell(inner, state, &meant.ids, "rpc")
+    abort_and_tell(engine, state, &meant.ids, "rpc")
 }
 
 /// `sessions.abort`, which only 2026.9.6 has.
 pub(super) fn sessions(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: &Caller<'_>,
     request: &Request,
-) -> Turn {
+) -> Answer {
     let text = |name: &str| request.params.get(name).and_then(Value::as_str);
     let session_key = text("key").map(canonical);
-    let meant = meant(inner, state, caller, session_key.as_deref(), text("runId"));
+    let meant = meant(engine, state, caller, session_key.as_deref(), text("runId"));
     if meant.ids.is_empty() && meant.forbidden {
         return unauthorized();
     }
-    let (run_ids, next) = abort_all(inner, state, &meant.ids, "rpc");
+    let (run_ids, next) = abort_all(engine, state, &meant.ids, "rpc");
     let first = run_ids.first().cloned();
     let status = if first.is_some() {
         "aborted"
     } else {
         "no-active-run"
     };
-    Turn {
+    Answer {
         reply: Some(Ok(
             json!({"ok": true, "abortedRunId": first, "status": status}),
         )),
-        next,
+        after: next,
     }
 }

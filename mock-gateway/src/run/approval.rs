@@ -11,7 +11,7 @@ use super::play::{Player, Stop};
 use super::saying::say;
 use crate::approvals::{self, Asked, Asker, TIMEOUT_NEW_MS, TIMEOUT_OLD_MS};
 use crate::cron;
-use crate::state::{Inner, State};
+use crate::state::{Engine, State};
 
 use super::book::Record;
 
@@ -72,8 +72,8 @@ fn resolved(command: &str, looks_behind_env: bool) -> Value {
     }
 }
 
-fn ask(inner: &Inner, state: &mut State, record: &Record, call: &Call) -> Asked {
-    let is_new = inner.facts().routes_approvals;
+fn ask(engine: &Engine, state: &mut State, record: &Record, call: &Call) -> Asked {
+    let is_new = engine.facts().routes_approvals;
     let command = call.tool.command();
     let mut request = json!({
         "command": command, "cwd": WORKSPACE, "host": "gateway", "security": "allowlist",
@@ -88,7 +88,7 @@ fn ask(inner: &Inner, state: &mut State, record: &Record, call: &Call) -> Asked 
         request["toolCallId"] = call.id.as_str().into();
     }
     // Measured on 2026.9.6: a run asks as nobody in particular, so that only admins are asked.
-    approvals::ask(inner, state, None, &request, Asker::default(), timeout)
+    approvals::ask(engine, state, None, &request, Asker::default(), timeout)
 }
 
 fn may_ask(state: &State, record: &Record) -> bool {
@@ -103,7 +103,7 @@ pub(super) async fn judged(player: &Player, call: Call) -> Result<Call, Stop> {
     if !call.tool.wants_approval {
         return Ok(call);
     }
-    if player.server.inner.facts().routes_approvals {
+    if player.engine.facts().routes_approvals {
         waited_for(player, call).await
     } else {
         pending(player, call)
@@ -112,23 +112,22 @@ pub(super) async fn judged(player: &Player, call: Call) -> Result<Call, Stop> {
 
 /// Measured on 2026.2.9: the run does not wait; a turn in the main session follows the decision.
 fn pending(player: &Player, mut call: Call) -> Result<Call, Stop> {
-    let (asked, decision) = player.act(|inner, state, record, _| {
-        let asked = ask(inner, state, record, &call);
+    let (asked, decision) = player.act(|engine, state, record, _| {
+        let asked = ask(engine, state, record, &call);
         let decision = approvals::wait_for(state, &asked.id);
         (asked, decision)
     })?;
-    let server = Arc::clone(&player.server);
+    let engine = Arc::clone(&player.engine);
     let (id, command) = (asked.id.clone(), call.tool.command().to_owned());
-    player.server.spawn(async move {
+    player.engine.spawn(async move {
         tokio::select! {
             decision = decision => {
                 if let Ok(Some(decision)) = decision {
-                    cron::heartbeat(server, format!("{decision}: {command}")).await;
+                    cron::heartbeat(engine, format!("{decision}: {command}")).await;
                 }
             }
             () = sleep(Duration::from_millis(TIMEOUT_OLD_MS)) => {
-                let inner = &server.inner;
-                approvals::expire(inner, &mut inner.lock(), &id, "timeout");
+                approvals::expire(&engine, &mut engine.lock(), &id, "timeout");
             }
         }
     });
@@ -147,17 +146,17 @@ fn pending(player: &Player, mut call: Call) -> Result<Call, Stop> {
 async fn waited_for(player: &Player, mut call: Call) -> Result<Call, Stop> {
     let phase =
         |phase: &str, id: &str| json!({"phase": phase, "approvalId": id, "toolCallId": call.id});
-    let asked = player.act(|inner, state, record, now| {
+    let asked = player.act(|engine, state, record, now| {
         if !may_ask(state, record) {
             return Err(NO_SCOPE);
         }
-        let asked = ask(inner, state, record, &call);
+        let asked = ask(engine, state, record, &call);
         if !asked.has_route {
             return Err(HEADLESS);
         }
         let data = phase("waiting-approval", &asked.id);
         for said in player.dialect.lifecycle(record, data, now) {
-            say(inner, state, record, &said);
+            say(engine, state, record, &said);
         }
         let decision = approvals::wait_for(state, &asked.id);
         Ok((asked, decision))
@@ -171,8 +170,8 @@ async fn waited_for(player: &Player, mut call: Call) -> Result<Call, Stop> {
         }
     };
     let give_up = |reason: &'static str| {
-        let inner = &player.server.inner;
-        approvals::expire(inner, &mut inner.lock(), &asked.id, reason);
+        let engine = &player.engine;
+        approvals::expire(engine, &mut engine.lock(), &asked.id, reason);
     };
     let late = async {
         match player.deadline {
@@ -196,10 +195,10 @@ async fn waited_for(player: &Player, mut call: Call) -> Result<Call, Stop> {
             None
         }
     };
-    player.act(|inner, state, record, now| {
+    player.act(|engine, state, record, now| {
         let data = phase("approval-resolved", &asked.id);
         for said in player.dialect.lifecycle(record, data, now) {
-            say(inner, state, record, &said);
+            say(engine, state, record, &said);
         }
     })?;
     let why = match decided.as_deref() {

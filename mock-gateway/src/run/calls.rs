@@ -1,7 +1,6 @@
 //! The methods that are about runs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -10,72 +9,12 @@ use super::abort::{self, Caller};
 use super::book::{Kind, Record, run_request};
 use super::frames::{Place, dialect};
 use super::script::{Run, RunRequest};
+use super::wait;
 use super::{checks, local};
-use super::{play, wait};
-use crate::rpc::Request;
-use crate::server::Server;
-use crate::sessions::{self, Cause, Created, Via};
-use crate::state::{Inner, State};
+use crate::answer::{AfterAnswer, Answer, Request};
+use crate::sessions::{self, Created, Via};
+use crate::state::{Engine, State};
 use crate::wire::{ErrorShape, Reply};
-
-/// The answer to a request, and what happens after it was sent.
-#[derive(Debug, Default)]
-pub(crate) struct Turn {
-    pub(crate) reply: Option<Reply>,
-    pub(crate) next: Vec<Next>,
-}
-
-impl Turn {
-    pub(crate) fn reply(reply: Reply) -> Self {
-        Self {
-            reply: Some(reply),
-            next: Vec::new(),
-        }
-    }
-}
-
-/// What happens after an answer was sent.
-#[derive(Debug)]
-pub(crate) enum Next {
-    /// A run begins.
-    Play(u64),
-    /// An aborted run goes on to its end.
-    Release(Arc<Notify>),
-    /// Somebody waits no longer than this.
-    Expire(u64, Duration),
-    /// Those who follow sessions hear that one changed, and why.
-    Changed(String, &'static str),
-    /// They hear that one is gone, which had this id.
-    Deleted(String, String),
-}
-
-/// Does what is due after an answer.
-pub(crate) fn go_on(server: &Arc<Server>, next: Vec<Next>) {
-    for next in next {
-        match next {
-            Next::Play(id) => server.spawn(play::play(Arc::clone(server), id)),
-            Next::Release(stop) => stop.notify_one(),
-            Next::Changed(key, reason) => {
-                let inner = &server.inner;
-                let mut state = inner.lock();
-                let active = state.runs.shown(&key).cloned();
-                let cause = Cause::Reason(reason);
-                sessions::changed(inner, &mut state, &key, active.as_ref(), cause);
-            }
-            Next::Deleted(key, id) => {
-                let inner = &server.inner;
-                sessions::deleted(inner, &mut inner.lock(), &key, &id);
-            }
-            Next::Expire(id, after) => {
-                let inner = Arc::clone(&server.inner);
-                server.spawn(async move {
-                    tokio::time::sleep(after).await;
-                    wait::expire(&inner, id);
-                });
-            }
-        }
-    }
-}
 
 /// The methods that start runs; `sessions.create` does with a message.
 pub(crate) const RUNS: [&str; 3] = ["agent", "chat.send", "sessions.send"];
@@ -116,41 +55,41 @@ pub(crate) fn canonical(key: &str) -> String {
 
 /// The answer of a method that only looks at runs or ends them.
 pub(crate) fn answer(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     connection: u64,
     request: &Request,
-) -> Option<Turn> {
+) -> Option<Answer> {
     let live = state.sessions.get(&connection)?.live.clone()?;
     let caller = Caller {
         connection,
         live: &live,
     };
     match request.method.as_str() {
-        "agent.wait" => Some(wait::wait(inner, state, connection, request)),
-        "chat.abort" => Some(abort::chat(inner, state, &caller, request)),
-        "sessions.abort" => Some(abort::sessions(inner, state, &caller, request)),
+        "agent.wait" => Some(wait::wait(engine, state, connection, request)),
+        "chat.abort" => Some(abort::chat(engine, state, &caller, request)),
+        "sessions.abort" => Some(abort::sessions(engine, state, &caller, request)),
         "chat.history" => {
-            let history = sessions::history(inner, state, &live, request);
-            Some(Turn::reply(Ok(history)))
+            let history = sessions::history(engine, state, &live, request);
+            Some(Answer::from(Ok(history)))
         }
-        "chat.inject" => Some(local::inject(inner, state, request)),
-        "agent" | "chat.send" | "sessions.send" => replay(inner, state, connection, request),
-        _ => sessions::answer(inner, state, connection, &live, request),
+        "chat.inject" => Some(local::inject(engine, state, request)),
+        "agent" | "chat.send" | "sessions.send" => replay(engine, state, connection, request),
+        _ => sessions::answer(engine, state, connection, &live, request),
     }
 }
 
 /// The answer to a request that starts no run: its key is known, or it is a command.
 pub(crate) fn replay(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     connection: u64,
     request: &Request,
-) -> Option<Turn> {
-    let dialect = dialect(inner.edition());
+) -> Option<Answer> {
+    let dialect = dialect(engine.edition());
     let wanted = run_request(&request.method, &request.params);
     let kind = kind(&request.method);
-    let now = inner.clock.now_ms();
+    let now = engine.clock.now_ms();
     state.runs.prune(now);
     if kind == Kind::Chat && wanted.message.trim() == "/stop" {
         let live = state.sessions.get(&connection)?.live.clone()?;
@@ -159,20 +98,20 @@ pub(crate) fn replay(
             live: &live,
         };
         let key = canonical(wanted.session_key.as_deref().unwrap_or_default());
-        return Some(abort::stop_session(inner, state, &caller, &key, "stop"));
+        return Some(abort::stop_session(engine, state, &caller, &key, "stop"));
     }
     if request.method == "sessions.send" {
         let key = wanted.session_key.as_deref().unwrap_or_default();
         if state.books.get(&canonical(key)).is_none() {
             let text = format!("session not found: {key}");
-            return Some(Turn::reply(Err(ErrorShape::invalid(text))));
+            return Some(Answer::from(Err(ErrorShape::invalid(text))));
         }
     }
     let known = state.runs.by_key(kind, wanted.run_id.trim(), now);
     if known.is_none() {
         let live = state.sessions.get(&connection)?.live.as_ref()?;
-        let checked = checks::check(inner.edition(), live, &wanted);
-        return checked.err().map(|error| Turn::reply(Err(error)));
+        let checked = checks::check(engine.edition(), live, &wanted);
+        return checked.err().map(|error| Answer::from(Err(error)));
     }
     let known = known?;
     if kind == Kind::Chat && dialect.checks_message() && known.message != wanted.message {
@@ -180,9 +119,9 @@ pub(crate) fn replay(
                     and use a new message ID to send again.";
         let details = json!({"reason": "chat-request-conflict"});
         let error = ErrorShape::invalid(text).with_details(Some(details));
-        return Some(Turn::reply(Err(error)));
+        return Some(Answer::from(Err(error)));
     }
-    Some(Turn::reply(match (&known.over, kind) {
+    Some(Answer::from(match (&known.over, kind) {
         (None, Kind::Agent) => Ok(dialect.again(known)),
         (None, Kind::Chat) => Ok(json!({"runId": known.run_id, "status": "in_flight"})),
         (Some((_, reply)), Kind::Agent) => reply.clone(),
@@ -192,17 +131,17 @@ pub(crate) fn replay(
 
 /// Starts a run that follows a script, or says why not.
 pub(crate) fn begin(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     connection: u64,
     request: &Request,
     script: Run,
-) -> Turn {
+) -> Answer {
     if !is_run(request) {
         let text = format!("the mock gateway plays no runs for {}", request.method);
-        return Turn::reply(Err(ErrorShape::new("UNAVAILABLE", text)));
+        return Answer::from(Err(ErrorShape::new("UNAVAILABLE", text)));
     }
-    if let Some(turn) = answer(inner, state, connection, request) {
+    if let Some(turn) = answer(engine, state, connection, request) {
         return turn;
     }
     let live = state
@@ -210,7 +149,7 @@ pub(crate) fn begin(
         .get(&connection)
         .and_then(|session| session.live.clone());
     let Some(live) = live else {
-        return Turn::default();
+        return Answer::default();
     };
     let mut wanted = self::request(request);
     if wanted.run_id.trim().is_empty() {
@@ -219,21 +158,21 @@ pub(crate) fn begin(
     let mut created = None;
     if request.method == "sessions.create" {
         let (params, run_id) = (&request.params, Some(wanted.run_id.as_str()));
-        match sessions::create(inner, state, &live, params, run_id) {
+        match sessions::create(engine, state, &live, params, run_id) {
             Ok(Created { key, answer }) => {
                 wanted.session_key = Some(key);
                 created = Some(answer);
             }
-            Err(error) => return Turn::reply(Err(error)),
+            Err(error) => return Answer::from(Err(error)),
         }
     }
     let caller = Caller {
         connection,
         live: &live,
     };
-    let mut turn = match start(inner, state, &caller, request, &wanted, script) {
+    let mut turn = match start(engine, state, &caller, request, &wanted, script) {
         Ok(turn) => turn,
-        Err(error) => return Turn::reply(Err(error)),
+        Err(error) => return Answer::from(Err(error)),
     };
     if let Some(answer) = created {
         turn.reply = Some(Ok(answer));
@@ -243,22 +182,22 @@ pub(crate) fn begin(
 
 /// Accepts a run, now or after those that work in its session.
 fn start(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     caller: &Caller<'_>,
     request: &Request,
     wanted: &RunRequest,
     script: Run,
-) -> Result<Turn, ErrorShape> {
-    let dialect = dialect(inner.edition());
+) -> Result<Answer, ErrorShape> {
+    let dialect = dialect(engine.edition());
     let kind = kind(&request.method);
     let place = dialect.place(kind, wanted)?;
-    let now = inner.clock.now_ms();
+    let now = engine.clock.now_ms();
     let key = place.session_key.clone();
     let mode = request.params["queueMode"].as_str().unwrap_or("steer");
     let busy = state.runs.working(&key);
     let busy = busy.map(|record| (record.id, record.kind));
-    let mut turn = Turn::default();
+    let mut turn = Answer::default();
     let mut reply = json!({"runId": wanted.run_id, "status": "started"});
     let script = if dialect.notices_cuts() {
         script
@@ -267,7 +206,7 @@ fn start(
     };
     let command = local::command(&wanted.message).filter(|_| kind == Kind::Chat);
     let (script, message) = match command {
-        Some(command) => local::script(inner.edition(), command, script),
+        Some(command) => local::script(engine.edition(), command, script),
         None => (script.silenced(dialect.insists_on_answers(kind)), None),
     };
     let script = if dialect.remembers_turns() && was_answered(state, &key, &wanted.run_id) {
@@ -283,7 +222,7 @@ fn start(
         message.clone_into(&mut record.message);
     }
     if command == Some(local::Command::StartsOver) {
-        sessions::start_over(inner, state, &key);
+        sessions::start_over(engine, state, &key);
     }
     record.kind = kind;
     record.connection = caller.connection;
@@ -294,7 +233,7 @@ fn start(
     record.timeout_ms = dialect.timeout_ms(kind, &request.params);
     record.collects = mode == "collect";
     match busy.filter(|_| kind == Kind::Chat && !record.script.is_local()) {
-        None => turn.next.push(Next::Play(record.id)),
+        None => turn.after.push(AfterAnswer::PlayRun(record.id)),
         Some((working, Kind::Chat)) if dialect.steers_messages() && mode == "steer" => {
             record.is_queued = true;
             if let Some(mut working) = state.runs.take(working) {
@@ -303,13 +242,13 @@ fn start(
             }
         }
         Some(_) if dialect.steers_messages() && mode == "interrupt" => {
-            turn = abort::stop_session(inner, state, caller, &key, "aborted");
+            turn = abort::stop_session(engine, state, caller, &key, "aborted");
             reply["interruptedActiveRun"] = true.into();
-            turn.next.push(Next::Play(record.id));
+            turn.after.push(AfterAnswer::PlayRun(record.id));
         }
         Some(_) => {
             record.is_queued = true;
-            turn.next.push(Next::Play(record.id));
+            turn.after.push(AfterAnswer::PlayRun(record.id));
         }
     }
     if !record.is_queued && !record.script.is_local() {

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::calls::{Turn, canonical};
+use super::calls::canonical;
 use super::script::Run;
+use crate::answer::{Answer, Request};
 use crate::edition::Edition;
-use crate::rpc::Request;
 use crate::sessions;
-use crate::state::{Inner, State};
+use crate::state::{Engine, State};
 use crate::wire::ErrorShape;
 
 /// What a client is told when it begins a session over.
@@ -63,14 +63,14 @@ pub(super) fn message(text: &str, now: u64) -> Value {
 }
 
 /// `chat.inject`
-pub(super) fn inject(inner: &Inner, state: &mut State, request: &Request) -> Turn {
+pub(super) fn inject(engine: &Engine, state: &mut State, request: &Request) -> Answer {
     let text = |name: &str| request.params.get(name).and_then(Value::as_str);
     let key = canonical(text("sessionKey").unwrap_or_default());
     if state.books.get(&key).is_none() {
-        return Turn::reply(Err(ErrorShape::invalid("session not found")));
+        return Answer::from(Err(ErrorShape::invalid("session not found")));
     }
-    let now = inner.clock.now_ms();
-    let is_new = inner.edition() == Edition::V2026_9_6;
+    let now = engine.clock.now_ms();
+    let is_new = engine.edition() == Edition::V2026_9_6;
     let id = uuid::Uuid::new_v4().to_string();
     let id = if is_new { id } else { id[..8].to_owned() };
     let said = text("message").unwrap_or_default();
@@ -86,9 +86,9 @@ pub(super) fn inject(inner: &Inner, state: &mut State, request: &Request) -> Tur
         event["agentId"] = "main".into();
         row["__openclaw"] = json!({"id": id, "recordTimestampMs": now});
     }
-    inner.broadcast(state, "chat", &event);
+    engine.broadcast(state, "chat", &event);
     if let Some((number, row)) = state.books.write(&key, row) {
-        sessions::message(inner, state, &key, None, &row, number);
+        sessions::message(engine, state, &key, None, &row, number);
     }
-    Turn::reply(Ok(json!({"ok": true, "messageId": id})))
+    Answer::from(Ok(json!({"ok": true, "messageId": id})))
 }

@@ -17,9 +17,11 @@ mod telling;
 mod wait;
 
 pub(crate) use book::{Kind, Record, Runs};
-pub(crate) use calls::{Next, RUNS, Turn, answer, begin, canonical, go_on, is_run, request};
+pub(crate) use calls::{RUNS, answer, begin, canonical, is_run, request};
 pub(crate) use frames::{MODEL, PROVIDER};
+pub(crate) use play::play;
 pub(crate) use recovery::recover;
 pub(crate) use saying::answer_later;
 pub(crate) use script::{Ending, Tool};
 pub use script::{Run, RunRequest};
+pub(crate) use wait::expire;

@@ -16,8 +16,7 @@ use super::recovery;
 use super::saying::{answer_later, close, say, verbose};
 use super::script::{Ending, Run, Tool};
 use super::telling;
-use crate::server::Server;
-use crate::state::{Inner, State};
+use crate::state::{Engine, State};
 
 /// Measured on 2026.9.6: how often a message that was answered is tried, and how fast.
 const TIMES_TURNED_AWAY: u32 = 4;
@@ -35,7 +34,7 @@ pub(super) enum Stop {
 type Playing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(super) struct Player {
-    pub(super) server: Arc<Server>,
+    pub(super) engine: Arc<Engine>,
     pub(super) dialect: &'static dyn Dialect,
     id: u64,
     script: Arc<Run>,
@@ -45,29 +44,29 @@ pub(super) struct Player {
 }
 
 /// Plays a run to its end.
-pub(super) fn play(server: Arc<Server>, id: u64) -> Playing {
-    Box::pin(play_one(server, id))
+pub(crate) fn play(engine: Arc<Engine>, id: u64) -> Playing {
+    Box::pin(play_one(engine, id))
 }
 
-async fn play_one(server: Arc<Server>, id: u64) {
+async fn play_one(engine: Arc<Engine>, id: u64) {
     let player = {
-        let state = server.inner.lock();
+        let state = engine.lock();
         let Some(record) = state.runs.get(id) else {
             return;
         };
         Player {
-            dialect: dialect(server.inner.edition()),
+            dialect: dialect(engine.edition()),
             id,
             script: Arc::clone(&record.script),
             stop: Arc::clone(&record.stop),
             timeout: record.timeout_ms.map(Duration::from_millis),
             deadline: None,
-            server: Arc::clone(&server),
+            engine: Arc::clone(&engine),
         }
     };
     let stray = player.play().await;
     for id in stray {
-        server.spawn(play(Arc::clone(&server), id));
+        engine.spawn(play(Arc::clone(&engine), id));
     }
 }
 
@@ -75,7 +74,7 @@ impl Player {
     /// Changes the record of a run that goes on, and says what comes of it.
     pub(super) fn act<T>(
         &self,
-        act: impl FnOnce(&Inner, &mut State, &mut Record, u64) -> T,
+        act: impl FnOnce(&Engine, &mut State, &mut Record, u64) -> T,
     ) -> Result<T, Stop> {
         self.change(false, act)
     }
@@ -83,17 +82,17 @@ impl Player {
     fn change<T>(
         &self,
         even_aborted: bool,
-        act: impl FnOnce(&Inner, &mut State, &mut Record, u64) -> T,
+        act: impl FnOnce(&Engine, &mut State, &mut Record, u64) -> T,
     ) -> Result<T, Stop> {
-        let inner = &self.server.inner;
-        let mut guard = inner.lock();
+        let engine = &self.engine;
+        let mut guard = engine.lock();
         let state = &mut *guard;
         let mut record = state.runs.take(self.id).ok_or(Stop::Gone)?;
         if record.aborted.is_some() && !even_aborted {
             state.runs.put(record);
             return Err(Stop::Aborted);
         }
-        let result = act(inner, state, &mut record, inner.clock.now_ms());
+        let result = act(engine, state, &mut record, engine.clock.now_ms());
         state.runs.put(record);
         Ok(result)
     }
@@ -102,9 +101,9 @@ impl Player {
         &self,
         say_what: impl FnOnce(&dyn Dialect, &mut Record, u64) -> Vec<Said>,
     ) -> Result<(), Stop> {
-        self.act(|inner, state, record, now| {
+        self.act(|engine, state, record, now| {
             for said in say_what(self.dialect, record, now) {
-                say(inner, state, record, &said);
+                say(engine, state, record, &said);
             }
         })
     }
@@ -113,9 +112,9 @@ impl Player {
         &self,
         closing: impl FnOnce(&dyn Dialect, &mut Record, u64) -> Closing,
     ) -> Result<(), Stop> {
-        self.act(|inner, state, record, now| {
+        self.act(|engine, state, record, now| {
             let closing = closing(self.dialect, record, now);
-            close(inner, state, record, closing, true);
+            close(engine, state, record, closing, true);
         })
     }
 
@@ -151,7 +150,7 @@ impl Player {
     }
 
     pub(super) fn check(&self) -> Result<(), Stop> {
-        let state = self.server.inner.lock();
+        let state = self.engine.lock();
         match state.runs.get(self.id) {
             None => Err(Stop::Gone),
             Some(record) if record.aborted.is_some() => Err(Stop::Aborted),
@@ -187,16 +186,16 @@ impl Player {
             }
             stray
         });
-        self.server.inner.touched();
+        self.engine.touched();
         stray.unwrap_or_default()
     }
 
     fn settle(&self) -> Result<(), Stop> {
-        self.change(true, |inner, state, record, now| {
+        self.change(true, |engine, state, record, now| {
             let closing = self.dialect.settled(record, now);
-            close(inner, state, record, closing, true);
+            close(engine, state, record, closing, true);
             if let (Kind::Agent, Some((_, reply))) = (record.kind, record.over.clone()) {
-                answer_later(inner, state, record.connection, &record.request_id, &reply);
+                answer_later(engine, state, record.connection, &record.request_id, &reply);
             }
         })
     }
@@ -230,18 +229,18 @@ impl Player {
             self.script = Arc::new(Run::clone(&self.script).turned_away());
         }
         if self.act(|_, _, record, _| record.is_recovery)? {
-            let start = self.server.inner.settings.startup_delay;
+            let start = self.engine.settings.startup_delay;
             self.pause(Some(start + recovery::PAUSE)).await?;
         }
         self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
-        self.act(|inner, state, record, now| {
-            telling::accepted(inner, state, record);
+        self.act(|engine, state, record, now| {
+            telling::accepted(engine, state, record);
             let (events, rows) = self.dialect.opening(record, now);
             record.rows.extend(rows);
             for said in &events {
-                say(inner, state, record, said);
+                say(engine, state, record, said);
             }
-            telling::begun(inner, state, record);
+            telling::begun(engine, state, record);
         })?;
         self.pause(Some(self.script.delay_first)).await?;
         let failure = match &self.script.ending {
@@ -310,9 +309,9 @@ impl Player {
     }
 
     /// Writes rows of history down.
-    fn write(inner: &Inner, state: &mut State, record: &mut Record, rows: Vec<Value>) {
+    fn write(engine: &Engine, state: &mut State, record: &mut Record, rows: Vec<Value>) {
         record.rows.extend(rows);
-        telling::written(inner, state, record);
+        telling::written(engine, state, record);
     }
 
     /// Lets a tool work; the text that it gives.
@@ -320,26 +319,26 @@ impl Player {
         let call = Call {
             id: format!("call_{}", uuid::Uuid::new_v4().simple()),
             tool: tool.clone(),
-            started_at: self.server.inner.clock.now_ms(),
+            started_at: self.engine.clock.now_ms(),
             verdict: None,
         };
-        self.act(|inner, state, record, now| {
+        self.act(|engine, state, record, now| {
             let (events, rows) = self.dialect.tool_begins(record, &call, now);
-            Self::write(inner, state, record, rows);
+            Self::write(engine, state, record, rows);
             for said in &events {
-                say(inner, state, record, said);
+                say(engine, state, record, said);
             }
         })?;
         self.pause(Some(self.script.delay_per_delta)).await?;
         let call = approval::judged(self, call).await?;
-        self.act(|inner, state, record, now| {
+        self.act(|engine, state, record, now| {
             let verbose = verbose(state, record);
             let (events, rows) = self.dialect.tool_ends(record, &call, &verbose, now);
             for said in &events {
-                say(inner, state, record, said);
+                say(engine, state, record, said);
             }
-            Self::write(inner, state, record, rows);
-            telling::resumed(inner, state, record);
+            Self::write(engine, state, record, rows);
+            telling::resumed(engine, state, record);
         })?;
         Ok(tool_text(&call))
     }
@@ -362,9 +361,9 @@ impl Player {
     /// The model is done; messages that came meanwhile are answered as well.
     async fn answered(&self) -> Result<(), Stop> {
         loop {
-            let next = self.act(|inner, state, record, now| {
+            let next = self.act(|engine, state, record, now| {
                 for said in self.dialect.turn_ends(record, now) {
-                    say(inner, state, record, &said);
+                    say(engine, state, record, &said);
                 }
                 let Some(mut queued) = record
                     .steered
@@ -372,20 +371,20 @@ impl Player {
                     .and_then(|id| state.runs.take(id))
                 else {
                     let closing = self.dialect.done(record, now);
-                    close(inner, state, record, closing, true);
+                    close(engine, state, record, closing, true);
                     return None;
                 };
                 let (events, rows) = self.dialect.steers(record, &mut queued, now);
                 for said in &events {
-                    say(inner, state, record, said);
+                    say(engine, state, record, said);
                 }
                 record.rows.extend(rows);
-                telling::written(inner, state, record);
+                telling::written(engine, state, record);
                 if let Some(book) = state.books.get_mut(&record.session_key) {
                     book.rewrite();
                 }
                 if let Some(waited) = &queued.waited {
-                    super::wait::told(inner, state, &queued.run_id, &waited.at_end);
+                    super::wait::told(engine, state, &queued.run_id, &waited.at_end);
                 }
                 let script = Arc::clone(&queued.script);
                 state.runs.put(queued);

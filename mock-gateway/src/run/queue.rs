@@ -11,7 +11,7 @@ use crate::state::State;
 impl Player {
     /// Ends the run without an answer, and begins one that nobody asked for.
     pub(super) fn elsewhere(&self) -> Result<u64, Stop> {
-        self.act(|inner, state, record, now| {
+        self.act(|engine, state, record, now| {
             let mut other = record.clone();
             other.id = state.runs.next_id();
             other.run_id = uuid::Uuid::new_v4().to_string();
@@ -27,7 +27,7 @@ impl Player {
             state.runs.enter(&other.session_key, id);
             state.runs.put(other);
             let closing = self.dialect.queued_elsewhere(record, now);
-            close(inner, state, record, closing, false);
+            close(engine, state, record, closing, false);
             id
         })
     }
@@ -45,11 +45,11 @@ impl Player {
     }
 
     pub(super) async fn its_turn(&self) -> Result<(), Stop> {
-        let mut changes = self.server.inner.changes();
-        self.act(|inner, state, record, now| {
+        let mut changes = self.engine.changes();
+        self.act(|engine, state, record, now| {
             if !state.runs.is_first(record) {
                 for said in self.dialect.waits(record, now) {
-                    say(inner, state, record, &said);
+                    say(engine, state, record, &said);
                 }
             }
         })?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::book::{Kind, Record};
-use super::calls::Next;
 use super::frames::dialect;
+use crate::answer::AfterAnswer;
 use crate::edition::Edition;
 use crate::state::State;
 
@@ -26,7 +26,7 @@ pub(crate) fn recover(
     state: &mut State,
     interrupted: Vec<Record>,
     now: u64,
-) -> Vec<Next> {
+) -> Vec<AfterAnswer> {
     if !dialect(edition).remembers_turns() {
         return Vec::new();
     }
@@ -78,7 +78,7 @@ pub(crate) fn recover(
             ..before
         };
         state.runs.enter(&run.session_key, run.id);
-        next.push(Next::Play(run.id));
+        next.push(AfterAnswer::PlayRun(run.id));
         state.runs.put(run);
     }
     next

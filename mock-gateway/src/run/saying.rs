@@ -6,19 +6,19 @@ use super::book::{Kind, Record};
 use super::calls::as_asked;
 use super::frames::{Closing, Said, dialect};
 use super::telling;
-use crate::state::{Inner, State};
+use crate::state::{Engine, State};
 use crate::wire::{self, Reply};
 use crate::ws::Out;
 
 const TOOL_EVENTS: &str = "tool-events";
 
 /// Sends an event to whom it is for.
-pub(super) fn say(inner: &Inner, state: &mut State, record: &Record, said: &Said) {
+pub(super) fn say(engine: &Engine, state: &mut State, record: &Record, said: &Said) {
     match said {
-        Said::All(name, payload) => inner.broadcast(state, name, payload),
+        Said::All(name, payload) => engine.broadcast(state, name, payload),
         Said::Tool(payload) => {
-            let payload = telling::tool_event(inner, state, record, payload);
-            if dialect(inner.edition()).tools_need_verbose() && verbose(state, record) == "off" {
+            let payload = telling::tool_event(engine, state, record, payload);
+            if dialect(engine.edition()).tools_need_verbose() && verbose(state, record) == "off" {
                 return;
             }
             let Some(session) = state.sessions.get_mut(&record.connection) else {
@@ -32,14 +32,14 @@ pub(super) fn say(inner: &Inner, state: &mut State, record: &Record, said: &Said
             {
                 return;
             }
-            let seq = inner.facts().seq_per_connection.then(|| {
+            let seq = engine.facts().seq_per_connection.then(|| {
                 session.seq += 1;
                 session.seq
             });
             let frame = wire::event("agent", &payload, seq);
             state
                 .recorder
-                .sent(session.id, &frame, inner.clock.now_ms());
+                .sent(session.id, &frame, engine.clock.now_ms());
             session.outbox.send(Out::Text(frame));
         }
     }
@@ -53,7 +53,7 @@ pub(super) fn verbose(state: &State, record: &Record) -> String {
 
 /// Sends an answer that comes later, if whoever asked is still there.
 pub(crate) fn answer_later(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     connection: u64,
     id: &Value,
@@ -63,36 +63,38 @@ pub(crate) fn answer_later(
         return;
     };
     let text = wire::response(id, reply);
-    state.recorder.sent(connection, &text, inner.clock.now_ms());
+    state
+        .recorder
+        .sent(connection, &text, engine.clock.now_ms());
     session.outbox.send(Out::Text(text));
 }
 
 /// Does what the end of a run, or of one attempt, brings about.
 pub(super) fn close(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     record: &mut Record,
     closing: Closing,
     answers: bool,
 ) {
-    let now = inner.clock.now_ms();
-    let dialect = dialect(inner.edition());
+    let now = engine.clock.now_ms();
+    let dialect = dialect(engine.edition());
     record.rows.extend(closing.rows);
-    telling::written(inner, state, record);
+    telling::written(engine, state, record);
     for said in &closing.events {
-        say(inner, state, record, said);
+        say(engine, state, record, said);
     }
     if let Some(waited) = closing.waited {
-        super::wait::told(inner, state, &record.run_id, &waited.at_end);
+        super::wait::told(engine, state, &record.run_id, &waited.at_end);
         record.waited = Some(waited);
     }
     for said in &closing.last_events {
-        say(inner, state, record, said);
+        say(engine, state, record, said);
     }
     if let Some(reply) = closing.reply {
         let reply = as_asked(record, reply);
         if answers && record.kind == Kind::Agent {
-            answer_later(inner, state, record.connection, &record.request_id, &reply);
+            answer_later(engine, state, record.connection, &record.request_id, &reply);
         }
         record.over = Some((now, reply));
     }
@@ -101,11 +103,11 @@ pub(super) fn close(
         original.is_queued = false;
         original.waited = dialect.answered_elsewhere(&original);
         if let Some(waited) = &original.waited {
-            super::wait::told(inner, state, &original.run_id, &waited.at_end);
+            super::wait::told(engine, state, &original.run_id, &waited.at_end);
         }
         state.runs.put(original);
     }
     if record.over.is_some() {
-        telling::over(inner, state, record);
+        telling::over(engine, state, record);
     }
 }

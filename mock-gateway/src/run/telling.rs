@@ -5,20 +5,20 @@ use serde_json::Value;
 use super::book::{Kind, Record};
 use super::frames::dialect;
 use crate::sessions::{self, Cause, Sight, Subscriptions, View, beside};
-use crate::state::{Inner, State};
+use crate::state::{Engine, State};
 
 /// So much of the first answer is the title of a session without a name.
 const TITLE_CHARS: usize = 80;
 
-fn changed(inner: &Inner, state: &mut State, run: &Record, reason: &'static str) {
+fn changed(engine: &Engine, state: &mut State, run: &Record, reason: &'static str) {
     let cause = Cause::Reason(reason);
-    sessions::changed(inner, state, &run.session_key, Some(run), cause);
+    sessions::changed(engine, state, &run.session_key, Some(run), cause);
 }
 
-fn phase(inner: &Inner, state: &mut State, run: &Record, phase: &'static str, active: bool) {
+fn phase(engine: &Engine, state: &mut State, run: &Record, phase: &'static str, active: bool) {
     let cause = Cause::Phase(phase, run);
     let active = active.then_some(run);
-    sessions::changed(inner, state, &run.session_key, active, cause);
+    sessions::changed(engine, state, &run.session_key, active, cause);
 }
 
 fn is_created(run: &Record) -> bool {
@@ -26,8 +26,8 @@ fn is_created(run: &Record) -> bool {
 }
 
 /// The message was accepted.
-pub(super) fn accepted(inner: &Inner, state: &mut State, run: &mut Record) {
-    let now = inner.clock.now_ms();
+pub(super) fn accepted(engine: &Engine, state: &mut State, run: &mut Record) {
+    let now = engine.clock.now_ms();
     let Some(book) = state.books.get_mut(&run.session_key) else {
         return;
     };
@@ -43,14 +43,14 @@ pub(super) fn accepted(inner: &Inner, state: &mut State, run: &mut Record) {
     }
     run.is_admitted = is_created(run);
     if sent && run.stands_for.is_none() {
-        changed(inner, state, run, "send");
+        changed(engine, state, run, "send");
         if is_created(run) {
-            changed(inner, state, run, "send");
+            changed(engine, state, run, "send");
         }
         run.is_admitted = true;
     }
     if run.kind == Kind::Agent && run.opens_session {
-        changed(inner, state, run, "create");
+        changed(engine, state, run, "create");
     }
     if let Some(book) = state.books.get_mut(&run.session_key) {
         book.turns.asked_at = Some(now);
@@ -58,12 +58,12 @@ pub(super) fn accepted(inner: &Inner, state: &mut State, run: &mut Record) {
         book.turns.is_unread |= sent;
         book.turns.is_chat |= run.kind == Kind::Chat;
     }
-    changed(inner, state, run, "participants");
+    changed(engine, state, run, "participants");
 }
 
 /// The work begins; `rows` are what was said.
-pub(super) fn begun(inner: &Inner, state: &mut State, run: &mut Record) {
-    let now = inner.clock.now_ms();
+pub(super) fn begun(engine: &Engine, state: &mut State, run: &mut Record) {
+    let now = engine.clock.now_ms();
     run.has_begun = true;
     run.is_admitted = true;
     if let Some(mut original) = run.stands_for.and_then(|id| state.runs.take(id)) {
@@ -83,22 +83,22 @@ pub(super) fn begun(inner: &Inner, state: &mut State, run: &mut Record) {
     let names = book.label.is_none() && book.title.is_none();
     if let Some(title) = title.filter(|title| names && !title.is_empty()) {
         book.title = Some(title);
-        changed(inner, state, run, "chat.title");
+        changed(engine, state, run, "chat.title");
     }
     if run.kind == Kind::Chat {
-        written(inner, state, run);
+        written(engine, state, run);
     }
     if run.method == "sessions.send" {
-        changed(inner, state, run, "send");
+        changed(engine, state, run, "send");
     }
     attempt_begun(state, run);
     if run.kind == Kind::Agent {
-        written(inner, state, run);
+        written(engine, state, run);
     }
-    phase(inner, state, run, "start", true);
-    changed(inner, state, run, "agent.run.started");
+    phase(engine, state, run, "start", true);
+    changed(engine, state, run, "agent.run.started");
     run.has_model = true;
-    phase(inner, state, run, "model", true);
+    phase(engine, state, run, "model", true);
 }
 
 /// A model begins to work on it, not necessarily for the first time.
@@ -116,13 +116,13 @@ pub(super) fn attempt_begun(state: &mut State, run: &Record) {
 }
 
 /// The model goes on after a tool.
-pub(super) fn resumed(inner: &Inner, state: &mut State, run: &Record) {
-    phase(inner, state, run, "model", true);
+pub(super) fn resumed(engine: &Engine, state: &mut State, run: &Record) {
+    phase(engine, state, run, "model", true);
 }
 
 /// Writes what is to be written down.
-pub(super) fn written(inner: &Inner, state: &mut State, run: &mut Record) {
-    if dialect(inner.edition()).waits_for_an_answer() {
+pub(super) fn written(engine: &Engine, state: &mut State, run: &mut Record) {
+    if dialect(engine.edition()).waits_for_an_answer() {
         let said = |row: &Value| row["role"] == "assistant";
         let book = state.books.get(&run.session_key);
         let before = book.is_some_and(|book| book.messages().any(|(_, row)| said(row)));
@@ -144,14 +144,14 @@ pub(super) fn written(inner: &Inner, state: &mut State, run: &mut Record) {
         };
         // Measured on 2026.9.6: what a tool gave is not told.
         if row["role"] != "toolResult" {
-            sessions::message(inner, state, &run.session_key, Some(run), &row, number);
+            sessions::message(engine, state, &run.session_key, Some(run), &row, number);
         }
     }
 }
 
 /// The run is over.
-pub(super) fn over(inner: &Inner, state: &mut State, run: &mut Record) {
-    let now = inner.clock.now_ms();
+pub(super) fn over(engine: &Engine, state: &mut State, run: &mut Record) {
+    let now = engine.clock.now_ms();
     if !run.has_begun || run.is_told {
         return;
     }
@@ -190,16 +190,21 @@ pub(super) fn over(inner: &Inner, state: &mut State, run: &mut Record) {
         turns.is_unread |= run.kind == Kind::Agent || run.stands_for.is_some();
     }
     let last = if status == "failed" { "error" } else { "end" };
-    phase(inner, state, run, "model", false);
-    phase(inner, state, run, last, false);
+    phase(engine, state, run, "model", false);
+    phase(engine, state, run, last, false);
     let cause = Cause::Reason("agent.input.settled");
-    sessions::changed(inner, state, &run.session_key, None, cause);
+    sessions::changed(engine, state, &run.session_key, None, cause);
 }
 
 /// A tool event with the row of its session, as 2026.9.6 sends it.
-pub(super) fn tool_event(inner: &Inner, state: &mut State, run: &Record, payload: &Value) -> Value {
+pub(super) fn tool_event(
+    engine: &Engine,
+    state: &mut State,
+    run: &Record,
+    payload: &Value,
+) -> Value {
     let mut whole = payload.clone();
-    if dialect(inner.edition()).tools_need_verbose() {
+    if dialect(engine.edition()).tools_need_verbose() {
         return whole;
     }
     let Some(book) = state.books.get(&run.session_key) else {
@@ -210,7 +215,7 @@ pub(super) fn tool_event(inner: &Inner, state: &mut State, run: &Record, payload
         book,
         active: Some(run),
         is_admin: false,
-        now: inner.clock.now_ms(),
+        now: engine.clock.now_ms(),
     };
     let row = view.row(Sight::Full { shares: false });
     if let Some(fields) = whole.as_object_mut() {
@@ -224,7 +229,7 @@ pub(super) fn tool_event(inner: &Inner, state: &mut State, run: &Record, payload
     let any = state
         .live()
         .any(|(session, _)| follows(&session.subscriptions));
-    sessions::tool(inner, state, &run.session_key, &whole);
+    sessions::tool(engine, state, &run.session_key, &whole);
     // Nobody looked the row up yet when a tool begins, unless somebody follows the session.
     if payload["data"]["phase"] == "start" && !any {
         return payload.clone();

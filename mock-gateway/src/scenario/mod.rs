@@ -191,7 +191,7 @@ impl Scenario {
             if let Some((least, most)) = mount.expect {
                 on = on.expect(least..=most);
             }
-            server.inner.lock().mounts.add(on);
+            server.engine.lock().mounts.add(on);
         }
         for step in self.steps.iter().filter(|step| step.is_armed_at_once()) {
             step.happen(server);
@@ -215,7 +215,7 @@ impl Scenario {
         }
         if !due.is_empty() {
             let own = Arc::clone(server);
-            server.spawn(async move { play(&own, due).await });
+            server.engine.spawn(async move { play(&own, due).await });
         }
     }
 }
@@ -257,8 +257,8 @@ impl Step {
                 }
             }
             Happening::Event(name, payload) => {
-                let inner = &server.inner;
-                inner.broadcast(&mut inner.lock(), name, payload);
+                let engine = &server.engine;
+                engine.broadcast(&mut engine.lock(), name, payload);
             }
         }
     }

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::book::Book;
 use super::row::{Sight, View, agent_of, text_of};
 use super::{change, list};
+use crate::answer::{AfterAnswer, Answer, Request};
 use crate::edition::Edition;
-use crate::rpc::Request;
-use crate::run::{Next, Turn, canonical};
-use crate::state::{Inner, Live, State};
+use crate::run::canonical;
+use crate::state::{Engine, Live, State};
 use crate::wire::{ErrorShape, Reply};
 
 /// What `sessions.get` and `sessions.preview` give when they are not told.
@@ -18,7 +18,7 @@ const DEFAULT_ITEM_CHARS: usize = 240;
 
 /// A call about sessions.
 pub(super) struct Call<'a> {
-    pub(super) inner: &'a Inner,
+    pub(super) engine: &'a Engine,
     pub(super) connection: u64,
     pub(super) live: &'a Live,
     pub(super) params: &'a Value,
@@ -43,30 +43,30 @@ impl Call<'_> {
     }
 
     pub(super) fn now(&self) -> u64 {
-        self.inner.clock.now_ms()
+        self.engine.clock.now_ms()
     }
 
     pub(super) fn is_old(&self) -> bool {
-        self.inner.edition() == Edition::V2026_2_9
+        self.engine.edition() == Edition::V2026_2_9
     }
 }
 
 /// The answer of a method about sessions, if this is one that needs no run.
 pub(crate) fn answer(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     connection: u64,
     live: &Live,
     request: &Request,
-) -> Option<Turn> {
+) -> Option<Answer> {
     let call = Call {
-        inner,
+        engine,
         connection,
         live,
         params: &request.params,
     };
     let reply = match request.method.as_str() {
-        "sessions.list" => Ok(list::list(inner, state, live, call.params)),
+        "sessions.list" => Ok(list::list(engine, state, live, call.params)),
         "sessions.describe" => Ok(describe(&call, state)),
         "sessions.get" => Ok(get(&call, state)),
         "sessions.preview" => Ok(preview(&call, state)),
@@ -81,14 +81,14 @@ pub(crate) fn answer(
         "sessions.compact" => Ok(change::compact(&call, state)),
         _ => return None,
     };
-    Some(Turn::reply(reply))
+    Some(Answer::from(reply))
 }
 
 /// An answer, and the event that follows it.
-pub(super) fn then(reply: Reply, next: Next) -> Turn {
-    Turn {
+pub(super) fn then(reply: Reply, next: AfterAnswer) -> Answer {
+    Answer {
         reply: Some(reply),
-        next: vec![next],
+        after: vec![next],
     }
 }
 
@@ -208,7 +208,7 @@ fn subscribe(call: &Call<'_>, state: &mut State) -> Value {
         .is_some_and(|params| !params.is_empty());
     let mut answer = json!({"subscribed": true});
     if asks {
-        answer["list"] = list::list(call.inner, state, call.live, call.params);
+        answer["list"] = list::list(call.engine, state, call.live, call.params);
     }
     answer
 }

@@ -8,10 +8,10 @@ use super::book::{Book, Turns, Via};
 use super::calls::{Call, then};
 use super::old;
 use super::row::entry;
+use crate::answer::{AfterAnswer, Answer, Request};
 use crate::edition::Edition;
-use crate::rpc::Request;
-use crate::run::{MODEL, Next, PROVIDER, Turn, canonical};
-use crate::state::{Inner, Live, State};
+use crate::run::{MODEL, PROVIDER, canonical};
+use crate::state::{Engine, Live, State};
 use crate::wire::ErrorShape;
 
 /// Measured on 2026.2.9: this is what is left of a transcript that is compacted without a number.
@@ -46,28 +46,33 @@ fn first_message(params: &Value) -> Option<&str> {
 }
 
 /// The answer to a `sessions.create` that needs no run: an old one, a refusal, or a session without a message.
-pub(super) fn create_again(call: &Call<'_>, state: &mut State) -> Option<Turn> {
+pub(super) fn create_again(call: &Call<'_>, state: &mut State) -> Option<Answer> {
     if let Some(key) = call.text("idempotencyKey") {
         let Some(device_id) = &call.live.device_id else {
             let text = "idempotent session creation requires an authenticated principal or device \
                         identity";
-            return Some(Turn::reply(Err(ErrorShape::invalid(text))));
+            return Some(Answer::from(Err(ErrorShape::invalid(text))));
         };
         if let Some(known) = state.books.created(device_id, key, call.params) {
             let reused = "session creation idempotency key was reused with different parameters";
-            return Some(Turn::reply(known.map_err(|()| ErrorShape::invalid(reused))));
+            return Some(Answer::from(
+                known.map_err(|()| ErrorShape::invalid(reused)),
+            ));
         }
     }
     if let Err(error) = allowed(state, call.params) {
-        return Some(Turn::reply(Err(error)));
+        return Some(Answer::from(Err(error)));
     }
     if first_message(call.params).is_some() {
         return None;
     }
     Some(
-        match create(call.inner, state, call.live, call.params, None) {
-            Err(error) => Turn::reply(Err(error)),
-            Ok(created) => then(Ok(created.answer), Next::Changed(created.key, "create")),
+        match create(call.engine, state, call.live, call.params, None) {
+            Err(error) => Answer::from(Err(error)),
+            Ok(created) => then(
+                Ok(created.answer),
+                AfterAnswer::SessionChanged(created.key, "create"),
+            ),
         },
     )
 }
@@ -86,7 +91,7 @@ fn allowed(state: &State, params: &Value) -> Result<(), ErrorShape> {
 
 /// Makes a session, or adopts the one that has this key; with a run, its id goes into the answer.
 pub(crate) fn create(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     live: &Live,
     params: &Value,
@@ -98,7 +103,7 @@ pub(crate) fn create(
         || format!("agent:main:dashboard:{}", uuid::Uuid::new_v4()),
         canonical,
     );
-    let now = inner.clock.now_ms();
+    let now = engine.clock.now_ms();
     let root = state.disk.shown_path();
     let (book, _) = state.books.open(&key, Via::Created, now);
     book.updated_at = now;
@@ -153,12 +158,12 @@ fn apply(settings: &mut BTreeMap<String, Value>, params: &Value) {
 }
 
 /// `sessions.patch`; a session that is not there is made.
-pub(super) fn patch(call: &Call<'_>, state: &mut State) -> Turn {
+pub(super) fn patch(call: &Call<'_>, state: &mut State) -> Answer {
     let key = call.key();
     if let Some(label) = call.text("label")
         && let Err(error) = label_taken(state, label, Some(&key))
     {
-        return Turn::reply(Err(error));
+        return Answer::from(Err(error));
     }
     let path = state.disk.shown_path();
     let (book, _) = state.books.open(&key, Via::Created, call.now());
@@ -183,13 +188,13 @@ pub(super) fn patch(call: &Call<'_>, state: &mut State) -> Turn {
     let answer = json!({
         "ok": true, "path": path, "key": key, "entry": entry, "resolved": resolved,
     });
-    then(Ok(answer), Next::Changed(key, "patch"))
+    then(Ok(answer), AfterAnswer::SessionChanged(key, "patch"))
 }
 
 /// Begins a session over because somebody said so in it; 2026.9.6 notes that in its history.
-pub(crate) fn start_over(inner: &Inner, state: &mut State, key: &str) {
-    let now = inner.clock.now_ms();
-    let is_old = inner.edition() == Edition::V2026_2_9;
+pub(crate) fn start_over(engine: &Engine, state: &mut State, key: &str) {
+    let now = engine.clock.now_ms();
+    let is_old = engine.edition() == Edition::V2026_2_9;
     state.books.rewrite(key, |book| {
         let placed_at = book.turns.placed_at;
         clear(book, is_old, now);
@@ -229,7 +234,7 @@ fn clear(book: &mut Book, is_old: bool, now: u64) {
 }
 
 /// `sessions.reset`
-pub(super) fn reset(call: &Call<'_>, state: &mut State) -> Turn {
+pub(super) fn reset(call: &Call<'_>, state: &mut State) -> Answer {
     let (key, now, is_old) = (call.key(), call.now(), call.is_old());
     let root = state.disk.shown_path();
     state.books.open(&key, Via::Created, now);
@@ -245,26 +250,26 @@ pub(super) fn reset(call: &Call<'_>, state: &mut State) -> Turn {
     if !is_old {
         answer["resolved"] = resolved();
     }
-    then(Ok(answer), Next::Changed(key, "reset"))
+    then(Ok(answer), AfterAnswer::SessionChanged(key, "reset"))
 }
 
 /// `sessions.delete`
-pub(super) fn delete(call: &Call<'_>, state: &mut State) -> Turn {
+pub(super) fn delete(call: &Call<'_>, state: &mut State) -> Answer {
     let key = call.key();
     if key == canonical("main") {
         let text = format!("Cannot delete the main session ({key}).");
-        return Turn::reply(Err(ErrorShape::invalid(text)));
+        return Answer::from(Err(ErrorShape::invalid(text)));
     }
     let path = state.disk.shown_path();
     let Some(book) = state.books.remove(&key) else {
         let answer = json!({"ok": true, "key": key, "deleted": false, "archived": []});
-        return Turn::reply(Ok(answer));
+        return Answer::from(Ok(answer));
     };
     // What was never written cannot be archived.
     let has_file = !call.is_old() || book.total > 0;
     let archived: Vec<String> = has_file.then_some(path).into_iter().collect();
     let answer = json!({"ok": true, "key": key, "deleted": true, "archived": archived});
-    then(Ok(answer), Next::Deleted(key, book.id))
+    then(Ok(answer), AfterAnswer::SessionDeleted(key, book.id))
 }
 
 /// `sessions.compact`: only by lines; there is no model to sum up what is left out.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::row::{Sight, View, agent_of, beside};
 use crate::run::Record;
-use crate::state::{Inner, State};
+use crate::state::{Engine, State};
 
 /// More sessions than this nobody follows one by one over one connection.
 const MAX_FOLLOWED: usize = 1000;
@@ -97,13 +97,13 @@ fn payload(view: &View<'_>, cause: Cause<'_>) -> Value {
 
 /// Sends what `make` gives for administrators and for others to whom `wants` it.
 fn tell(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     name: &str,
     wants: impl Fn(&Subscriptions) -> bool,
     make: impl Fn(&State, bool) -> Option<Value>,
 ) {
-    if !inner.facts().tells_about_sessions {
+    if !engine.facts().tells_about_sessions {
         return;
     }
     let (mut any_admin, mut any_other) = (false, false);
@@ -118,7 +118,7 @@ fn tell(
     }
     let for_admins = any_admin.then(|| make(state, true)).flatten();
     let for_others = any_other.then(|| make(state, false)).flatten();
-    inner.deliver(state, name, |session, live| {
+    engine.deliver(state, name, |session, live| {
         let payload = if live.is_admin() {
             &for_admins
         } else {
@@ -130,16 +130,16 @@ fn tell(
 
 /// Tells that something happened to a session; `active` is the run that works there.
 pub(crate) fn changed(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     key: &str,
     active: Option<&Record>,
     cause: Cause<'_>,
 ) {
-    let now = inner.clock.now_ms();
+    let now = engine.clock.now_ms();
     let wants = |subscriptions: &Subscriptions| subscriptions.all;
     tell(
-        inner,
+        engine,
         state,
         "sessions.changed",
         wants,
@@ -157,15 +157,15 @@ pub(crate) fn changed(
 }
 
 /// Tells that a session is gone: once of the session, once of the list.
-pub(crate) fn deleted(inner: &Inner, state: &mut State, key: &str, id: &str) {
-    let now = inner.clock.now_ms();
+pub(crate) fn deleted(engine: &Engine, state: &mut State, key: &str, id: &str) {
+    let now = engine.clock.now_ms();
     let of_session = json!({
         "sessionKey": key, "sessionId": id, "agentId": agent_of(key), "reason": "delete", "ts": now,
     });
     let of_list = json!({"reason": "delete", "ts": now});
     for payload in [of_session, of_list] {
         let wants = |subscriptions: &Subscriptions| subscriptions.all;
-        tell(inner, state, "sessions.changed", wants, |_, _| {
+        tell(engine, state, "sessions.changed", wants, |_, _| {
             Some(payload.clone())
         });
     }
@@ -198,36 +198,42 @@ pub(super) fn message_payload(
 
 /// Tells of a message that was written.
 pub(crate) fn message(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     key: &str,
     active: Option<&Record>,
     message: &Value,
     number: usize,
 ) {
-    let now = inner.clock.now_ms();
+    let now = engine.clock.now_ms();
     let wants = |subscriptions: &Subscriptions| subscriptions.all || subscriptions.follows(key);
-    tell(inner, state, "session.message", wants, |state, is_admin| {
-        let view = View {
-            key,
-            book: state.books.get(key)?,
-            active,
-            is_admin,
-            now,
-        };
-        let mut payload = message_payload(&view, message, number, Sight::Event);
-        let run_id = &message["__openclaw"]["runId"];
-        if run_id.is_string() && message["stopReason"] != "toolUse" {
-            payload["runId"] = run_id.clone();
-        }
-        Some(payload)
-    });
+    tell(
+        engine,
+        state,
+        "session.message",
+        wants,
+        |state, is_admin| {
+            let view = View {
+                key,
+                book: state.books.get(key)?,
+                active,
+                is_admin,
+                now,
+            };
+            let mut payload = message_payload(&view, message, number, Sight::Event);
+            let run_id = &message["__openclaw"]["runId"];
+            if run_id.is_string() && message["stopReason"] != "toolUse" {
+                payload["runId"] = run_id.clone();
+            }
+            Some(payload)
+        },
+    );
 }
 
 /// Shows a tool event to those who follow sessions.
-pub(crate) fn tool(inner: &Inner, state: &mut State, key: &str, payload: &Value) {
+pub(crate) fn tool(engine: &Engine, state: &mut State, key: &str, payload: &Value) {
     let wants = |subscriptions: &Subscriptions| subscriptions.all || subscriptions.follows(key);
-    tell(inner, state, "session.tool", wants, |_, _| {
+    tell(engine, state, "session.tool", wants, |_, _| {
         Some(payload.clone())
     });
 }

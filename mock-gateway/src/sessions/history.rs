@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::book::Book;
 use super::changed::message_payload;
 use super::row::{Sight, View, agent_of};
+use crate::answer::Request;
 use crate::edition::Edition;
-use crate::rpc::Request;
 use crate::run::{Kind, MODEL, PROVIDER, canonical};
-use crate::state::{Inner, Live, State};
+use crate::state::{Engine, Live, State};
 
 const DEFAULT_LIMIT: usize = 200;
 /// What ends a text that is cut off.
@@ -155,7 +155,7 @@ pub(crate) fn title(name: &str) -> String {
 }
 
 /// The answer of `chat.history`.
-pub(crate) fn history(inner: &Inner, state: &State, live: &Live, request: &Request) -> Value {
+pub(crate) fn history(engine: &Engine, state: &State, live: &Live, request: &Request) -> Value {
     let params = &request.params;
     let text = |name: &str| params.get(name).and_then(Value::as_str);
     let number = |name: &str| {
@@ -185,7 +185,7 @@ pub(crate) fn history(inner: &Inner, state: &State, live: &Live, request: &Reque
         rows.reverse();
         rows
     };
-    if inner.edition() == Edition::V2026_2_9 {
+    if engine.edition() == Edition::V2026_2_9 {
         return old(shown_key, book, &rows(0));
     }
     let view = book.map(|book| View {
@@ -193,7 +193,7 @@ pub(crate) fn history(inner: &Inner, state: &State, live: &Live, request: &Reque
         book,
         active: state.runs.shown(&key),
         is_admin: live.is_admin(),
-        now: inner.clock.now_ms(),
+        now: engine.clock.now_ms(),
     });
     if let Some(given) = text("cursor") {
         let seen = view.and_then(|view| Some((view, place(given, view.book)?)));
@@ -225,7 +225,7 @@ pub(crate) fn history(inner: &Inner, state: &State, live: &Live, request: &Reque
     if !calls.is_empty() {
         payload["activity"] = calls.into();
     }
-    payload["sessionInfo"] = info(&key, view.as_ref(), offset, inner.clock.now_ms());
+    payload["sessionInfo"] = info(&key, view.as_ref(), offset, engine.clock.now_ms());
     if let Some(book) = book {
         payload["sessionId"] = book.id.as_str().into();
         let is_error = |row: &Value| {

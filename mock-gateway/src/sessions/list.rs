@@ -8,7 +8,7 @@ use super::old;
 use super::row::{Sight, View, agent_of, text_of};
 use crate::edition::Edition;
 use crate::run::{MODEL, PROVIDER};
-use crate::state::{Inner, Live, State};
+use crate::state::{Engine, Live, State};
 
 /// Without a limit 2026.9.6 gives this many.
 const DEFAULT_LIMIT: usize = 100;
@@ -51,8 +51,8 @@ fn is_wanted(params: &Value, key: &str, book: &Book, now: u64) -> bool {
 }
 
 /// The sessions that are asked for.
-pub(super) fn list(inner: &Inner, state: &State, live: &Live, params: &Value) -> Value {
-    let now = inner.clock.now_ms();
+pub(super) fn list(engine: &Engine, state: &State, live: &Live, params: &Value) -> Value {
+    let now = engine.clock.now_ms();
     let mut found: Vec<(&str, &Book)> = state
         .books
         .latest()
@@ -64,7 +64,7 @@ pub(super) fn list(inner: &Inner, state: &State, live: &Live, params: &Value) ->
     }
     let titles = params["includeDerivedTitles"] == true;
     let last = params["includeLastMessage"] == true;
-    if inner.edition() == Edition::V2026_2_9 {
+    if engine.edition() == Edition::V2026_2_9 {
         let limit = number(params, "limit").unwrap_or(usize::MAX);
         let rows = found.into_iter().take(limit);
         let rows: Vec<Value> = rows
