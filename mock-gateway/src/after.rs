@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tokio::time::sleep;
 
 use crate::answer::AfterAnswer;
-use crate::sessions::{self, Cause};
-use crate::state::Engine;
-use crate::{approvals, cron, rpc, run};
+use crate::engine::Engine;
+use crate::sessions::changed::Cause;
+use crate::{approvals, cron, rpc, run, sessions};
 
 /// Performs the actions that follow an answer, in order.
 pub(crate) fn perform(engine: &Arc<Engine>, after: Vec<AfterAnswer>) {

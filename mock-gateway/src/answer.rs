@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::cron::Start;
+use crate::cron::jobs::Start;
 use crate::wire::Reply;
 
 /// A request that passed the frame's schema.

@@ -10,15 +10,15 @@ use tokio::net::TcpListener;
 
 use crate::clock::{Clock, ShiftedClock, TokioClock};
 use crate::edition::Edition;
+use crate::engine::Engine;
 use crate::error::MockError;
 use crate::gateway::MockGateway;
 use crate::listen::listen;
-use crate::peer::TrustedProxy;
+use crate::proxy::TrustedProxy;
 use crate::scenario::Scenario;
 use crate::secret::{AuthMode, Secret};
 use crate::server::{Door, Server};
 use crate::settings::{Pairing, ReloadMode, Settings};
-use crate::state::Engine;
 use crate::state_dir::{Disk, StateDir};
 
 /// Makes a [`MockGateway`]; [`MockGateway::builder`] is the way to one.

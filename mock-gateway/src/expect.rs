@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::gateway::MockGateway;
 use crate::record::{Direction, Frame};
-use crate::run::{RUNS, Run};
+use crate::run::book::RUNS;
+use crate::run::script::Run;
 use crate::wire::{ErrorShape, Reply};
 
 /// Decides whether the parameters of a call are meant: [`partial_json`], or a closure.

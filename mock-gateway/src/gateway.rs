@@ -8,23 +8,22 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use crate::after;
 use crate::answer::Answer;
 use crate::builder::MockGatewayBuilder;
-use crate::connection;
 use crate::edition::Edition;
 use crate::error::MockError;
 use crate::expect::On;
 use crate::fault::Fault;
-use crate::pairing::{PairedDevice, PendingRequest};
+use crate::pairing::records::{PairedDevice, PendingRequest};
 use crate::peer::Locality;
 use crate::record::Frame;
-use crate::rpc::{self, OPERATOR};
-use crate::run::{Run, RunRequest};
+use crate::rpc::devices::OPERATOR;
+use crate::run::script::{Run, RunRequest};
 use crate::scenario::Scenario;
 use crate::secret::Secret;
 use crate::server::{Door, Server, Why};
 use crate::wire::Reply;
+use crate::{after, connection, rpc};
 
 /// A gateway that says on the wire what a real one says.
 ///

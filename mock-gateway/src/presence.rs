@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::edition::{Edition, presence_self};
+use crate::edition::Edition;
+use crate::edition::hello::presence_self;
 
 /// A row is listed so long after its last change; read in the code of both editions.
 const TTL_MS: u64 = 5 * 60 * 1000;

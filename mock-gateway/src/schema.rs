@@ -5,7 +5,38 @@
 
 use serde_json::{Map, Value};
 
-use crate::edition::Dialect;
+/// How an edition words schema violations.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dialect {
+    Old,
+    New,
+}
+
+impl Dialect {
+    pub(crate) const fn not(self) -> &'static str {
+        match self {
+            Self::Old => "NOT",
+            Self::New => "not",
+        }
+    }
+
+    /// The new one names only the first missing and the first unexpected property of an object.
+    pub(crate) const fn reports_every_property(self) -> bool {
+        matches!(self, Self::Old)
+    }
+
+    pub(crate) const fn not_in_enum(self, is_string: bool) -> &'static [&'static str] {
+        match (self, is_string) {
+            (Self::Old, true) => &["must be equal to constant", "must match a schema in anyOf"],
+            (Self::Old, false) => &[
+                "must be string",
+                "must be equal to constant",
+                "must match a schema in anyOf",
+            ],
+            (Self::New, _) => &["must be equal to one of the allowed values"],
+        }
+    }
+}
 
 /// What a value has to be.
 #[derive(Debug)]

@@ -11,16 +11,15 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, sleep, timeout};
 
-use crate::after;
-use crate::connection;
+use crate::engine::Engine;
 use crate::fault::{Fault, What};
 use crate::listen::listen;
 use crate::peer::Locality;
-use crate::rpc::health;
-use crate::run;
+use crate::rpc::info::health;
 use crate::secret::Secret;
 use crate::settings::ReloadMode;
-use crate::state::{Engine, Phase};
+use crate::state::Phase;
+use crate::{after, connection, run};
 
 /// How long a stop waits for clients to answer the close frame.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::edition::Edition;
-use crate::peer::TrustedProxy;
+use crate::proxy::TrustedProxy;
 
 /// Who approves a pairing request.
 ///

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::pairing::Stored;
+use crate::pairing::store::Stored;
 use crate::secret::{AuthMode, Secret};
 
 /// Stands in templates where a token belongs.

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Approval, Asker, End, Waiter, ask_for, settle, shown, tell};
 use crate::answer::{AfterAnswer, Answer, Request};
-use crate::state::{Engine, Live, State};
+use crate::approvals::records::{Approval, Asker, End, Waiter};
+use crate::approvals::{ask_for, settle, shown, tell};
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::state::State;
 use crate::wire::{ErrorShape, Reply};
 
 /// Read in the code of both editions.
@@ -36,7 +39,8 @@ pub(crate) fn answer(
         "exec.approval.waitDecision" => wait(engine, state, &caller, call, id.trim()),
         "exec.approval.list" => {
             let pending = state.approvals.pending();
-            let visible = pending.filter(|known| known.is_visible(engine, connection, live));
+            let visible =
+                pending.filter(|known| known.is_visible(engine.facts(), connection, live));
             Ok(visible.map(|known| shown::requested(known, true)).collect()).into()
         }
         "exec.approval.get" => found(engine, state, &caller, id).map(shown::pending).into(),
@@ -136,7 +140,8 @@ fn wait(
         return Err(invalid("id is required")).into();
     }
     let known = state.approvals.get_mut(id);
-    let visible = |known: &&mut Approval| known.is_visible(engine, caller.connection, caller.live);
+    let visible =
+        |known: &&mut Approval| known.is_visible(engine.facts(), caller.connection, caller.live);
     let Some(approval) = known.filter(visible) else {
         return Err(invalid("approval expired or not found")).into();
     };
@@ -165,7 +170,8 @@ fn found<'s>(
     caller: &Caller<'_>,
     id: &str,
 ) -> Result<&'s Approval, ErrorShape> {
-    let visible = |known: &&Approval| known.is_visible(engine, caller.connection, caller.live);
+    let visible =
+        |known: &&Approval| known.is_visible(engine.facts(), caller.connection, caller.live);
     let of = |wanted: &dyn Fn(&str) -> bool| -> Vec<&'s Approval> {
         let all = state.approvals.pending();
         all.filter(|known| wanted(&known.id))
@@ -232,7 +238,7 @@ fn repeated(
     decision: &str,
 ) -> Option<Reply> {
     let known = state.approvals.get(id)?;
-    if !known.is_visible(engine, caller.connection, caller.live) {
+    if !known.is_visible(engine.facts(), caller.connection, caller.live) {
         return None;
     }
     let decided = known.end.as_ref()?.decision.as_deref()?;
@@ -278,7 +284,7 @@ fn exact<'s>(
 ) -> Result<&'s Approval, ErrorShape> {
     let known = state.approvals.get(id);
     known
-        .filter(|known| known.is_visible(engine, caller.connection, caller.live))
+        .filter(|known| known.is_visible(engine.facts(), caller.connection, caller.live))
         .ok_or_else(|| refused("approval not found", "APPROVAL_NOT_FOUND"))
 }
 
@@ -317,7 +323,7 @@ fn history(engine: &Engine, state: &State, caller: &Caller<'_>, call: &Request) 
         .approvals
         .all
         .iter()
-        .filter(|known| known.is_visible(engine, caller.connection, caller.live))
+        .filter(|known| known.is_visible(engine.facts(), caller.connection, caller.live))
         .filter_map(|known| Some((known.end.as_ref()?.at, known)))
         .collect();
     // Of those of one moment the later one comes first as well.

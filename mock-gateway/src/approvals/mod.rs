@@ -1,134 +1,27 @@
 //! Exec approvals: who asks, who is asked, what was decided.
 
-mod calls;
-mod shown;
-
-use std::collections::VecDeque;
+pub(crate) mod calls;
+pub(crate) mod records;
+pub(crate) mod shown;
 
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-pub(crate) use calls::{TIMEOUT_NEW_MS, TIMEOUT_OLD_MS, answer};
+pub(crate) use calls::answer;
 
-use crate::run::answer_later;
-use crate::state::{Engine, Live, Session, State};
+use crate::engine::Engine;
+use crate::live::{Live, Session};
+use crate::state::State;
+use records::{Approval, End, Waiter};
+pub(crate) use records::{Asked, Asker};
 
-/// Decided approvals that are remembered.
-const MAX_DECIDED: usize = 1000;
-/// More than this do not wait at one time.
-const MAX_PENDING: usize = 5000;
 /// Who says one of these in `connect.caps` is asked (measured on 2026.9.6).
 const CAPS: [&str; 2] = ["approvals", "exec-approvals"];
-
-/// Who asked.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Asker {
-    pub(crate) connection: u64,
-    pub(crate) device_id: Option<String>,
-}
-
-/// Who waits for a decision.
-#[derive(Debug)]
-enum Waiter {
-    /// A call; its answer says why it ended, or not.
-    Call {
-        connection: u64,
-        request_id: Value,
-        says_why: bool,
-    },
-    /// A run, whose tool wants it.
-    Run(oneshot::Sender<Option<String>>),
-}
-
-/// How an approval ended.
-#[derive(Clone, Debug)]
-struct End {
-    /// `None` if nobody decided.
-    decision: Option<String>,
-    at: u64,
-    reason: &'static str,
-    by: Option<String>,
-    resolver: Value,
-}
-
-#[derive(Debug)]
-struct Approval {
-    id: String,
-    request: Value,
-    created_at: u64,
-    expires_at: u64,
-    asker: Asker,
-    waiters: Vec<Waiter>,
-    end: Option<End>,
-}
-
-impl Approval {
-    /// Measured on 2026.9.6: admins see all of them, others those of their own device, or of their own
-    /// connection if it has none. 2026.2.9 shows them to all who have the scope.
-    fn is_visible(&self, engine: &Engine, connection: u64, live: &Live) -> bool {
-        if !engine.facts().routes_approvals || live.is_admin() {
-            return true;
-        }
-        match &self.asker.device_id {
-            Some(device_id) => live.device_id.as_ref() == Some(device_id),
-            None => self.asker.connection == connection,
-        }
-    }
-}
-
-/// An approval that was asked for.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) id: String,
-    pub(crate) created_at: u64,
-    pub(crate) expires_at: u64,
-    /// Whether anybody can decide; otherwise it is over already, if a route was needed.
-    pub(crate) has_route: bool,
-}
-
-/// All approvals of a gateway process, in the order in which they were asked for.
-#[derive(Debug, Default)]
-pub(crate) struct Approvals {
-    all: VecDeque<Approval>,
-}
-
-impl Approvals {
-    /// A new process knows none.
-    pub(crate) fn boot(&mut self) {
-        self.all.clear();
-    }
-
-    fn get(&self, id: &str) -> Option<&Approval> {
-        self.all.iter().find(|approval| approval.id == id)
-    }
-
-    fn get_mut(&mut self, id: &str) -> Option<&mut Approval> {
-        self.all.iter_mut().find(|approval| approval.id == id)
-    }
-
-    fn pending(&self) -> impl Iterator<Item = &Approval> {
-        self.all.iter().filter(|approval| approval.end.is_none())
-    }
-
-    fn is_full(&self) -> bool {
-        self.pending().count() >= MAX_PENDING
-    }
-
-    fn prune(&mut self) {
-        let decided = self.all.iter().filter(|approval| approval.end.is_some());
-        let mut over = decided.count().saturating_sub(MAX_DECIDED);
-        self.all.retain(|approval| {
-            let goes = over > 0 && approval.end.is_some();
-            over -= usize::from(goes);
-            !goes
-        });
-    }
-}
 
 fn is_asked(engine: &Engine, approval: &Approval, session: &Session, live: &Live) -> bool {
     let can = |cap: &String| CAPS.contains(&cap.as_str());
     !engine.facts().routes_approvals
-        || (live.caps.iter().any(can) && approval.is_visible(engine, session.id, live))
+        || (live.caps.iter().any(can) && approval.is_visible(engine.facts(), session.id, live))
 }
 
 /// Asks everybody who can decide, as a tool does.
@@ -249,7 +142,7 @@ fn settle(engine: &Engine, state: &mut State, id: &str, end: End) {
                 says_why,
             } => {
                 let payload = if says_why { &long } else { &short };
-                answer_later(engine, state, connection, &request_id, &Ok(payload.clone()));
+                engine.reply_later(state, connection, &request_id, &Ok(payload.clone()));
             }
             // A run that was aborted does not wait any more.
             Waiter::Run(sender) => drop(sender.send(decision.clone())),

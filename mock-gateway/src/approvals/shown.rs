@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use super::{Approval, End};
+use crate::approvals::records::{Approval, End};
 
 /// What 2026.2.9 keeps of a request.
 const OLD: [&str; 8] = [

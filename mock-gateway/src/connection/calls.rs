@@ -1,22 +1,24 @@
 //! Requests after hello-ok, and how they are answered.
 
-use super::{Connection, Step};
+use crate::connection::{Connection, Step};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::after;
 use crate::answer::{Answer, Request};
-use crate::edition::{request_frame, required_scope};
+use crate::edition::methods::required_scope;
+use crate::edition::schemas::request_frame;
+use crate::engine::Engine;
 use crate::expect::Action;
 use crate::fault::What;
 use crate::rpc::{self, Denied};
-use crate::run::{self, Run};
+use crate::run::script::Run;
 use crate::schema::complaints;
-use crate::state::{Engine, Phase};
+use crate::state::Phase;
 use crate::wire::{self, ErrorShape, Reply};
-use crate::ws::{Out, Outbox};
+use crate::ws::outbox::{Out, Outbox};
+use crate::{after, run};
 
 impl Connection {
     pub(super) fn answer(&self, id: &Value, reply: &Reply) {

@@ -1,18 +1,19 @@
 //! The first request of a connection.
 
-use super::{Connection, Step, release_slot};
+use crate::connection::{Connection, Step, release_slot};
 
 use serde_json::Value;
 
-use crate::edition::{HelloContext, Refusal, connect_params, hello_ok, request_frame};
+use crate::edition::hello::{HelloContext, hello_ok};
+use crate::edition::refusal::Refusal;
+use crate::edition::schemas::{connect_params, request_frame};
 use crate::fault::{Point, What};
 use crate::handshake::{self, Admitted};
 use crate::peer::Client;
 use crate::presence::HOST_NAME;
-use crate::rpc::{self};
 use crate::schema::complaints;
-use crate::wire::{self};
-use crate::ws::Out;
+use crate::ws::outbox::Out;
+use crate::{rpc, wire};
 
 impl Connection {
     pub(super) fn refuse(&self, id: &Value, refusal: &Refusal) {

@@ -1,8 +1,8 @@
 //! One client, over any stream, from the upgrade to the close.
 
-mod calls;
-mod connect;
-mod upgrade;
+pub(crate) mod calls;
+pub(crate) mod connect;
+pub(crate) mod upgrade;
 
 use upgrade::{Refused, admit_upgrade, answer_http};
 
@@ -14,11 +14,12 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use crate::after;
-use crate::handshake;
+use crate::engine::Engine;
 use crate::peer::{Client, Locality};
-use crate::state::Engine;
-use crate::ws::{FrameReader, HeadFault, Incoming, Out, Outbox, ReadFault, Writer, read_head};
+use crate::ws::frame::{FrameReader, Incoming, ReadFault};
+use crate::ws::outbox::{Out, Outbox, Writer};
+use crate::ws::upgrade::{HeadFault, read_head};
+use crate::{after, handshake};
 
 /// How long a client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);

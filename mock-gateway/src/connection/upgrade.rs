@@ -1,6 +1,6 @@
 //! The upgrade: whether a socket becomes a connection.
 
-use super::{CLOSE_TIMEOUT, Connection};
+use crate::connection::{CLOSE_TIMEOUT, Connection};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -8,11 +8,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::engine::Engine;
 use crate::fault::{Point, What};
+use crate::live::Session;
 use crate::peer::{Locality, attribute};
-use crate::state::{Engine, Phase, Session};
-use crate::wire::{self};
-use crate::ws::{Head, Out, Outbox, Writer, accept_response, http_response};
+use crate::state::Phase;
+use crate::wire;
+use crate::ws::outbox::{Out, Outbox, Writer};
+use crate::ws::upgrade::{Head, accept_response, http_response};
 
 pub(super) async fn answer_http<S>(
     mut stream: S,
@@ -138,7 +141,7 @@ pub(super) fn admit_upgrade(
         live: None,
         seq: 0,
         unauthorized_calls: 0,
-        subscriptions: crate::sessions::Subscriptions::default(),
+        subscriptions: crate::sessions::subscriptions::Subscriptions::default(),
     };
     if let Some(what) = in_place {
         session.inject(&what);

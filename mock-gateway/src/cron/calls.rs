@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Job, MAX_JOBS, Start, not_found, schedule, shown};
 use crate::answer::{AfterAnswer, Answer, Request};
-use crate::state::{Engine, State};
+use crate::cron::jobs::{Job, MAX_JOBS, Start};
+use crate::cron::{schedule, shown};
+use crate::engine::Engine;
+use crate::state::State;
 use crate::wire::{ErrorShape, Reply};
 
 /// What an answer names by itself.
@@ -289,4 +291,14 @@ fn runs(engine: &Engine, state: &State, id: &str, params: &Value) -> Value {
     } else {
         json!({"entries": page["entries"]})
     }
+}
+
+/// The answer for a job that is not there (measured on 2026.9.6).
+fn not_found(id: &str) -> ErrorShape {
+    let text = format!(
+        "Automation not found: {id}. List automations and retry with a current job id. For cross-session \
+         management, use a fresh authenticated configured channel owner or Control UI administrator turn or \
+         the Automations page."
+    );
+    ErrorShape::invalid(text).with_details(Some(json!({"code": "CRON_JOB_NOT_FOUND", "jobId": id})))
 }

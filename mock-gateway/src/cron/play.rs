@@ -6,26 +6,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::Job;
-use super::shown::{self, Ended};
-use super::turn::{Said, Turn};
-use crate::run::{RunRequest, answer_later};
-use crate::state::{Engine, Phase, State};
+use crate::cron::jobs::{Job, Start};
+use crate::cron::shown::{self, Ended};
+use crate::cron::turn::{Said, Turn};
+use crate::engine::Engine;
+use crate::run::script::RunRequest;
+use crate::state::{Phase, State};
 
 const MAIN: &str = "agent:main:main";
 /// Between the end of something and the heartbeat that it wakes (measured on 2026.2.9: about a third of a
 /// second).
 const WAKE: Duration = Duration::from_millis(300);
-
-/// A run of a job that begins now.
-#[derive(Debug)]
-pub(crate) struct Start {
-    pub(super) job_id: String,
-    /// What the run is called, if somebody starts it by hand.
-    pub(super) manual: Option<String>,
-    /// The call that is answered when it is over.
-    pub(super) answer: Option<(u64, Value)>,
-}
 
 /// Looks at the clock for the jobs, until there is nothing more to come.
 pub(crate) async fn keep(engine: Arc<Engine>) {
@@ -195,7 +186,7 @@ pub(crate) async fn run(own: Arc<Engine>, start: Start) {
             settle(engine, &mut state, &job.id, &ended);
             if let Some((connection, id)) = &start.answer {
                 let reply = Ok(json!({"ok": true, "ran": true}));
-                answer_later(engine, &mut state, *connection, id, &reply);
+                engine.reply_later(&mut state, *connection, id, &reply);
             }
         }
         goes_on

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::Job;
-use crate::run::{MODEL, PROVIDER};
+use crate::cron::jobs::Job;
+use crate::run::script::{MODEL, PROVIDER};
 
 /// What keeps an answer from being sent where no channel is set up. Measured on 2026.9.6.
 const NO_CHANNEL: &str = "Channel is required (no configured channels detected). Run openclaw channels add to \

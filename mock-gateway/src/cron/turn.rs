@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::run::{Ending, MODEL, PROVIDER, Run};
-use crate::state::{Engine, State};
+use crate::engine::Engine;
+use crate::run::script::{Ending, MODEL, PROVIDER, Run};
+use crate::state::State;
 
 /// Measured on 2026.2.9: `chat` deltas come no faster.
 const CHAT_PACE: Duration = Duration::from_millis(150);

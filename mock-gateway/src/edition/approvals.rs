@@ -1,6 +1,6 @@
 //! The parameter schemas of approvals.
 
-use super::Edition;
+use crate::edition::Edition;
 use crate::schema::{NON_EMPTY, Rule, TEXTS, int, opt, req};
 
 const REQUEST_OLD: Rule = Rule::Object(&[

@@ -1,6 +1,6 @@
 //! The parameter schemas of jobs.
 
-use super::Edition;
+use crate::edition::Edition;
 use crate::schema::{NON_EMPTY, Rule, int, opt, req};
 
 const ADD: Rule = Rule::OpenObject(&[

@@ -2,7 +2,7 @@
 //!
 //! Where a value may be several things, any is taken: what a gateway says then was not measured.
 
-use super::Edition;
+use crate::edition::Edition;
 use crate::schema::{NON_EMPTY, Rule, TEXT, int, opt, req};
 
 const LABEL_OLD: Rule = Rule::Text { min: 1, max: 64 };

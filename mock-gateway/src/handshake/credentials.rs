@@ -1,11 +1,11 @@
 //! Secrets, proofs and tokens: who the client is.
 
-use super::{Handshake, Method, Refused};
+use crate::handshake::{Handshake, Method, Refused};
 use std::time::Duration;
 
 use crate::device::{DeviceKey, Signed};
-use crate::edition::{AuthFailure, AuthReason, DeviceFault, Refusal};
-use crate::pairing::{RoleScopes, TokenFault};
+use crate::edition::refusal::{AuthFailure, AuthReason, DeviceFault, Refusal};
+use crate::pairing::store::{RoleScopes, TokenFault};
 use crate::rate_limit::Kind;
 use crate::secret::AuthMode;
 use crate::state::State;

@@ -1,15 +1,16 @@
 //! Pairing: whether the device may have what it asks for.
 
-use super::{Handshake, Method, Refused};
 use crate::answer::AfterAnswer;
+use crate::handshake::{Handshake, Method, Refused};
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::device::{DeviceKey, normalised};
-use crate::edition::{PairingReason, PairingRefusal, Refusal};
-use crate::pairing::scopes::first_missing;
-use crate::pairing::{Ask, PairedDevice, PendingRequest, scopes};
+use crate::edition::refusal::{PairingReason, PairingRefusal, Refusal};
+use crate::pairing::records::{PairedDevice, PendingRequest};
+use crate::pairing::scopes::{self, first_missing};
+use crate::pairing::store::Ask;
 use crate::peer::is_private;
 use crate::settings::Pairing;
 use crate::state::State;

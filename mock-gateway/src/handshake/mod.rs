@@ -1,8 +1,8 @@
 //! The checks that a connect goes through, in the order of the real gateways.
 
-mod credentials;
-mod device;
-mod params;
+pub(crate) mod credentials;
+pub(crate) mod device;
+pub(crate) mod params;
 
 use params::Connect;
 
@@ -13,11 +13,13 @@ use serde_json::{Number, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::answer::AfterAnswer;
-use crate::edition::Refusal;
-use crate::pairing::RoleScopes;
+use crate::edition::refusal::Refusal;
+use crate::engine::Engine;
+use crate::live::Live;
 use crate::pairing::scopes::{merged, operator_covers};
+use crate::pairing::store::RoleScopes;
 use crate::peer::{Client, host_name, is_private};
-use crate::state::{Engine, Live, State};
+use crate::state::State;
 
 /// A connect that was let in.
 #[derive(Debug)]

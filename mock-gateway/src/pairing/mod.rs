@@ -1,11 +1,10 @@
 //! Pairing: requests, approved devices and their tokens.
 
-mod records;
+pub(crate) mod records;
 pub(crate) mod scopes;
-mod store;
+pub(crate) mod store;
 #[cfg(test)]
 mod tests;
-mod tokens;
+pub(crate) mod tokens;
 
 pub use records::{DeviceToken, PairedDevice, PendingRequest};
-pub(crate) use store::{Ask, Change, PairingStore, RoleScopes, Stored, TokenFault};

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::records::{DeviceToken, PairedDevice, PendingRequest};
-use super::scopes::{first_missing, merged, normalised};
 use crate::edition::{Edition, Facts};
+use crate::pairing::records::{DeviceToken, PairedDevice, PendingRequest};
+use crate::pairing::scopes::{first_missing, merged, normalised};
 
 const PENDING_TTL_MS: u64 = 300_000;
 const SIBLING_GRACE_MS: u64 = 60_000;

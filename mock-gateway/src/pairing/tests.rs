@@ -1,4 +1,4 @@
-use super::*;
+use super::store::*;
 use crate::edition::Edition;
 
 const OLD: Edition = Edition::V2026_2_9;

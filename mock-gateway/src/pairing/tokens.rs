@@ -1,8 +1,8 @@
 //! Device tokens: minted, checked, replaced, revoked.
 
-use super::records::DeviceToken;
-use super::scopes::{first_missing, normalised};
-use super::store::{Change, PairingStore, RoleScopes, TokenFault};
+use crate::pairing::records::DeviceToken;
+use crate::pairing::scopes::{first_missing, normalised};
+use crate::pairing::store::{Change, PairingStore, RoleScopes, TokenFault};
 
 impl PairingStore {
     pub(super) fn minted(

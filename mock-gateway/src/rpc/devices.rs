@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::answer::{AfterAnswer, Answer};
-use crate::pairing::Change;
-use crate::state::{Engine, Live, State};
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::pairing::store::Change;
+use crate::state::State;
 use crate::wire::{ErrorShape, Reply};
 
 pub(crate) const OPERATOR: &str = "operator";

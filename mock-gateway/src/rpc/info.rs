@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::device::hex;
-use crate::edition::{self, Edition, SessionSummary, View};
-use crate::sessions::Book;
-use crate::state::{Engine, Live, State};
+use crate::edition::answers::{SessionSummary, View};
+use crate::edition::{self, Edition};
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::sessions::book::Book;
+use crate::state::State;
 use crate::wire::{ErrorShape, Reply};
 
 /// Texts that wait to be told to the agent.

@@ -1,20 +1,22 @@
 //! Requests after hello-ok: who may call what, and the answers that need no script.
 
-mod devices;
-mod info;
+pub(crate) mod devices;
+pub(crate) mod info;
 
 use serde_json::{Value, json};
 
-pub(crate) use devices::{OPERATOR, approve, reject, remove, rename, revoke, rotate};
+pub(crate) use devices::{approve, reject, remove, rename, revoke, rotate};
 pub(crate) use info::health;
 
 use crate::answer::{Answer, Request};
-use crate::approvals;
-use crate::cron;
-use crate::edition::{Required, params_error, required_scope};
+use crate::edition::methods::{Required, required_scope};
+use crate::edition::schemas::params_error;
+use crate::engine::Engine;
+use crate::live::Live;
 use crate::pairing::scopes::operator_covers;
-use crate::state::{Engine, Live, State};
+use crate::state::State;
 use crate::wire::ErrorShape;
+use crate::{approvals, cron};
 
 /// The refusal of a call before its method is looked at.
 #[derive(Debug)]

@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::book::Kind;
-use super::calls::canonical;
-use super::frames::dialect;
-use super::saying::close;
 use crate::answer::{AfterAnswer, Answer, Request};
-use crate::state::{Engine, Live, State};
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::run::book::Kind;
+use crate::run::frames::dialect;
+use crate::run::saying::close;
+use crate::sessions::book::canonical;
+use crate::state::State;
 use crate::wire::ErrorShape;
 
 /// Who wants to abort.

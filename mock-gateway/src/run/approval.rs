@@ -6,14 +6,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{sleep, sleep_until};
 
-use super::frames::{Call, WORKSPACE};
-use super::play::{Player, Stop};
-use super::saying::say;
-use crate::approvals::{self, Asked, Asker, TIMEOUT_NEW_MS, TIMEOUT_OLD_MS};
-use crate::cron;
-use crate::state::{Engine, State};
+use crate::approvals::calls::{TIMEOUT_NEW_MS, TIMEOUT_OLD_MS};
+use crate::approvals::records::{Asked, Asker};
+use crate::engine::Engine;
+use crate::run::frames::call::{Call, Verdict, slug};
+use crate::run::frames::result::WORKSPACE;
+use crate::run::play::{Player, Stop};
+use crate::run::saying::say;
+use crate::state::State;
+use crate::{approvals, cron};
 
-use super::book::Record;
+use crate::run::book::Record;
 
 /// What a tool is told that nobody can approve. Measured on 2026.9.6.
 const HEADLESS: &str = "exec denied: Headless runs cannot wait for interactive exec approval.\n\
@@ -27,39 +30,6 @@ const HEADLESS: &str = "exec denied: Headless runs cannot wait for interactive e
 /// What a tool is told whose caller may not ask. Measured on 2026.9.6.
 const NO_SCOPE: &str = "Exec approval registration failed: GatewayClientRequestError: missing scope: \
     operator.approvals";
-
-/// What became of the approval of a tool that does not work as its script says.
-#[derive(Clone, Debug)]
-pub(crate) enum Verdict {
-    /// It is asked for; the run goes on without.
-    Pending {
-        id: String,
-        expires_at: u64,
-    },
-    Denied,
-}
-
-/// The part of an id that people are shown.
-fn slug(id: &str) -> &str {
-    id.get(..8).unwrap_or(id)
-}
-
-impl Verdict {
-    /// What the gateway shows beside the text.
-    pub(crate) fn details(&self, call: &Call) -> Value {
-        match self {
-            Self::Pending { id, expires_at } => json!({
-                "status": "approval-pending", "approvalId": id, "approvalSlug": slug(id),
-                "expiresAtMs": expires_at, "host": "gateway", "command": call.tool.command(),
-                "cwd": WORKSPACE,
-            }),
-            Self::Denied => json!({
-                "status": "failed", "exitCode": null, "durationMs": 0,
-                "aggregated": call.tool.result, "timedOut": false, "cwd": WORKSPACE,
-            }),
-        }
-    }
-}
 
 /// The file that a command runs.
 fn resolved(command: &str, looks_behind_env: bool) -> Value {

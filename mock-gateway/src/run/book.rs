@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::script::{Run, RunRequest, ScriptOf};
+use crate::run::script::{Run, RunRequest, ScriptOf};
 use crate::wire::Reply;
 
 /// A finished run's key is known for so long; read in the code of both editions.
@@ -16,6 +16,9 @@ const KEY_TTL_MS: u64 = 5 * 60 * 1000;
 const WAIT_TTL_MS: u64 = 10 * 60 * 1000;
 /// More finished runs than this are not remembered.
 const MAX_RUNS: usize = 5000;
+
+/// The methods that start runs; `sessions.create` does with a message.
+pub(crate) const RUNS: [&str; 3] = ["agent", "chat.send", "sessions.send"];
 
 /// How a run was started. Each kind has idempotency keys of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

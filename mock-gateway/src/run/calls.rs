@@ -5,19 +5,20 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::abort::{self, Caller};
-use super::book::{Kind, Record, run_request};
-use super::frames::{Place, dialect};
-use super::script::{Run, RunRequest};
-use super::wait;
-use super::{checks, local};
 use crate::answer::{AfterAnswer, Answer, Request};
-use crate::sessions::{self, Created, Via};
-use crate::state::{Engine, State};
-use crate::wire::{ErrorShape, Reply};
-
-/// The methods that start runs; `sessions.create` does with a message.
-pub(crate) const RUNS: [&str; 3] = ["agent", "chat.send", "sessions.send"];
+use crate::engine::Engine;
+use crate::run::abort::{self, Caller};
+use crate::run::book::{Kind, RUNS, Record, run_request};
+use crate::run::frames::dialect;
+use crate::run::frames::place::Place;
+use crate::run::saying::as_asked;
+use crate::run::script::{Run, RunRequest};
+use crate::run::{checks, local, wait};
+use crate::sessions;
+use crate::sessions::book::{Via, canonical};
+use crate::sessions::change::Created;
+use crate::state::State;
+use crate::wire::ErrorShape;
 
 /// Whether a request starts a run.
 pub(crate) fn is_run(request: &Request) -> bool {
@@ -40,16 +41,6 @@ fn kind(method: &str) -> Kind {
         Kind::Agent
     } else {
         Kind::Chat
-    }
-}
-
-/// The full name of a session.
-pub(crate) fn canonical(key: &str) -> String {
-    let key = key.trim().to_lowercase();
-    if key.starts_with("agent:") {
-        key
-    } else {
-        format!("agent:main:{key}")
     }
 }
 
@@ -260,18 +251,6 @@ fn start(
     });
     state.runs.put(record);
     Ok(turn)
-}
-
-/// An answer with the run's id as the client wrote it.
-pub(super) fn as_asked(record: &Record, mut reply: Reply) -> Reply {
-    let payload = match &mut reply {
-        Ok(payload) => Some(payload),
-        Err(error) => error.payload.as_deref_mut(),
-    };
-    if let Some(payload) = payload.filter(|payload| payload["runId"].is_string()) {
-        payload["runId"] = record.given_id.as_str().into();
-    }
-    reply
 }
 
 /// Whether the transcript has a message under this key, and no process remembers the run.

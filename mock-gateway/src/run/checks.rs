@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::script::RunRequest;
 use crate::edition::Edition;
-use crate::state::Live;
+use crate::live::Live;
+use crate::run::script::RunRequest;
 use crate::wire::ErrorShape;
 
 const NO_CHANNEL: &str = "Channel is required (no configured channels detected). Run openclaw channels add to \

@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::calls::canonical;
-use super::script::Run;
 use crate::answer::{Answer, Request};
 use crate::edition::Edition;
+use crate::engine::Engine;
+use crate::run::frames::common::local_message;
+use crate::run::script::Run;
 use crate::sessions;
-use crate::state::{Engine, State};
+use crate::sessions::book::canonical;
+use crate::state::State;
 use crate::wire::ErrorShape;
 
 /// What a client is told when it begins a session over.
@@ -53,15 +55,6 @@ pub(super) fn script(
     }
 }
 
-/// A message that no model made.
-pub(super) fn message(text: &str, now: u64) -> Value {
-    json!({
-        "role": "assistant", "content": [{"type": "text", "text": text}], "timestamp": now,
-        "stopReason": "stop", "usage": super::frames::usage((0, 0)), "api": "openai-responses",
-        "provider": "openclaw", "model": "gateway-injected",
-    })
-}
-
 /// `chat.inject`
 pub(super) fn inject(engine: &Engine, state: &mut State, request: &Request) -> Answer {
     let text = |name: &str| request.params.get(name).and_then(Value::as_str);
@@ -76,7 +69,7 @@ pub(super) fn inject(engine: &Engine, state: &mut State, request: &Request) -> A
     let said = text("message").unwrap_or_default();
     let said =
         text("label").map_or_else(|| said.to_owned(), |label| format!("[{label}]\n\n{said}"));
-    let message = message(&said, now);
+    let message = local_message(&said, now);
     let mut event = json!({
         "runId": format!("inject-{id}"), "sessionKey": key, "seq": 0, "state": "final",
         "message": message,

@@ -1,27 +1,22 @@
 //! Agent runs that follow a script: `agent`, `chat.send` and what goes with them.
 
-mod abort;
-mod approval;
-mod book;
-mod calls;
-mod checks;
-mod frames;
-mod local;
-mod play;
-mod queue;
-mod recovery;
-mod repeats;
-mod saying;
-mod script;
-mod telling;
-mod wait;
+pub(crate) mod abort;
+pub(crate) mod approval;
+pub(crate) mod book;
+pub(crate) mod calls;
+pub(crate) mod checks;
+pub(crate) mod frames;
+pub(crate) mod local;
+pub(crate) mod play;
+pub(crate) mod queue;
+pub(crate) mod recovery;
+pub(crate) mod saying;
+pub(crate) mod script;
+pub(crate) mod telling;
+pub(crate) mod wait;
 
-pub(crate) use book::{Kind, Record, Runs};
-pub(crate) use calls::{RUNS, answer, begin, canonical, is_run, request};
-pub(crate) use frames::{MODEL, PROVIDER};
+pub(crate) use calls::{answer, begin, is_run, request};
 pub(crate) use play::play;
 pub(crate) use recovery::recover;
-pub(crate) use saying::answer_later;
-pub(crate) use script::{Ending, Tool};
 pub use script::{Run, RunRequest};
 pub(crate) use wait::expire;

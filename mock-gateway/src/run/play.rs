@@ -9,14 +9,16 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::approval;
-use super::book::{Kind, Record};
-use super::frames::{Call, Closing, Dialect, Said, dialect, refused, tool_text};
-use super::recovery;
-use super::saying::{answer_later, close, say, verbose};
-use super::script::{Ending, Run, Tool};
-use super::telling;
-use crate::state::{Engine, State};
+use crate::engine::Engine;
+use crate::run::book::{Kind, Record};
+use crate::run::frames::call::Call;
+use crate::run::frames::common::{Closing, Dialect, Said, refused};
+use crate::run::frames::dialect;
+use crate::run::frames::result::tool_text;
+use crate::run::saying::{close, say, verbose};
+use crate::run::script::{Ending, Run, Tool};
+use crate::run::{approval, recovery, telling};
+use crate::state::State;
 
 /// Measured on 2026.9.6: how often a message that was answered is tried, and how fast.
 const TIMES_TURNED_AWAY: u32 = 4;
@@ -195,7 +197,7 @@ impl Player {
             let closing = self.dialect.settled(record, now);
             close(engine, state, record, closing, true);
             if let (Kind::Agent, Some((_, reply))) = (record.kind, record.over.clone()) {
-                answer_later(engine, state, record.connection, &record.request_id, &reply);
+                engine.reply_later(state, record.connection, &record.request_id, &reply);
             }
         })
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::book::Record;
-use super::play::{Player, Stop};
-use super::saying::{close, say};
-use super::script::Run;
+use crate::run::book::Record;
+use crate::run::play::{Player, Stop};
+use crate::run::saying::{close, say};
+use crate::run::script::Run;
 use crate::state::State;
 
 impl Player {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::book::{Kind, Record};
-use super::frames::dialect;
 use crate::answer::AfterAnswer;
 use crate::edition::Edition;
+use crate::run::book::{Kind, Record};
+use crate::run::frames::dialect;
 use crate::state::State;
 
 /// Measured on 2026.9.6: about so long after the gateway is ready.

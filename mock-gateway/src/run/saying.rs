@@ -1,14 +1,13 @@
 //! What a run says to its clients, and what its end brings about.
 
-use serde_json::Value;
-
-use super::book::{Kind, Record};
-use super::calls::as_asked;
-use super::frames::{Closing, Said, dialect};
-use super::telling;
-use crate::state::{Engine, State};
+use crate::engine::Engine;
+use crate::run::book::{Kind, Record};
+use crate::run::frames::common::{Closing, Said};
+use crate::run::frames::dialect;
+use crate::run::telling;
+use crate::state::State;
 use crate::wire::{self, Reply};
-use crate::ws::Out;
+use crate::ws::outbox::Out;
 
 const TOOL_EVENTS: &str = "tool-events";
 
@@ -51,24 +50,6 @@ pub(super) fn verbose(state: &State, record: &Record) -> String {
     level.unwrap_or("off").to_owned()
 }
 
-/// Sends an answer that comes later, if whoever asked is still there.
-pub(crate) fn answer_later(
-    engine: &Engine,
-    state: &mut State,
-    connection: u64,
-    id: &Value,
-    reply: &Reply,
-) {
-    let Some(session) = state.sessions.get(&connection) else {
-        return;
-    };
-    let text = wire::response(id, reply);
-    state
-        .recorder
-        .sent(connection, &text, engine.clock.now_ms());
-    session.outbox.send(Out::Text(text));
-}
-
 /// Does what the end of a run, or of one attempt, brings about.
 pub(super) fn close(
     engine: &Engine,
@@ -94,7 +75,7 @@ pub(super) fn close(
     if let Some(reply) = closing.reply {
         let reply = as_asked(record, reply);
         if answers && record.kind == Kind::Agent {
-            answer_later(engine, state, record.connection, &record.request_id, &reply);
+            engine.reply_later(state, record.connection, &record.request_id, &reply);
         }
         record.over = Some((now, reply));
     }
@@ -110,4 +91,16 @@ pub(super) fn close(
     if record.over.is_some() {
         telling::over(engine, state, record);
     }
+}
+
+/// An answer with the run's id as the client wrote it.
+pub(super) fn as_asked(record: &Record, mut reply: Reply) -> Reply {
+    let payload = match &mut reply {
+        Ok(payload) => Some(payload),
+        Err(error) => error.payload.as_deref_mut(),
+    };
+    if let Some(payload) = payload.filter(|payload| payload["runId"].is_string()) {
+        payload["runId"] = record.given_id.as_str().into();
+    }
+    reply
 }

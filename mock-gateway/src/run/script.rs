@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// The provider and the model that play the runs.
+pub(crate) const PROVIDER: &str = "mock";
+pub(crate) const MODEL: &str = "mock-1";
+
 /// The script of one agent run, for `agent`, `chat.send` and `sessions.send`.
 ///
 /// It is played as the edition plays a real one: the same answers, the same events in the same order with

@@ -2,10 +2,14 @@
 
 use serde_json::Value;
 
-use super::book::{Kind, Record};
-use super::frames::dialect;
-use crate::sessions::{self, Cause, Sight, Subscriptions, View, beside};
-use crate::state::{Engine, State};
+use crate::engine::Engine;
+use crate::run::book::{Kind, Record};
+use crate::run::frames::dialect;
+use crate::sessions;
+use crate::sessions::changed::Cause;
+use crate::sessions::row::{Sight, View, beside};
+use crate::sessions::subscriptions::Subscriptions;
+use crate::state::State;
 
 /// So much of the first answer is the title of a session without a name.
 const TITLE_CHARS: usize = 80;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::book::Waiter;
-use super::frames::{dialect, not_yet};
-use super::saying::answer_later;
 use crate::answer::{AfterAnswer, Answer, Request};
-use crate::state::{Engine, State};
+use crate::engine::Engine;
+use crate::run::book::Waiter;
+use crate::run::frames::common::not_yet;
+use crate::run::frames::dialect;
+use crate::state::State;
 
 const DEFAULT_WAIT_MS: u64 = 30_000;
 
@@ -66,7 +67,7 @@ pub(super) fn told(engine: &Engine, state: &mut State, run_id: &str, payload: &V
     for waiter in waiters {
         if waiter.run_id == run_id {
             let reply = Ok(payload.clone());
-            answer_later(engine, state, waiter.connection, &waiter.request_id, &reply);
+            engine.reply_later(state, waiter.connection, &waiter.request_id, &reply);
         } else {
             state.runs.waiters.push(waiter);
         }
@@ -81,5 +82,5 @@ pub(crate) fn expire(engine: &Engine, id: u64) {
     let Some(found) = found else { return };
     let waiter = state.runs.waiters.swap_remove(found);
     let reply = Ok(unfinished(engine, state, &waiter.run_id));
-    answer_later(engine, state, waiter.connection, &waiter.request_id, &reply);
+    engine.reply_later(state, waiter.connection, &waiter.request_id, &reply);
 }

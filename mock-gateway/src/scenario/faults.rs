@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::MAX_MS;
-use super::read::{Invalid, Node};
 use crate::fault::{Fault, Point};
+use crate::scenario::MAX_MS;
+use crate::scenario::read::{Invalid, Node};
 
 const MAX_BYTES: u64 = 1024 * 1024 * 1024;
 const MAX_DEPTH: u64 = 10_000_000;

@@ -1,8 +1,8 @@
 //! What a mock is to do, read from a file.
 
-mod faults;
-mod read;
-mod runs;
+pub(crate) mod faults;
+pub(crate) mod read;
+pub(crate) mod runs;
 
 use std::fs;
 use std::io;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::MAX_MS;
-use super::read::{Invalid, Node};
-use crate::run::{Run, Tool};
+use crate::run::script::{Run, Tool};
+use crate::scenario::MAX_MS;
+use crate::scenario::read::{Invalid, Node};
 
 /// Pieces of a text, and attempts of a model.
 const MAX_COUNT: u64 = 1_000_000;

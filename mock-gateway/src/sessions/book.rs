@@ -11,6 +11,16 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// More keys of creations are not remembered.
 const MAX_CREATED: usize = 1000;
 
+/// The full name of a session.
+pub(crate) fn canonical(key: &str) -> String {
+    let key = key.trim().to_lowercase();
+    if key.starts_with("agent:") {
+        key
+    } else {
+        format!("agent:main:{key}")
+    }
+}
+
 /// How a session came to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Via {

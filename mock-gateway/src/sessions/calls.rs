@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::book::Book;
-use super::row::{Sight, View, agent_of, text_of};
-use super::{change, list};
 use crate::answer::{AfterAnswer, Answer, Request};
 use crate::edition::Edition;
-use crate::run::canonical;
-use crate::state::{Engine, Live, State};
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::sessions::book::{Book, canonical};
+use crate::sessions::row::{Sight, View, agent_of, text_of};
+use crate::sessions::{change, list};
+use crate::state::State;
 use crate::wire::{ErrorShape, Reply};
 
 /// What `sessions.get` and `sessions.preview` give when they are not told.

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::book::{Book, Turns, Via};
-use super::calls::{Call, then};
-use super::old;
-use super::row::entry;
 use crate::answer::{AfterAnswer, Answer, Request};
 use crate::edition::Edition;
-use crate::run::{MODEL, PROVIDER, canonical};
-use crate::state::{Engine, Live, State};
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::run::script::{MODEL, PROVIDER};
+use crate::sessions::book::{Book, Turns, Via, canonical};
+use crate::sessions::calls::{Call, then};
+use crate::sessions::old;
+use crate::sessions::row::entry;
+use crate::state::State;
 use crate::wire::ErrorShape;
 
 /// Measured on 2026.2.9: this is what is left of a transcript that is compacted without a number.

@@ -1,42 +1,12 @@
 //! What 2026.9.6 tells those who subscribed: `sessions.changed`, `session.message`, `session.tool`.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 
-use super::row::{Sight, View, agent_of, beside};
-use crate::run::Record;
-use crate::state::{Engine, State};
-
-/// More sessions than this nobody follows one by one over one connection.
-const MAX_FOLLOWED: usize = 1000;
-
-/// What a connection asked to be told; gone with it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Subscriptions {
-    /// All that happens to sessions.
-    pub(crate) all: bool,
-    /// The messages of these.
-    messages: BTreeSet<String>,
-}
-
-impl Subscriptions {
-    /// Follows a session; with too many, the first is let go.
-    pub(crate) fn follow(&mut self, key: &str) {
-        self.messages.insert(key.to_owned());
-        if self.messages.len() > MAX_FOLLOWED {
-            self.messages.pop_first();
-        }
-    }
-
-    pub(crate) fn leave(&mut self, key: &str) {
-        self.messages.remove(key);
-    }
-
-    pub(crate) fn follows(&self, key: &str) -> bool {
-        self.messages.contains(key)
-    }
-}
+use crate::engine::Engine;
+use crate::run::book::Record;
+use crate::sessions::row::{Sight, View, agent_of, beside};
+use crate::sessions::subscriptions::Subscriptions;
+use crate::state::State;
 
 /// What happened to a session.
 #[derive(Clone, Copy, Debug)]

@@ -4,13 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::book::Book;
-use super::changed::message_payload;
-use super::row::{Sight, View, agent_of};
 use crate::answer::Request;
 use crate::edition::Edition;
-use crate::run::{Kind, MODEL, PROVIDER, canonical};
-use crate::state::{Engine, Live, State};
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::run::book::Kind;
+use crate::run::script::{MODEL, PROVIDER};
+use crate::sessions::book::{Book, canonical};
+use crate::sessions::changed::message_payload;
+use crate::sessions::row::{Sight, View, agent_of};
+use crate::state::State;
 
 const DEFAULT_LIMIT: usize = 200;
 /// What ends a text that is cut off.

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::book::Book;
-use super::history;
-use super::old;
-use super::row::{Sight, View, agent_of, text_of};
 use crate::edition::Edition;
-use crate::run::{MODEL, PROVIDER};
-use crate::state::{Engine, Live, State};
+use crate::engine::Engine;
+use crate::live::Live;
+use crate::run::script::{MODEL, PROVIDER};
+use crate::sessions::book::Book;
+use crate::sessions::row::{Sight, View, agent_of, text_of};
+use crate::sessions::{history, old};
+use crate::state::State;
 
 /// Without a limit 2026.9.6 gives this many.
 const DEFAULT_LIMIT: usize = 100;

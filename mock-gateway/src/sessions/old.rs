@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::book::Book;
-use crate::run::{MODEL, PROVIDER};
+use crate::run::script::{MODEL, PROVIDER};
+use crate::sessions::book::Book;
 
 /// The fields that a row and an entry share.
 fn add_common(fields: &mut Value, book: &Book) {

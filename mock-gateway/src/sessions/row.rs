@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::book::{Book, Turns, Via};
-use crate::run::{MODEL, PROVIDER, Record};
+use crate::run::book::Record;
+use crate::run::script::{MODEL, PROVIDER};
+use crate::sessions::book::{Book, Turns, Via};
 
 /// Where a row is shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

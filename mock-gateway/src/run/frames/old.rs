@@ -5,13 +5,16 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::super::book::{Kind, Record, Waited};
-use super::super::local;
-use super::super::script::{Cause, RunRequest};
-use super::{
-    Call, Closing, Dialect, Place, Said, answer_parts, assistant_row, call_parts, chat_message,
-    place, refused, result, tool_meta, tool_row,
+use crate::run::book::{Kind, Record, Waited};
+use crate::run::frames::call::Call;
+use crate::run::frames::common::local_message;
+use crate::run::frames::common::{
+    Closing, Dialect, Said, answer_parts, assistant_row, call_parts, chat_message, refused,
+    tool_meta, tool_row,
 };
+use crate::run::frames::place::{self, Place};
+use crate::run::frames::result;
+use crate::run::script::{Cause, RunRequest};
 use crate::wire::{ErrorShape, Reply};
 
 /// `chat` deltas come no faster than this; the last one is often left out.
@@ -318,7 +321,7 @@ impl Dialect for Old {
     }
 
     fn local(&self, run: &mut Record, now: u64) -> Closing {
-        let message = local::message(&run.text, now);
+        let message = local_message(&run.text, now);
         let more = json!({"state": "final", "message": message});
         Closing {
             events: chat(run, 1, more).into_iter().collect(),

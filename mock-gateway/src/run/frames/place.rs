@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::book::{AtOnce, Kind};
-use super::super::calls::canonical;
-use super::super::script::RunRequest;
+use crate::run::book::{AtOnce, Kind};
+use crate::run::script::RunRequest;
+use crate::sessions::book::canonical;
 use crate::wire::ErrorShape;
 
 /// The only agent there is.

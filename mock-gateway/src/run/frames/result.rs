@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::book::{Kind, Record};
-use super::super::script::Tool;
-use super::{Call, MODEL, PROVIDER};
+use crate::run::book::{Kind, Record};
+use crate::run::frames::call::Call;
+use crate::run::script::{MODEL, PROVIDER, Tool};
 
 /// Where tools work.
 pub(crate) const WORKSPACE: &str = "/home/node/.openclaw/workspace";

@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::super::super::book::{Kind, Record, Waited};
-use super::super::super::local;
-use super::super::super::repeats::without_repeats;
-use super::super::super::script::{Cause, Tool};
-use super::super::{Closing, MODEL, PROVIDER, Said, assistant_row, chat_message, result};
-use super::events::{
+use crate::run::book::{Kind, Record, Waited};
+use crate::run::frames::common::{Closing, Said, assistant_row, chat_message, local_message};
+use crate::run::frames::new::events::{
     chat, failed_task, finished, finishing_badly, local_chat, model, observation, release, running,
     said, start, task, without_agent,
 };
-use super::rows::{answer_row, keyed, openclaw, user_row};
+use crate::run::frames::new::rows::{answer_row, keyed, openclaw, user_row};
+use crate::run::frames::repeats::without_repeats;
+use crate::run::frames::result;
+use crate::run::script::{Cause, MODEL, PROVIDER, Tool};
 use crate::wire::{ErrorShape, Reply};
 
 /// Why a run ends that makes way for another message.
@@ -371,9 +371,9 @@ pub(super) fn settled(run: &mut Record, now: u64) -> Closing {
 
 /// The gateway answers by itself: one event, and a row with the key of the run.
 pub(super) fn local(run: &mut Record, now: u64) -> Closing {
-    let mut message = local::message(&run.text, now);
+    let mut message = local_message(&run.text, now);
     message["idempotencyKey"] = run.run_id.as_str().into();
-    let mut row = openclaw(run, local::message(&run.text, now), now);
+    let mut row = openclaw(run, local_message(&run.text, now), now);
     if let Some(more) = row["__openclaw"].as_object_mut() {
         more.remove("runId");
     }

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::super::book::{Kind, Record};
-use super::super::super::script::Cause;
-use super::super::{MODEL, PROVIDER, Said};
+use crate::run::book::{Kind, Record};
+use crate::run::frames::common::Said;
+use crate::run::script::{Cause, MODEL, PROVIDER};
 
 /// An `agent` event.
 pub(super) fn agent(run: &mut Record, stream: &str, data: Value, now: u64) -> Map<String, Value> {

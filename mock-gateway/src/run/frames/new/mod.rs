@@ -1,24 +1,26 @@
 //! Runs in 2026.9.6.
 
-mod ends;
-mod events;
-mod rows;
-mod tools;
+pub(crate) mod ends;
+pub(crate) mod events;
+pub(crate) mod rows;
+pub(crate) mod tools;
 
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use self::events::{
+use crate::run::book::{Kind, Record, Waited};
+use crate::run::frames::call::Call;
+use crate::run::frames::common::{
+    Closing, Dialect, Said, assistant_row, call_parts, chat_message, tool_row,
+};
+use crate::run::frames::new::events::{
     chat, failed_task, finishing_badly, local_chat, model, running, said, start, status, task,
 };
-use self::rows::{answer_row, openclaw, responded, user_row};
-use super::super::book::{Kind, Record, Waited};
-use super::super::repeats::without_repeats;
-use super::super::script::{Cause, RunRequest};
-use super::{
-    Call, Closing, Dialect, Place, Said, assistant_row, call_parts, chat_message, place, tool_row,
-};
+use crate::run::frames::new::rows::{answer_row, openclaw, responded, user_row};
+use crate::run::frames::place::{self, Place};
+use crate::run::frames::repeats::without_repeats;
+use crate::run::script::{Cause, RunRequest};
 use crate::wire::{ErrorShape, Reply};
 
 pub(super) struct New;

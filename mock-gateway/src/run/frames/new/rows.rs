@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::super::book::{Kind, Record};
-use super::super::{answer_parts, assistant_row};
+use crate::run::book::{Kind, Record};
+use crate::run::frames::common::{answer_parts, assistant_row};
 
 /// What the gateway adds to a row of history.
 pub(super) fn openclaw(run: &Record, mut row: Value, now: u64) -> Value {

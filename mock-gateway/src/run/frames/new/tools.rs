@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::super::book::Record;
-use super::super::{Call, Said, result, tool_meta};
-use super::events::{agent, said};
-use crate::sessions::title;
+use crate::run::book::Record;
+use crate::run::frames::call::Call;
+use crate::run::frames::common::{Said, tool_meta};
+use crate::run::frames::new::events::{agent, said};
+use crate::run::frames::result;
+use crate::sessions::history::title;
 
 /// What is shown about the arguments of a tool. Measured: of commands that print, only that they do.
 fn meta(call: &Call) -> Option<String> {
