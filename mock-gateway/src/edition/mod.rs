@@ -11,10 +11,11 @@ pub(crate) mod refusal;
 pub(crate) mod schemas;
 pub(crate) mod session_schemas;
 
-use crate::schema::Dialect;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+use crate::wire::schema::Dialect;
 
 pub(crate) use answers::{answer, health, model_runtime, status};
 

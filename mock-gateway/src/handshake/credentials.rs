@@ -1,14 +1,14 @@
 //! Secrets, proofs and tokens: who the client is.
 
-use crate::handshake::{Handshake, Method, Refused};
 use std::time::Duration;
 
-use crate::device::{DeviceKey, Signed};
 use crate::edition::refusal::{AuthFailure, AuthReason, DeviceFault, Refusal};
-use crate::pairing::store::{RoleScopes, TokenFault};
-use crate::rate_limit::Kind;
-use crate::secret::AuthMode;
-use crate::state::State;
+use crate::engine::state::State;
+use crate::handshake::{Handshake, Method, Refused};
+use crate::model::device::{DeviceKey, Signed};
+use crate::model::pairing::store::{RoleScopes, TokenFault};
+use crate::model::rate_limit::Kind;
+use crate::model::secret::AuthMode;
 
 /// What the shared secret says, before the device had its word.
 pub(super) struct Evaluated {

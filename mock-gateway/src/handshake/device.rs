@@ -1,19 +1,19 @@
 //! Pairing: whether the device may have what it asks for.
 
-use crate::answer::AfterAnswer;
-use crate::handshake::{Handshake, Method, Refused};
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::device::{DeviceKey, normalised};
 use crate::edition::refusal::{PairingReason, PairingRefusal, Refusal};
-use crate::pairing::records::{PairedDevice, PendingRequest};
-use crate::pairing::scopes::{self, first_missing};
-use crate::pairing::store::Ask;
-use crate::peer::is_private;
-use crate::settings::Pairing;
-use crate::state::State;
+use crate::engine::answer::AfterAnswer;
+use crate::engine::state::State;
+use crate::handshake::{Handshake, Method, Refused};
+use crate::model::device::{DeviceKey, normalised};
+use crate::model::pairing::records::{PairedDevice, PendingRequest};
+use crate::model::pairing::scopes::{self, first_missing};
+use crate::model::pairing::store::Ask;
+use crate::model::peer::is_private;
+use crate::model::settings::Pairing;
 
 impl Handshake<'_> {
     pub(super) fn is_local_backend(&self) -> bool {

@@ -4,22 +4,21 @@ pub(crate) mod credentials;
 pub(crate) mod device;
 pub(crate) mod params;
 
-use params::Connect;
-
 use std::time::Duration;
 
+use params::Connect;
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::answer::AfterAnswer;
 use crate::edition::refusal::Refusal;
 use crate::engine::Engine;
-use crate::live::Live;
-use crate::pairing::scopes::{merged, operator_covers};
-use crate::pairing::store::RoleScopes;
-use crate::peer::{Client, host_name, is_private};
-use crate::state::State;
+use crate::engine::answer::AfterAnswer;
+use crate::engine::state::State;
+use crate::model::connection::Live;
+use crate::model::pairing::scopes::{merged, operator_covers};
+use crate::model::pairing::store::RoleScopes;
+use crate::model::peer::{Client, host_name, is_private};
 
 /// A connect that was let in.
 #[derive(Debug)]
