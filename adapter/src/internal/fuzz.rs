@@ -1,6 +1,8 @@
 //! What the fuzz targets do with their bytes, and what must hold whatever these are. Each of them
 //! panics if it does not. The corpora run through them as ordinary tests, too.
 
+#![allow(clippy::missing_panics_doc)]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,8 @@
 //! Decisions: handshake, refusals, credentials, pairing, retries, lifecycle, session, and the errors and
 //! states that they lead to. No runtime, disk, clock or chance: time and random numbers are arguments.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 pub(crate) mod breaker;
 pub(crate) mod config_error;
 pub(crate) mod credentials;

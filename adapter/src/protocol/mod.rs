@@ -4,6 +4,8 @@
 //! does not know; what we read is lenient, because gateways add fields, events and codes in every
 //! release (2026.9.6 sends fields that its own published schema forbids).
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 pub(crate) mod connect;
 pub(crate) mod error;
 pub(crate) mod frame;

@@ -4,6 +4,8 @@
 //! for one thing: an abort is `timeout` in the final answer of 2026.9.6 and `error` in its
 //! `agent.wait`. What follows is measured on 2026.9.6 and 2026.2.9.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 use serde_json::Value;
 
 use super::item::Usage;

@@ -3,6 +3,8 @@
 //! Every measured `agent` event breaks the published schema, so nothing here depends on a field that
 //! it can do without: what is unknown, missing or of another type is a sign of life and no more.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 use serde_json::Value;
 
 use super::answer::Reply;

@@ -3,6 +3,8 @@
 //! 2026.9.6 marks the rows: the user's with `idempotencyKey` `<runId>:user`, the assistant's with
 //! `__openclaw.runId`. 2026.2.9 marks nothing; there a run is found by the time at which it began.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 use serde_json::Value;
 
 use super::answer::usage;

@@ -1,5 +1,7 @@
 //! The text of an answer, put together from cumulative pieces.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 use std::sync::Arc;
 
 use super::event::{Voice, Words};

@@ -1,5 +1,7 @@
 //! In which order a watch tells things. No I/O and no clock.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;

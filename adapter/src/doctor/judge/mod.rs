@@ -3,6 +3,8 @@
 //! Every check is judged by itself; what depends on an earlier one that failed is skipped. The first
 //! problem in the order of the checks is the one to mend.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 mod credentials;
 mod gateway;
 mod network;

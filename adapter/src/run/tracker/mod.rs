@@ -6,6 +6,8 @@
 //! `agent.wait` before events; on protocol 4 events that say they are settled; on protocol 3 nothing
 //! but the final answer, checked against the history where it may be an error in disguise.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
+
 mod answered;
 mod asking;
 mod ending;
