@@ -92,6 +92,8 @@ enum Check {
     Doctor,
     /// The CLI of each version and clients that others wrote, on the mock gateway.
     Mock,
+    /// Nothing: only fetches the gateways and those clients.
+    Install,
 }
 
 fn main() -> ExitCode {
@@ -198,6 +200,11 @@ async fn suite(arguments: &Arguments) -> anyhow::Result<bool> {
             install,
             can_remove,
         });
+    }
+
+    if arguments.check == Check::Install {
+        install::install_clients(&root, say).await?;
+        return Ok(true);
     }
 
     if arguments.check == Check::Mock {
