@@ -181,20 +181,25 @@ impl Supervisor {
     }
 }
 
-fn send(session: &mut Session<Call>, socket: &mut Socket, protocol: u32, mut call: Call) {
-    let size = call.address(protocol);
-    let limit = session.max_payload();
-    if size > limit {
-        let method = Arc::clone(&call.method);
-        call.fail(Error::TooLarge {
-            method,
-            size,
-            limit,
-        });
+fn send(session: &mut Session<Call>, socket: &mut Socket, protocol: u32, call: Call) {
+    if !call.is_wanted() {
         return;
     }
-    if let Some(frame) = call.take_frame() {
-        session.begin(call.id, call.mode, call);
-        socket.queue(frame);
+    let limit = session.max_payload();
+    let frame = call.frame(protocol).and_then(|frame| match frame.len() {
+        size if size > limit => Err(Error::TooLarge {
+            method: Arc::clone(&call.method),
+            size,
+            limit,
+        }),
+        _ => Ok(frame),
+    });
+    match frame {
+        Ok(frame) if call.claim() => {
+            session.begin(call.id, call.mode, call);
+            socket.queue(frame);
+        }
+        Ok(_) => {}
+        Err(error) => call.fail(error),
     }
 }
