@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::facts::{Challenge, Login, LoginEnd, Never, Step};
 use super::local::Device;
+use crate::base::identity::DeviceId;
 use crate::config::TokenSource;
 use crate::logic::credentials::{Secret, Used};
 use crate::logic::error::{Error, TransportError, TransportErrorKind};
@@ -166,13 +167,12 @@ impl Candidate<'_> {
         };
         let mut lifecycle = Lifecycle::new(
             rules,
-            device.identity.id().clone(),
             secret.clone(),
             now(),
             fastrand::u64(..),
         );
         lifecycle.remember(device.signature, device.token.clone());
-        Decider::AsABackend(Box::new(lifecycle))
+        Decider::AsABackend(Box::new(lifecycle), device.identity.id().clone())
     }
 }
 
@@ -181,7 +181,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// Decides the step after an attempt.
 enum Decider {
     /// With an identity: what a client decides.
-    AsABackend(Box<Lifecycle>),
+    AsABackend(Box<Lifecycle>, DeviceId),
     /// Without: one attempt that shows whether the token is right.
     WithoutDevice { secret: Secret, origin: String },
 }
@@ -189,7 +189,7 @@ enum Decider {
 impl Decider {
     fn begin(&mut self) -> (crate::store::SignatureVersion, Auth) {
         match self {
-            Self::AsABackend(lifecycle) => {
+            Self::AsABackend(lifecycle, _) => {
                 let (auth, signature) = lifecycle.begin();
                 (signature, auth)
             }
@@ -205,9 +205,9 @@ impl Decider {
 
     fn decide(&mut self, outcome: Outcome) -> Then {
         match self {
-            Self::AsABackend(lifecycle) => {
+            Self::AsABackend(lifecycle, device) => {
                 let used = lifecycle.used();
-                let next = lifecycle.attempt_ended(now(), now_ms(), outcome);
+                let next = lifecycle.attempt_ended(now(), now_ms(), device, outcome);
                 // What a client would write down stays unwritten.
                 drop(lifecycle.take_effects());
                 follow(next, used)
@@ -220,7 +220,7 @@ impl Decider {
 fn follow(next: Next, used: Used) -> Then {
     Then::End(match next {
         Next::Ready(hello) => LoginEnd::Accepted { hello, used },
-        Next::Again | Next::ReadToken => return Then::Again,
+        Next::Again | Next::ReadToken { .. } => return Then::Again,
         Next::Await { pairing, .. } | Next::Stop(StopReason::PairingNotApproved(pairing)) => {
             LoginEnd::Pairing(pairing)
         }

@@ -12,9 +12,9 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 use tracing::{Span, debug, info};
 
-use super::{GOODBYE, Phase, Supervisor, tell};
+use super::{Asked, GOODBYE, Phase, Supervisor};
 use crate::base::sanitize::quoted;
-use crate::driver::call::{Call, Control};
+use crate::driver::call::Call;
 use crate::driver::clock::now;
 use crate::driver::shared::Shared;
 use crate::logic::error::{Error, TransportError, TransportErrorKind};
@@ -60,13 +60,11 @@ impl Supervisor {
             unanswered.store(session.waiting(), Ordering::Relaxed);
             tokio::select! {
                 biased;
-                control = self.ends.control.recv() => match control {
-                    Some(Control::Forget(id)) => session.forget(id),
-                    // The connection is good; the new token or password is for the next one.
-                    Some(Control::SetSecret(secret)) => self.set_secret(secret),
-                    Some(Control::RetryNow) => {}
-                    Some(Control::IsStopped(answer)) => tell(answer, false),
-                    None | Some(Control::Close) => {
+                control = self.ends.control.recv() => match self.heed(control) {
+                    Asked::Forget(id) => session.forget(id),
+                    // The connection is good; a new token or password is for the next one.
+                    Asked::Hurry | Asked::NewSecret | Asked::Nothing => {}
+                    Asked::Close => {
                         self.ends.shared.counters.unanswered.store(0, Ordering::Relaxed);
                         for call in session.end() {
                             call.fail(Error::Closed);
