@@ -72,7 +72,7 @@ const fn worst(a: ResyncReason, b: ResyncReason) -> ResyncReason {
 
 /// The entries of one consumer, bounded by their number and their size.
 #[derive(Debug)]
-pub(crate) struct Entries {
+pub(crate) struct Backlog {
     bounds: Bounds,
     dropped: Dropped,
     entries: VecDeque<Entry>,
@@ -81,11 +81,11 @@ pub(crate) struct Entries {
 }
 
 /// One consumer's queue.
-pub(crate) type Queue = Channel<Entries>;
+pub(crate) type Queue = Channel<Backlog>;
 
 impl Queue {
     pub(crate) fn bounded(bounds: Bounds) -> Self {
-        Self::new(Entries {
+        Self::new(Backlog {
             bounds,
             dropped: Dropped::default(),
             entries: VecDeque::new(),
@@ -95,7 +95,7 @@ impl Queue {
     }
 
     pub(crate) fn push(&self, event: Arc<Event>) {
-        self.update(|entries| entries.push(event));
+        self.update(|backlog| backlog.push(event));
     }
 
     /// Marks that the gateway dropped events.
@@ -112,17 +112,17 @@ impl Queue {
 
     /// Marks the start of a new connection.
     pub(crate) fn resync(&self, reason: ResyncReason) {
-        self.update(|entries| entries.resync(reason));
+        self.update(|backlog| backlog.resync(reason));
     }
 
     /// Drops everything before the newest connection, and the mark of it: for a consumer that is about
     /// to ask for the whole state.
     pub(crate) fn forget_old_connections(&self) {
-        self.update(Entries::forget_old_connections);
+        self.update(Backlog::forget_old_connections);
     }
 }
 
-impl Buffer for Entries {
+impl Buffer for Backlog {
     type Item = EventItem;
 
     fn pop(&mut self) -> Option<EventItem> {
@@ -141,7 +141,7 @@ impl Buffer for Entries {
     }
 }
 
-impl Entries {
+impl Backlog {
     fn push(&mut self, event: Arc<Event>) {
         let size = event.size();
         // One event is kept whatever its size: the socket's limit bounds it.
