@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::Edition;
+use crate::edition::Edition;
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
