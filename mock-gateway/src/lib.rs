@@ -22,7 +22,7 @@ pub use model::pairing::records::{DeviceToken, PairedDevice, PendingRequest};
 pub use model::peer::Locality;
 pub use model::proxy::{InvalidProxy, TrustedProxy};
 pub use model::recorder::{Direction, Frame};
-pub use model::script::{Run, RunRequest};
+pub use model::script::{RunRequest, RunScript};
 pub use model::settings::{Pairing, ReloadMode};
 pub use model::state_dir::{FirstBoot, StateDir, StateDirError};
 pub use net::listen::listen;

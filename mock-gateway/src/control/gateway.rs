@@ -20,7 +20,7 @@ use crate::model::fault::Fault;
 use crate::model::pairing::records::{PairedDevice, PendingRequest};
 use crate::model::peer::Locality;
 use crate::model::recorder::Frame;
-use crate::model::script::{Run, RunRequest};
+use crate::model::script::{RunRequest, RunScript};
 use crate::model::secret::Secret;
 use crate::net::connection;
 use crate::net::server::{Door, Server, Why};
@@ -476,16 +476,16 @@ impl MockGateway {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
-    /// use openclaw_mock_gateway::{MockGateway, Run};
+    /// use openclaw_mock_gateway::{MockGateway, RunScript};
     ///
     /// let gateway = MockGateway::start().await;
     /// gateway.script_runs(|request| match request.message.as_str() {
-    ///     "ping" => Run::text("pong"),
-    ///     _ => Run::text("").fails("the model is on fire"),
+    ///     "ping" => RunScript::text("pong"),
+    ///     _ => RunScript::text("").fails("the model is on fire"),
     /// });
     /// # }
     /// ```
-    pub fn script_runs(&self, script: impl Fn(&RunRequest) -> Run + Send + Sync + 'static) {
+    pub fn script_runs(&self, script: impl Fn(&RunRequest) -> RunScript + Send + Sync + 'static) {
         self.server.engine.lock().runs.set_script(Arc::new(script));
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::model::recorder::{Direction, Frame};
 use crate::model::runs::RUNS;
-use crate::model::script::Run;
+use crate::model::script::RunScript;
 use crate::wire::{ErrorShape, Reply};
 
 /// Decides whether the parameters of a call are meant: [`partial_json`], or a closure.
@@ -85,7 +85,7 @@ pub(crate) enum Action {
     /// An event to every client that may see it.
     Event(String, Value),
     /// A run; it is the first of its actions.
-    Run(Box<Run>),
+    Run(Box<RunScript>),
 }
 
 /// What a mounted method does when it is called: answers, events and pauses, in order.
@@ -177,8 +177,8 @@ impl Response {
     }
 }
 
-impl From<Run> for Response {
-    fn from(run: Run) -> Self {
+impl From<RunScript> for Response {
+    fn from(run: RunScript) -> Self {
         Self::never().then(Action::Run(Box::new(run)))
     }
 }
@@ -322,7 +322,7 @@ impl On {
     }
 
     /// Calls that start a run: `agent`, `chat.send` and `sessions.send`. Without
-    /// [`respond`](Self::respond) they are answered with `{}`, so give it a [`Run`].
+    /// [`respond`](Self::respond) they are answered with `{}`, so give it a [`RunScript`].
     pub fn runs() -> Self {
         Self::methods(RUNS.map(str::to_owned).to_vec())
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::model::script::{Run, RunRequest, ScriptOf};
+use crate::model::script::{RunRequest, RunScript, ScriptOf};
 use crate::wire::Reply;
 
 /// A finished run's key is known for so long; read in the code of both editions.
@@ -77,7 +77,7 @@ pub(crate) struct Record {
     pub(crate) connection: u64,
     pub(crate) device_id: Option<String>,
     pub(crate) request_id: Value,
-    pub(crate) script: Arc<Run>,
+    pub(crate) script: Arc<RunScript>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) accepted_at: u64,
     /// When the work began.

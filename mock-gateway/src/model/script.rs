@@ -21,15 +21,15 @@ pub(crate) const MODEL: &str = "mock-1";
 /// # async fn main() {
 /// use std::time::Duration;
 ///
-/// use openclaw_mock_gateway::{MockGateway, On, Run, partial_json};
+/// use openclaw_mock_gateway::{MockGateway, On, RunScript, partial_json};
 /// use serde_json::json;
 ///
 /// let gateway = MockGateway::start().await;
-/// gateway.script_runs(|request| Run::text(format!("You said: {}", request.message)));
+/// gateway.script_runs(|request| RunScript::text(format!("You said: {}", request.message)));
 /// On::method("agent")
 ///     .with(partial_json(json!({"message": "list"})))
 ///     .respond(
-///         Run::text("There are two files.")
+///         RunScript::text("There are two files.")
 ///             .tool("exec", json!({"command": "ls"}), "a\nb\n")
 ///             .deltas(4)
 ///             .delay_per_delta(Duration::from_millis(50)),
@@ -37,13 +37,13 @@ pub(crate) const MODEL: &str = "mock-1";
 ///     .mount(&gateway);
 /// On::method("agent")
 ///     .with(partial_json(json!({"message": "break"})))
-///     .respond(Run::text("Well, ").fails("the model is on fire"))
+///     .respond(RunScript::text("Well, ").fails("the model is on fire"))
 ///     .mount(&gateway);
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Run {
+pub struct RunScript {
     pub(crate) text: String,
     pub(crate) cut: Cut,
     pub(crate) tools: Vec<Tool>,
@@ -123,7 +123,7 @@ pub(crate) enum Ending {
     Local,
 }
 
-impl Run {
+impl RunScript {
     /// A run that says this, in one piece, and ends well.
     pub fn text(text: impl Into<String>) -> Self {
         Self {
@@ -392,7 +392,7 @@ pub struct RunRequest {
 }
 
 /// Gives the script of a run.
-pub(crate) type ScriptOf = Arc<dyn Fn(&RunRequest) -> Run + Send + Sync>;
+pub(crate) type ScriptOf = Arc<dyn Fn(&RunRequest) -> RunScript + Send + Sync>;
 
 #[cfg(test)]
 mod tests {
@@ -400,14 +400,14 @@ mod tests {
 
     #[test]
     fn text_is_cut_into_pieces_that_add_up() {
-        let pieces = Run::text("hello world").deltas(3).pieces();
+        let pieces = RunScript::text("hello world").deltas(3).pieces();
         assert_eq!(pieces, ["hel", "lo w", "orld"]);
-        assert_eq!(Run::text("äö").deltas(9).pieces(), ["ä", "ö"]);
+        assert_eq!(RunScript::text("äö").deltas(9).pieces(), ["ä", "ö"]);
         assert_eq!(
-            Run::text("hello world").chunks(4).pieces(),
+            RunScript::text("hello world").chunks(4).pieces(),
             ["hell", "o wo", "rld"]
         );
-        assert!(Run::text("x").deltas(0).pieces().is_empty());
-        assert!(Run::silent().pieces().is_empty());
+        assert!(RunScript::text("x").deltas(0).pieces().is_empty());
+        assert!(RunScript::silent().pieces().is_empty());
     }
 }

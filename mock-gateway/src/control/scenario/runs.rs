@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::control::scenario::MAX_MS;
 use crate::control::scenario::read::{Invalid, Node};
-use crate::model::script::{Run, Tool};
+use crate::model::script::{RunScript, Tool};
 
 /// Pieces of a text, and attempts of a model.
 const MAX_COUNT: u64 = 1_000_000;
@@ -26,10 +26,10 @@ const SCRIPT: [&str; 10] = [
     "usage",
 ];
 
-pub(super) fn read(node: &Node<'_>) -> Result<Run, Invalid> {
+pub(super) fn read(node: &Node<'_>) -> Result<RunScript, Invalid> {
     node.only(&[OWN.as_slice(), &SCRIPT].concat())?;
     let text = node.maybe("text", Node::any_text)?;
-    let mut run = Run::text(text.unwrap_or_default());
+    let mut run = RunScript::text(text.unwrap_or_default());
     if let Some(pieces) = node.maybe("deltas", |count| count.count(0, MAX_COUNT))? {
         run = run.deltas(pieces);
     }

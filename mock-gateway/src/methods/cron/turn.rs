@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::engine::Engine;
 use crate::engine::state::State;
-use crate::model::script::{Ending, MODEL, PROVIDER, Run};
+use crate::model::script::{Ending, MODEL, PROVIDER, RunScript};
 
 /// Measured on 2026.2.9: `chat` deltas come no faster.
 const CHAT_PACE: Duration = Duration::from_millis(150);
@@ -50,7 +50,7 @@ impl Turn {
             let state = engine.lock();
             (state.boot_id.clone(), state.runs.script())
         };
-        let script = script.map_or_else(Run::silent, |script| script(&self.request()));
+        let script = script.map_or_else(RunScript::silent, |script| script(&self.request()));
         let stage = Stage {
             turn: self,
             engine,
@@ -120,7 +120,7 @@ impl Stage<'_> {
         self.engine.broadcast(state, "chat", &payload);
     }
 
-    async fn play(mut self, script: &Run) -> Option<Said> {
+    async fn play(mut self, script: &RunScript) -> Option<Said> {
         let started = self.engine.clock.now_ms();
         self.act(|stage, state, now| {
             stage.agent(

@@ -16,7 +16,7 @@ use crate::methods::run::{checks, local, wait};
 use crate::methods::sessions;
 use crate::methods::sessions::change::Created;
 use crate::model::runs::{Kind, RUNS, Record, run_request};
-use crate::model::script::{Run, RunRequest};
+use crate::model::script::{RunRequest, RunScript};
 use crate::model::sessions::{Via, canonical};
 use crate::wire::ErrorShape;
 
@@ -126,7 +126,7 @@ pub(crate) fn begin(
     state: &mut State,
     connection: u64,
     request: &Request,
-    script: Run,
+    script: RunScript,
 ) -> Answer {
     if !is_run(request) {
         let text = format!("the mock gateway plays no runs for {}", request.method);
@@ -178,7 +178,7 @@ fn start(
     caller: &Caller<'_>,
     request: &Request,
     wanted: &RunRequest,
-    script: Run,
+    script: RunScript,
 ) -> Result<Answer, ErrorShape> {
     let dialect = dialect(engine.edition());
     let kind = kind(&request.method);
@@ -260,7 +260,13 @@ fn was_answered(state: &State, session_key: &str, run_id: &str) -> bool {
     book.is_some_and(|book| book.has_answered(&format!("{run_id}:user")))
 }
 
-fn record(state: &mut State, wanted: &RunRequest, place: Place, script: Run, now: u64) -> Record {
+fn record(
+    state: &mut State,
+    wanted: &RunRequest,
+    place: Place,
+    script: RunScript,
+    now: u64,
+) -> Record {
     let via = match wanted.method.as_str() {
         "agent" => Via::Run,
         _ => Via::Chat,

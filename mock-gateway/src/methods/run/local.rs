@@ -8,7 +8,7 @@ use crate::engine::answer::{Answer, Request};
 use crate::engine::state::State;
 use crate::methods::run::dialect::common::local_message;
 use crate::methods::sessions;
-use crate::model::script::Run;
+use crate::model::script::RunScript;
 use crate::model::sessions::canonical;
 use crate::wire::ErrorShape;
 
@@ -43,14 +43,14 @@ pub(super) fn command(message: &str) -> Option<Command> {
 pub(super) fn script(
     edition: Edition,
     command: Command,
-    script: Run,
-) -> (Run, Option<&'static str>) {
+    script: RunScript,
+) -> (RunScript, Option<&'static str>) {
     match (command, edition) {
         (Command::StartsOver, Edition::V2026_2_9) => (script, Some(GREET)),
-        (Command::StartsOver, Edition::V2026_9_6) => (Run::text(NEW_SESSION).local(), None),
+        (Command::StartsOver, Edition::V2026_9_6) => (RunScript::text(NEW_SESSION).local(), None),
         (Command::Answered(name), _) => {
             let text = format!("OpenClaw {edition}, a mock: there is nothing to say to {name}.");
-            (Run::text(text).local(), None)
+            (RunScript::text(text).local(), None)
         }
     }
 }

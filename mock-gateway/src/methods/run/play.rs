@@ -18,7 +18,7 @@ use crate::methods::run::dialect::result::tool_text;
 use crate::methods::run::emit::{close, say, verbose};
 use crate::methods::run::{approval, notify, recovery};
 use crate::model::runs::{Kind, Record};
-use crate::model::script::{Ending, Run, Tool};
+use crate::model::script::{Ending, RunScript, Tool};
 
 /// Measured on 2026.9.6: how often a message that was answered is tried, and how fast.
 const TIMES_TURNED_AWAY: u32 = 4;
@@ -39,7 +39,7 @@ pub(super) struct Player {
     pub(super) engine: Arc<Engine>,
     pub(super) dialect: &'static dyn Dialect,
     id: u64,
-    script: Arc<Run>,
+    script: Arc<RunScript>,
     pub(super) stop: Arc<Notify>,
     timeout: Option<Duration>,
     pub(super) deadline: Option<Instant>,
@@ -228,7 +228,7 @@ impl Player {
         }
         self.its_turn().await?;
         if self.act(|_, state, record, _| self.was_answered(state, record))? {
-            self.script = Arc::new(Run::clone(&self.script).turned_away());
+            self.script = Arc::new(RunScript::clone(&self.script).turned_away());
         }
         if self.act(|_, _, record, _| record.is_recovery)? {
             let start = self.engine.settings.startup_delay;
@@ -304,7 +304,7 @@ impl Player {
         let Some(characters) = self.script.quotes else {
             return self.speak(&self.script).await;
         };
-        let mut script = Run::clone(&self.script);
+        let mut script = RunScript::clone(&self.script);
         let quoted: String = given.chars().take(characters).collect();
         script.text.push_str(quoted.trim_end());
         self.speak(&script).await
@@ -345,7 +345,7 @@ impl Player {
         Ok(tool_text(&call))
     }
 
-    async fn speak(&self, script: &Run) -> Result<(), Stop> {
+    async fn speak(&self, script: &RunScript) -> Result<(), Stop> {
         let pieces = script.pieces();
         for piece in &pieces {
             self.say_all(|dialect, record, now| dialect.delta(record, piece, now))?;

@@ -6,7 +6,7 @@ use crate::engine::state::State;
 use crate::methods::run::emit::{close, say};
 use crate::methods::run::play::{Player, Stop};
 use crate::model::runs::Record;
-use crate::model::script::Run;
+use crate::model::script::RunScript;
 
 impl Player {
     /// Ends the run without an answer, and begins one that nobody asked for.
@@ -39,7 +39,7 @@ impl Player {
             && self.dialect.remembers_turns()
             && book.is_some_and(|book| book.has_answered(&record.input_key));
         if answered {
-            record.script = Arc::new(Run::clone(&record.script).turned_away());
+            record.script = Arc::new(RunScript::clone(&record.script).turned_away());
         }
         answered
     }

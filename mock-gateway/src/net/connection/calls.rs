@@ -13,7 +13,7 @@ use crate::engine::state::Phase;
 use crate::methods::{self, Denied, after, run};
 use crate::model::expect::Action;
 use crate::model::fault::What;
-use crate::model::script::Run;
+use crate::model::script::RunScript;
 use crate::net::connection::{Connection, Step};
 use crate::wire::schema::complaints;
 use crate::wire::ws::outbox::{Out, Outbox};
@@ -104,7 +104,7 @@ impl Connection {
     }
 
     /// Starts a run, or says why not.
-    fn begin(&self, request: &Request, script: Run) {
+    fn begin(&self, request: &Request, script: RunScript) {
         let engine = &self.engine;
         let turn = run::begin(engine, &mut engine.lock(), self.id, request, script);
         self.send_answer(request, turn);
