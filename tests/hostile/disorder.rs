@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use openclaw_adapter::{Client, Error};
 use openclaw_tests::peer::{self, Link, Peer};
+use openclaw_tests::tier;
 use serde_json::{Value, json};
 
-const SEEDS: u64 = 500;
 const STEPS: usize = 40;
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -159,7 +159,7 @@ fn frames_in_any_order_never_panic_nor_leave_a_call_without_an_outcome() {
         PANICS.fetch_add(1, Ordering::Relaxed);
         before(info);
     }));
-    for seed in 0..SEEDS {
+    for seed in tier::seeds("DISORDER", 60, 500) {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_all().start_paused(true).build().unwrap();
         runtime.block_on(play(seed));

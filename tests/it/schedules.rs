@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use openclaw_tests::dice::SEED;
 use openclaw_tests::schedule::{Played, Tally, play};
-
-/// How many seeds are played, the same ones each time.
-const SEEDS: u64 = 120;
+use openclaw_tests::tier;
 
 /// Lines of the story of a schedule that went wrong.
 const SHOWN: usize = 150;
@@ -27,8 +25,9 @@ fn fail(played: &Played) -> ! {
 
 #[test]
 fn calls_runs_and_watches_keep_their_promises_under_any_schedule() {
-    if let Ok(seed) = std::env::var(SEED) {
-        let played = play(seed.parse().expect("a seed is a number"));
+    let seeds = tier::seeds("SCHEDULES", 12, 120);
+    if std::env::var_os(SEED).is_some() {
+        let played = play(seeds.start);
         println!("{}", played.log.join("\n"));
         if !played.fouls.is_empty() {
             fail(&played);
@@ -50,7 +49,7 @@ fn calls_runs_and_watches_keep_their_promises_under_any_schedule() {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if time.map_or(seed >= SEEDS, |time| began.elapsed() >= time) {
+                    if time.map_or(seed >= seeds.end, |time| began.elapsed() >= time) {
                         return;
                     }
                     let played = play(seed);

@@ -9,12 +9,12 @@ use openclaw_adapter::{Client, Config, Connecting, Connection, Connector, Token}
 use openclaw_mock_gateway::{Locality, MockGateway, Pairing, TokioClock};
 use openclaw_tests::dice::SEED;
 use openclaw_tests::sim::{Referee, Watched, WatchedStore};
+use openclaw_tests::tier;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 use turmoil::Sim;
 use turmoil::net::{TcpListener, TcpStream};
 
-const SEEDS: u64 = 24;
 const SECOND: Duration = Duration::from_secs(1);
 const SECRET: &str = "the-shared-token";
 const PORT: u16 = 18_789;
@@ -168,13 +168,7 @@ fn mend(sim: &Sim<'_>) {
 
 #[test]
 fn the_promises_hold_on_a_network_that_is_not_ours() {
-    let seeds = match std::env::var(SEED) {
-        Ok(seed) => {
-            let seed: u64 = seed.parse().expect("a seed is a number");
-            seed..seed + 1
-        }
-        Err(_) => 0..SEEDS,
-    };
+    let seeds = tier::seeds("TURMOIL", 3, 24);
     let (mut answered, mut ready) = (0, 0);
     for seed in seeds {
         let book = play(seed);

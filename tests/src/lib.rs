@@ -12,6 +12,7 @@ pub mod schedule;
 pub mod sim;
 pub mod soak;
 pub mod storm;
+pub mod tier;
 mod virtual_time;
 
 /// The code of the pages that belong to no crate is compiled with the tests.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use crate::edition::{Edition, hello};
+use super::{Edition, hello};
 
 static OLD: LazyLock<Value> = LazyLock::new(|| parse(include_str!("data/2026.2.9.answers.json")));
 static NEW: LazyLock<Value> = LazyLock::new(|| parse(include_str!("data/2026.9.6.answers.json")));

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::edition::Edition;
+use super::Edition;
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::edition::session_schemas::session_params;
-use crate::edition::{Edition, approvals, cron};
+use super::session_schemas::session_params;
+use super::{Edition, approvals, cron};
+use crate::schema::{NON_EMPTY, Rule, TEXT, TEXTS, complaints, int, opt, req};
 use crate::wire::ErrorShape;
-use crate::wire::schema::{NON_EMPTY, Rule, TEXT, TEXTS, complaints, int, opt, req};
 
 const CLIENT_IDS_OLD: &[&str] = &[
     "webchat-ui",

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Number;
 
-use crate::edition::refusal::Provided;
+use crate::edition::Provided;
 
 /// The parameters of a connect, after the schema let them through.
 #[derive(Debug, Deserialize)]

@@ -1,4 +1,4 @@
-//! A thousand clients that are all in. The benchmark `connections` has five thousand.
+//! Many clients that are all in: a thousand in the exhaustive tier. The benchmark `connections` has five thousand.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,14 @@ use openclaw_mock_gateway::{Edition, MockGateway};
 
 use super::crowd::{Crowd, Kind};
 use super::{
-    A_WHILE, EDITIONS, HARNESS_THREADS, alone, file_limit, open_files, resident, runtime, threads,
+    A_WHILE, EDITIONS, HARNESS_THREADS, alone, file_limit, open_files, resident, runtime, size,
+    threads,
 };
 
-const MANY: usize = 1_000;
-
 #[test]
-fn a_thousand_live_connections_are_served_in_both_editions() {
+fn many_live_connections_are_served_in_both_editions() {
     let _alone = alone();
-    let count = MANY.min(file_limit().saturating_sub(open_files() + 64));
+    let count = size("LIVE", 200, 1_000).min(file_limit().saturating_sub(open_files() + 64));
     for edition in EDITIONS {
         runtime().block_on(served(edition, count));
     }

@@ -1,5 +1,5 @@
-//! What a hostile or careless crowd may cost, in a process of its own, so that its memory, threads and
-//! sockets are those of these tests alone. They run one after the other for the same reason.
+//! Memory, threads and sockets that many clients may cost, in a process of its own, so that they
+//! are those of these tests alone. They run one after the other for the same reason.
 
 #![cfg(target_os = "linux")]
 #![expect(
@@ -16,6 +16,7 @@ mod half_open;
 mod live;
 mod mocks;
 
+use std::env;
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,19 @@ const MIB: usize = 1024 * 1024;
 
 /// The test harness starts a thread for each of the tests, whenever it likes.
 const HARNESS_THREADS: usize = 4;
+
+/// The size of a test: what `OPENCLAW_TESTS_<NAME>` says, else `exhaustive` with `OPENCLAW_TESTS_TIER=exhaustive`.
+fn size(name: &str, quick: usize, exhaustive: usize) -> usize {
+    match (
+        env::var(format!("OPENCLAW_TESTS_{name}")),
+        env::var("OPENCLAW_TESTS_TIER").as_deref(),
+    ) {
+        (Ok(own), _) => own.parse().unwrap(),
+        (Err(_), Ok("exhaustive")) => exhaustive,
+        (Err(_), Ok("quick") | Err(_)) => quick,
+        (Err(_), Ok(other)) => panic!("OPENCLAW_TESTS_TIER={other}: use quick or exhaustive"),
+    }
+}
 
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());

@@ -6,12 +6,14 @@ use openclaw_mock_gateway::Edition;
 use tokio::net::TcpStream;
 
 use super::{
-    A_WHILE, HARNESS_THREADS, MIB, alone, mock, open_files, resident, runtime, threads, upgraded,
+    A_WHILE, HARNESS_THREADS, MIB, alone, mock, open_files, resident, runtime, size, threads,
+    upgraded,
 };
 
 #[test]
-fn a_thousand_mocks_leave_no_task_thread_memory_or_port_behind() {
+fn many_mocks_leave_no_task_thread_memory_or_port_behind() {
     let _alone = alone();
+    let mocks = size("MOCKS", 100, 1_000);
     let runtime = runtime();
     let metrics = runtime.metrics();
     runtime.block_on(async {
@@ -20,7 +22,7 @@ fn a_thousand_mocks_leave_no_task_thread_memory_or_port_behind() {
         let mut addresses = Vec::new();
         let mut starts = Vec::new();
         let memory = resident();
-        for _ in 0..1_000 {
+        for _ in 0..mocks {
             let begin = Instant::now();
             let gateway = mock(Edition::V2026_9_6).await;
             starts.push(begin.elapsed());
@@ -51,7 +53,7 @@ fn a_thousand_mocks_leave_no_task_thread_memory_or_port_behind() {
         let median = starts[starts.len() / 2];
         let more = resident().saturating_sub(memory);
         println!(
-            "a start takes {median:?} in the median; 1000 mocks left {} KiB",
+            "a start takes {median:?} in the median; {mocks} mocks left {} KiB",
             more / 1024
         );
         assert!(

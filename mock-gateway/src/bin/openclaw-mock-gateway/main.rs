@@ -125,7 +125,7 @@ async fn serve(run: &Run) -> Result<ExitCode, Refusal> {
     let gateway = builder.try_start_on(listener).await?;
     if run.scenario.is_none() {
         gateway.script_runs(|_| {
-            openclaw_mock_gateway::RunScript::text(
+            openclaw_mock_gateway::Run::text(
                 "I am a mock gateway, and nobody has told me what to say (--scenario FILE).",
             )
         });

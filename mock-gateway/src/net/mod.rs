@@ -1,5 +1,0 @@
-//! Listeners and connections.
-
-pub(crate) mod connection;
-pub(crate) mod listen;
-pub(crate) mod server;
