@@ -12,4 +12,3 @@ mod cost;
 mod disorder;
 mod late;
 mod raw;
-mod words;

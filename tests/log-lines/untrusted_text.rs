@@ -1,54 +1,14 @@
-//! What a hostile gateway says, and what an operator gets to see of it.
-
-use std::io;
-use std::sync::{Arc, Mutex};
+//! What an operator gets to see of texts from a hostile gateway: no control characters, no lines and no commands.
 
 use openclaw_adapter::{Client, ConnectionState};
 use openclaw_tests::peer;
 use serde_json::{Value, json};
+use tracing::Level;
 
-/// What was logged, and what the state says.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<String>>);
+use super::capture::Log;
 
-impl Seen {
-    fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
-    }
-
-    fn add(&self, text: &str) {
-        let mut seen = self.0.lock().unwrap();
-        seen.push_str(text);
-        seen.push('\n');
-    }
-}
-
-impl io::Write for Seen {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap()
-            .push_str(&String::from_utf8_lossy(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Logs of this thread go to `seen`, as an operator's terminal would show them.
-fn listen(seen: &Seen) -> tracing::subscriber::DefaultGuard {
-    let seen = seen.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || seen.clone())
-        .finish();
-    tracing::subscriber::set_default(subscriber)
-}
-
-fn show(seen: &Seen) -> impl Fn(&ConnectionState) + Send + Sync + 'static {
+/// Adds what a state says to the log.
+fn show(seen: &Log) -> impl Fn(&ConnectionState) + Send + Sync + 'static {
     let seen = seen.clone();
     move |state| match state {
         ConnectionState::AwaitingApproval { pairing, .. } => {
@@ -130,8 +90,7 @@ const EVIL: [&str; 14] = [
 
 /// One attempt that ends as `end` says; what an operator sees of it.
 async fn attempt(end: impl AsyncFnOnce(peer::Link, Value)) -> String {
-    let seen = Seen::default();
-    let _guard = listen(&seen);
+    let seen = Log::start(Level::TRACE);
     let (builder, mut peer) = peer::builder();
     let client = Client::start(builder.on_state(show(&seen)).build().unwrap());
     let (link, request) = peer.connect().await;
