@@ -22,6 +22,7 @@ pub(super) struct Disk {
     gateway: GatewayKey,
     role: String,
     token_file: Option<PathBuf>,
+    device: std::sync::OnceLock<DeviceId>,
     /// What was last read or written: what serves when the disk does not.
     memo: std::sync::Mutex<Memo>,
 }
@@ -40,6 +41,7 @@ impl Disk {
             gateway: config.endpoint.key(),
             role: config.profile.role.clone(),
             token_file: config.source.file.clone(),
+            device: std::sync::OnceLock::new(),
             memo: std::sync::Mutex::default(),
         }
     }
@@ -59,12 +61,17 @@ impl Disk {
             signature: memo.signature(),
             device: memo.token(&self.role).cloned(),
         });
+        // Set once: an identity does not change under a running client.
+        let _ = self.device.set(identity.id().clone());
         Ok(identity)
     }
 
     /// What the store knows now; what was known last if it cannot be read.
-    pub(super) async fn memo(&self, device: &DeviceId) -> Memo {
-        let (gateway, device) = (self.gateway.clone(), device.clone());
+    pub(super) async fn memo(&self) -> Memo {
+        let Some(device) = self.device.get().cloned() else {
+            return Memo::default();
+        };
+        let gateway = self.gateway.clone();
         let known = self.ask(move |store| store.gateway(&gateway, &device));
         match known.await {
             Ok(memo) => {
@@ -85,7 +92,10 @@ impl Disk {
     }
 
     /// Writes down what was decided.
-    pub(super) async fn write(&self, device: &DeviceId, effect: Effect) -> Result<(), StoreError> {
+    pub(super) async fn write(&self, effect: Effect) -> Result<(), StoreError> {
+        let Some(device) = self.device.get().cloned() else {
+            return Ok(());
+        };
         let mut memo = self.last();
         match &effect {
             Effect::RememberSignature(version) => memo.signature = Some(*version),
@@ -94,7 +104,7 @@ impl Disk {
             Effect::WarnStaleSecret => {}
         }
         self.keep(memo);
-        let (gateway, device) = (self.gateway.clone(), device.clone());
+        let gateway = self.gateway.clone();
         self.ask(move |store| match effect {
             Effect::RememberSignature(version) => store.put_signature(&gateway, &device, version),
             Effect::StoreToken(token) => store.put_token(&gateway, &device, &token),

@@ -3,7 +3,7 @@
 mod attempt;
 mod backlog;
 pub(crate) mod call;
-pub(crate) mod clock;
+mod clock;
 mod disk;
 pub(crate) mod handle;
 pub(crate) mod load;

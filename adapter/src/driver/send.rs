@@ -4,20 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::{Instrument as _, Span};
 
 use crate::config::WhenDown;
-use crate::driver::call::{Call, Claim, Control, unwritable};
+use crate::driver::call::{Call, Claim, Control};
 use crate::driver::handle::Handle;
 use crate::logic::error::{Delivery, Error};
 use crate::logic::session::Answer;
 use crate::logic::state::ConnectionState;
-use crate::protocol::GatewayError;
 use crate::protocol::method::AnswerMode;
+use crate::protocol::{GatewayError, frame};
 use crate::telemetry::metrics;
 use crate::telemetry::spans;
 
@@ -53,7 +54,7 @@ pub(crate) struct Outgoing {
     id: u64,
     method: Arc<str>,
     mode: AnswerMode,
-    params: Arc<RawValue>,
+    frame: Utf8Bytes,
     deadline: Instant,
     within: Duration,
     when_down: WhenDown,
@@ -79,6 +80,12 @@ impl Outgoing {
             after: self.within,
             delivery,
         }
+    }
+
+    /// What of the frame is the same in each call with these parameters.
+    fn parameters(&self) -> &str {
+        let start = self.frame.find(r#","method":"#).unwrap_or_default();
+        self.frame.get(start..).unwrap_or_default()
     }
 
     /// How long to wait before a gateway that drains is asked again. It refuses before it begins,
@@ -210,16 +217,22 @@ impl Handle {
         params: impl Serialize,
         terms: Terms,
     ) -> Result<Outgoing, Error> {
-        let params = to_raw_value(&params).map_err(|error| unwritable(method, &error))?;
-        let within = terms.within.unwrap_or(self.request_timeout);
+        let inner = self;
+        let id = inner.next_id();
+        let frame = frame::request(id, method, Some(params)).map_err(|error| Error::Data {
+            method: method.into(),
+            what: format!("the parameters cannot be written as JSON: {error}").into(),
+            delivery: Delivery::NotSent,
+        })?;
+        let within = terms.within.unwrap_or(inner.request_timeout);
         Ok(Outgoing {
-            id: self.next_id(),
+            id,
             method: method.into(),
             mode,
-            params: params.into(),
+            frame: frame.into(),
             deadline: Instant::now() + within.min(FAR),
             within,
-            when_down: terms.when_down.unwrap_or(self.when_down),
+            when_down: terms.when_down.unwrap_or(inner.when_down),
             is_inner: terms.is_inner,
         })
     }
@@ -309,7 +322,7 @@ impl Handle {
                 return Ok(());
             }
             let now = Instant::now().into_std();
-            breaker.check(now, &breaker.key(&call.method, call.params.get()))
+            breaker.check(now, &breaker.key(&call.method, call.parameters()))
         });
         if let Err(held) = held {
             return Err(Error::HeldBack {
@@ -335,7 +348,7 @@ impl Handle {
             id: call.id,
             method: Arc::clone(&call.method),
             mode: call.mode,
-            params: Arc::clone(&call.params),
+            frame: call.frame.clone(),
             // Here, inside the call's own span.
             traceparent: inner.traceparent(),
             when_down: call.when_down,
@@ -370,7 +383,7 @@ impl Handle {
     fn note(&self, call: &Outgoing, answer: Answer) -> Answer {
         self.shared.breaker(|breaker| {
             if answer.error.is_some() || !breaker.is_empty() {
-                let key = breaker.key(&call.method, call.params.get());
+                let key = breaker.key(&call.method, call.parameters());
                 let now = Instant::now().into_std();
                 breaker.answered(now, &key, answer.error.as_ref());
             }

@@ -1,8 +1,6 @@
 //! From an address to a socket that carries text frames: TCP, TLS, the HTTP upgrade.
 
-mod handshake;
 mod socket;
-mod tls;
 
 use std::fmt;
 use std::future::Future;
@@ -20,9 +18,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-pub(crate) use self::handshake::{challenge, log_in};
 pub(crate) use self::socket::{Inbound, Socket};
-pub(crate) use self::tls::TlsFault;
 use crate::base::endpoint::Endpoint;
 use crate::base::sanitize::printable;
 use crate::logic::error::{TransportError, TransportErrorKind};
@@ -218,8 +214,20 @@ impl Dialer {
             return Ok(stream);
         };
         let stream = self.encrypt(config, stream).await.map_err(|error| {
-            let (host, fault) = (self.endpoint.host(), TlsFault::of(&error));
-            let what = format!("TLS with {host} failed: {fault}");
+            let host = self.endpoint.host();
+            let what = match crate::base::tls::CertificateRefusal::of(&error) {
+                Some(refusal) => {
+                    format!("TLS with {host} failed: {refusal}; {}", refusal.fix())
+                }
+                None if crate::base::tls::is_no_tls(&error) => format!(
+                    "TLS with {host} failed: what listens there speaks no TLS; write ws:// instead of \
+                     wss://, or the port of the proxy that does the TLS"
+                ),
+                None if crate::base::tls::wants_client_certificate(&error) => {
+                    format!("TLS with {host} failed: {}", crate::base::tls::CLIENT_CERTIFICATE)
+                }
+                None => format!("TLS with {host} failed: {error}"),
+            };
             TransportError::new(TransportErrorKind::Tls, what)
         })?;
         Ok(Box::new(stream))
@@ -257,9 +265,9 @@ impl Dialer {
 fn upgrade_error(error: &WsError) -> TransportError {
     #[cfg(feature = "tls")]
     if let WsError::Io(error) = error
-        && let fault @ TlsFault::ClientCertificate = TlsFault::of(error)
+        && crate::base::tls::wants_client_certificate(error)
     {
-        let what = format!("TLS failed: {fault}");
+        let what = format!("TLS failed: {}", crate::base::tls::CLIENT_CERTIFICATE);
         return TransportError::new(TransportErrorKind::Tls, what);
     }
     let what = match error {

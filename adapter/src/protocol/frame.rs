@@ -117,9 +117,8 @@ struct Request<'a, P> {
     kind: &'static str,
     id: Id,
     method: &'a str,
-    params: P,
     #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<&'a str>,
+    params: Option<P>,
 }
 
 /// A number, as the string that gateways want.
@@ -131,20 +130,17 @@ impl Serialize for Id {
     }
 }
 
-/// Writes a request frame. Gateways of both generations refuse any other top-level property, and those
-/// of protocol 3 `traceparent` as well.
+/// The text of a request frame. Gateways of both generations refuse any other top-level property.
 pub(crate) fn request(
     id: u64,
     method: &str,
-    params: impl Serialize,
-    traceparent: Option<&str>,
+    params: Option<impl Serialize>,
 ) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Request {
         kind: "req",
         id: Id(id),
         method,
         params,
-        traceparent,
     })
 }
 
@@ -156,14 +152,16 @@ pub(crate) fn secret_request(
 ) -> Result<Zeroizing<String>, serde_json::Error> {
     // Large enough from the start: growing would leave copies. Gateways read as much before the hello.
     let mut text = Zeroizing::new(Vec::with_capacity(64 * 1024));
-    let request = Request {
-        kind: "req",
-        id: Id(id),
-        method,
-        params,
-        traceparent: None,
-    };
-    serde_json::to_writer(&mut *text, &request)?;
+    let kind = "req";
+    serde_json::to_writer(
+        &mut *text,
+        &Request {
+            kind,
+            id: Id(id),
+            method,
+            params: Some(params),
+        },
+    )?;
     // JSON is UTF-8, so the text is taken over as it is.
     Ok(Zeroizing::new(
         String::from_utf8(std::mem::take(&mut *text)).unwrap_or_default(),
@@ -212,15 +210,10 @@ mod tests {
 
     #[test]
     fn a_request_can_be_read_back() {
-        let write =
-            |traceparent| request(17, "health", serde_json::json!({}), traceparent).unwrap();
+        let text = request(17, "health", Some(serde_json::json!({}))).unwrap();
         assert_eq!(
-            write(None),
+            text,
             r#"{"type":"req","id":"17","method":"health","params":{}}"#
-        );
-        assert_eq!(
-            write(Some("00-ab-cd-01")),
-            r#"{"type":"req","id":"17","method":"health","params":{},"traceparent":"00-ab-cd-01"}"#
         );
         assert_eq!(number(r#""17""#), Some(17));
     }

@@ -1,69 +1,69 @@
-//! Reads the events of a run, from either generation of gateways.
+//! What the events of a run say, whichever generation sent them.
 //!
 //! Every measured `agent` event breaks the published schema, so nothing here depends on a field that
-//! it can do without: a payload that is unknown, incomplete or of another type counts as activity and no more.
+//! it can do without: what is unknown, missing or of another type is a sign of life and no more.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 use serde_json::Value;
 
-use super::answer::TerminalReply;
+use super::answer::Reply;
 use super::item::{Approval, FailureDetail, Retry, ToolEvent, ToolStep};
 use super::json::{flag, number, owned, text};
 
-/// The meaning of one event for its run.
+/// What one event says of its run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum RunEvent {
     /// An attempt begins; once more on every retry.
     Started { at_ms: Option<i64> },
     /// The text so far.
-    Text(TextUpdate),
-    /// The step that the gateway carries out for the run.
+    Text(Words),
+    /// What the gateway does for the run.
     Status(String),
     /// The model is asked again after a failure.
     Retrying(Retry),
     /// Tokens that the model has sent so far.
     Usage { output: u64 },
-    /// A tool is called, works or has ended. `true` for an outline without arguments and result.
+    /// A tool is called, works or has ended. `true` if it is only the outline of it.
     Tool(ToolEvent, bool),
-    /// The run waits for a decision.
+    /// The run stands still until somebody decides.
     ApprovalWanted(Approval),
-    /// A decision was made.
+    /// Somebody has decided.
     ApprovalResolved(Approval),
-    /// The end of the run, or of one attempt only.
-    Terminal(TerminalEvent),
+    /// What looks like the end; it may be the end of one attempt only.
+    End(End),
     /// Anything else.
-    Activity,
+    Alive,
 }
 
-/// Text of the answer in one event.
+/// Text of the answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct TextUpdate {
-    pub(crate) source: TextSource,
-    /// The text of the whole answer, or of the part since the last tool.
+pub(crate) struct Words {
+    pub(crate) voice: Voice,
+    /// All of it: of the whole answer, or of the part since the last tool.
     pub(crate) text: String,
-    /// The text replaces everything before it.
-    pub(crate) replaces: bool,
-    /// It is the first text of a part.
-    pub(crate) starts_part: bool,
+    /// What was said before counts no more.
+    pub(crate) retracts: bool,
+    /// Whether it is a part's first text.
+    pub(crate) begins: bool,
 }
 
-/// The stream that a text came by.
+/// Which of the two streams a text came by.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum TextSource {
+pub(crate) enum Voice {
     /// Stream `assistant` of an `agent` event: the part since the last tool.
     Agent,
     /// A `chat` event: everything on 2026.9.6, the part since the last tool on 2026.2.9.
     Chat,
 }
 
-/// An event of the end of a run or of an attempt.
+/// An event that looks like the end.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct TerminalEvent {
-    pub(crate) kind: TerminalKind,
+pub(crate) struct End {
+    pub(crate) kind: EndKind,
     /// The text in it.
     pub(crate) text: Option<String>,
-    /// The error message.
+    /// What went wrong.
     pub(crate) message: Option<String>,
     pub(crate) detail: Option<FailureDetail>,
     pub(crate) stop_reason: Option<String>,
@@ -71,14 +71,14 @@ pub(crate) struct TerminalEvent {
     /// `errorKind`: `timeout`, `rate_limit`, …
     pub(crate) error_kind: Option<String>,
     pub(crate) aborted: bool,
-    /// `executionSettled`: 2026.9.6 sets it on a run's last event.
+    /// 2026.9.6 says so of the last word of a run.
     pub(crate) settled: bool,
-    pub(crate) reply: Option<TerminalReply>,
+    pub(crate) reply: Option<Reply>,
     pub(crate) started_at_ms: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum TerminalKind {
+pub(crate) enum EndKind {
     #[default]
     LifecycleEnd,
     LifecycleError,
@@ -103,29 +103,29 @@ fn agent(payload: &Value) -> RunEvent {
     match text(payload, "stream") {
         Some("lifecycle") => lifecycle(data),
         Some("assistant") => {
-            let part = text(data, "text").unwrap_or_default();
-            RunEvent::Text(TextUpdate {
-                source: TextSource::Agent,
-                text: part.to_owned(),
-                replaces: flag(data, "replace"),
-                starts_part: text(data, "delta") == Some(part),
+            let said = text(data, "text").unwrap_or_default();
+            RunEvent::Text(Words {
+                voice: Voice::Agent,
+                text: said.to_owned(),
+                retracts: flag(data, "replace"),
+                begins: text(data, "delta") == Some(said),
             })
         }
         Some("usage") => {
-            number(data, "outputTokens").map_or(RunEvent::Activity, |output| RunEvent::Usage {
+            number(data, "outputTokens").map_or(RunEvent::Alive, |output| RunEvent::Usage {
                 output: output.unsigned_abs(),
             })
         }
         Some("run_status") => match text(data, "phase") {
             Some("retrying") => RunEvent::Retrying(retry(data)),
             Some(phase) => RunEvent::Status(phase.to_owned()),
-            None => RunEvent::Activity,
+            None => RunEvent::Alive,
         },
-        Some("tool") => tool(data).map_or(RunEvent::Activity, |event| RunEvent::Tool(event, false)),
+        Some("tool") => tool(data).map_or(RunEvent::Alive, |event| RunEvent::Tool(event, false)),
         Some("item") if text(data, "kind") == Some("tool") => {
-            item(data).map_or(RunEvent::Activity, |event| RunEvent::Tool(event, true))
+            item(data).map_or(RunEvent::Alive, |event| RunEvent::Tool(event, true))
         }
-        _ => RunEvent::Activity,
+        _ => RunEvent::Alive,
     }
 }
 
@@ -138,7 +138,7 @@ fn lifecycle(data: &Value) -> RunEvent {
         }
         Some(phase @ ("waiting-approval" | "approval-resolved")) => {
             let Some(approval) = approval_of_lifecycle(data) else {
-                return RunEvent::Activity;
+                return RunEvent::Alive;
             };
             return if phase == "waiting-approval" {
                 RunEvent::ApprovalWanted(approval)
@@ -146,11 +146,11 @@ fn lifecycle(data: &Value) -> RunEvent {
                 RunEvent::ApprovalResolved(approval)
             };
         }
-        Some("end") => TerminalKind::LifecycleEnd,
-        Some("error") => TerminalKind::LifecycleError,
-        _ => return RunEvent::Activity,
+        Some("end") => EndKind::LifecycleEnd,
+        Some("error") => EndKind::LifecycleError,
+        _ => return RunEvent::Alive,
     };
-    RunEvent::Terminal(TerminalEvent {
+    RunEvent::End(End {
         kind,
         text: None,
         message: owned(data, "error"),
@@ -160,21 +160,21 @@ fn lifecycle(data: &Value) -> RunEvent {
         error_kind: None,
         aborted: flag(data, "aborted") || text(data, "status") == Some("cancelled"),
         settled: flag(data, "executionSettled"),
-        reply: TerminalReply::read(data),
+        reply: Reply::read(data),
         started_at_ms: number(data, "startedAt"),
     })
 }
 
 fn chat(payload: &Value) -> RunEvent {
-    let message = message_text(&payload["message"]);
+    let said = message_text(&payload["message"]);
     let kind = match text(payload, "state") {
         Some("delta") => {
-            return message.map_or(RunEvent::Activity, |text| {
-                RunEvent::Text(TextUpdate {
-                    source: TextSource::Chat,
-                    replaces: flag(payload, "replace"),
-                    starts_part: false,
-                    text,
+            return said.map_or(RunEvent::Alive, |said| {
+                RunEvent::Text(Words {
+                    voice: Voice::Chat,
+                    retracts: flag(payload, "replace"),
+                    begins: false,
+                    text: said,
                 })
             });
         }
@@ -183,23 +183,23 @@ fn chat(payload: &Value) -> RunEvent {
             return match text(payload, "phase") {
                 Some("retrying") if retry.is_object() => RunEvent::Retrying(self::retry(retry)),
                 Some(phase) if phase != "retrying" => RunEvent::Status(phase.to_owned()),
-                _ => RunEvent::Activity,
+                _ => RunEvent::Alive,
             };
         }
-        Some("final") => TerminalKind::ChatFinal,
-        Some("aborted") => TerminalKind::ChatAborted,
-        Some("error") => TerminalKind::ChatError,
-        _ => return RunEvent::Activity,
+        Some("final") => EndKind::ChatFinal,
+        Some("aborted") => EndKind::ChatAborted,
+        Some("error") => EndKind::ChatError,
+        _ => return RunEvent::Alive,
     };
-    RunEvent::Terminal(TerminalEvent {
+    RunEvent::End(End {
         kind,
-        text: message,
+        text: said,
         message: owned(payload, "errorMessage"),
         detail: detail(&payload["errorDetail"]),
         stop_reason: owned(payload, "stopReason"),
         error_kind: owned(payload, "errorKind"),
-        aborted: kind == TerminalKind::ChatAborted,
-        ..TerminalEvent::default()
+        aborted: kind == EndKind::ChatAborted,
+        ..End::default()
     })
 }
 
@@ -306,30 +306,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_sources_carry_text() {
+    fn both_voices_carry_text() {
         let agent = json!({"runId":"r","seq":3,"stream":"assistant","data":{"text":"One two","delta":" two","itemId":"i:1"}});
         let chat = json!({"runId":"r","seq":3,"state":"delta","deltaText":" two",
             "message":{"role":"assistant","content":[{"type":"text","text":"One two"}]}});
-        for (name, payload, source) in [
-            ("agent", agent, TextSource::Agent),
-            ("chat", chat, TextSource::Chat),
-        ] {
+        for (name, payload, voice) in [("agent", agent, Voice::Agent), ("chat", chat, Voice::Chat)]
+        {
             assert_eq!(
                 read(name, &payload),
-                Some(RunEvent::Text(TextUpdate {
-                    source,
+                Some(RunEvent::Text(Words {
+                    voice,
                     text: "One two".to_owned(),
-                    replaces: false,
-                    starts_part: false
+                    retracts: false,
+                    begins: false
                 }))
             );
         }
     }
 
     #[test]
-    fn the_end_of_an_attempt_differs_from_the_settled_end() {
+    fn the_end_of_an_attempt_is_told_from_the_settled_end() {
         let end = |data| match read("agent", &json!({"stream":"lifecycle","data":data})) {
-            Some(RunEvent::Terminal(end)) => end,
+            Some(RunEvent::End(end)) => end,
             other => panic!("{other:?}"),
         };
         assert!(!end(json!({"phase":"end","endedAt":1})).settled);
@@ -346,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_is_read_from_either_stream() {
+    fn a_tool_is_known_by_either_stream() {
         let tool = json!({"stream":"tool","data":{"phase":"result","name":"read","toolCallId":"c","isError":true,"result":{"a":1}}});
         let Some(RunEvent::Tool(event, false)) = read("agent", &tool) else {
             panic!()
@@ -370,11 +368,11 @@ mod tests {
             }
         );
         let preamble = json!({"stream":"item","data":{"kind":"preamble","phase":"end"}});
-        assert_eq!(read("agent", &preamble), Some(RunEvent::Activity));
+        assert_eq!(read("agent", &preamble), Some(RunEvent::Alive));
     }
 
     #[test]
-    fn an_unknown_or_odd_event_counts_as_activity() {
+    fn what_is_unknown_or_odd_is_a_sign_of_life() {
         for payload in [
             json!({"stream":"compaction","data":{"phase":"x"}}),
             json!({"stream":7}),
@@ -383,16 +381,9 @@ mod tests {
             json!([]),
             Value::Null,
         ] {
-            assert_eq!(
-                read("agent", &payload),
-                Some(RunEvent::Activity),
-                "{payload}"
-            );
+            assert_eq!(read("agent", &payload), Some(RunEvent::Alive), "{payload}");
         }
-        assert_eq!(
-            read("chat", &json!({"state":"new"})),
-            Some(RunEvent::Activity)
-        );
+        assert_eq!(read("chat", &json!({"state":"new"})), Some(RunEvent::Alive));
         assert_eq!(read("tick", &json!({})), None);
     }
 }

@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::driver::{Command, Parts, Request, TASK_ENDED, follow};
+use super::driver::{Command, NO_WORD, Parts, Request, follow};
 use super::item::{RunItem, RunOutcome};
 use super::queue::Queue;
 use super::tracker::{Kind, Start, Tracker};
@@ -21,15 +21,15 @@ use crate::logic::error::Error;
 use crate::logic::state::ConnectionState;
 use crate::telemetry::trace_context::INHERITED;
 
-/// The default time without activity after which a run is given up.
+/// How long a run may give no sign of life before it is given up, if nothing else is said.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 
 /// An agent run or a chat turn that is being followed.
 ///
 /// A stream of [`RunItem`]s whose last one is the [outcome](RunItem::Ended). It goes on through
-/// reconnects and through restarts of the gateway; what was missed meanwhile is asked for. Every run
-/// ends in exactly one outcome, and the model is never asked twice: if it is unknown whether a request
-/// arrived, the run is [`Lost`](RunOutcome::Lost) rather than sent again.
+/// reconnects and through restarts of the gateway; what the connection missed is asked for. Every run
+/// ends in exactly one outcome, and nothing is asked of the model twice: where nobody knows whether a
+/// request arrived, the run is [`Lost`](RunOutcome::Lost) rather than sent again.
 ///
 /// Dropping it ends the following, not the run: the gateway goes on with it. [`attach`](Self::attach)
 /// follows it again, from this process or another one; [`abort`](Self::abort) stops it.
@@ -37,12 +37,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
 /// use openclaw_adapter::{RunItem, RunOutcome};
-/// # use openclaw_mock_gateway::{MockGateway, RunScript};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| RunScript::text("Hello there.").deltas(3));
+/// # gateway.script_runs(|_| Run::text("Hello there.").deltas(3));
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)
@@ -78,13 +78,13 @@ pub struct Run {
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, RunScript};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
 /// use openclaw_adapter::RunOutcome;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| RunScript::text("").hangs());
+/// # gateway.script_runs(|_| Run::text("").hangs());
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)
@@ -108,20 +108,20 @@ pub struct RunHandle {
     commands: mpsc::UnboundedSender<Command>,
 }
 
-/// The parameters of a new [`Run`].
+/// What a new [`Run`] is about.
 pub(crate) struct Plan {
     pub(crate) kind: Kind,
     pub(crate) run_id: String,
     pub(crate) session_key: String,
     pub(crate) message: Option<String>,
-    /// `None` to follow a run without starting it.
+    /// `None` to look on only.
     pub(crate) request: Option<Request>,
     pub(crate) patience: Duration,
 }
 
 impl Run {
     pub(crate) fn begin(client: &Client, plan: Plan) -> Self {
-        // Before the request, so that no event of the run is missed.
+        // Before anything is sent, so that nothing of the run is missed.
         let events = client.run_events(&plan.run_id);
         let (commands, commands_end) = mpsc::unbounded_channel();
         let (accepted_end, accepted) = oneshot::channel();
@@ -141,7 +141,7 @@ impl Run {
         };
         let inner = client.inner();
         let span = inner.server.run(&run_id, &session_key);
-        // The calls of the run are made in a task of its own, outside the caller's span.
+        // The calls of the run are made in a task of its own, which knows nothing of the caller's.
         let trace = span.in_scope(|| inner.traceparent());
         let followed = follow(Parts {
             client: client.clone(),
@@ -170,16 +170,17 @@ impl Run {
         }
     }
 
-    /// Follows a run that another client has started, or this process before a restart.
+    /// Follows a run that somebody else has started, or we ourselves before a restart.
     ///
     /// `run_id` is the [`id`](Self::id) that the run was started with; `session_key` is its
-    /// [`session_key`](Self::session_key). The text so far comes at once on 2026.9.6, and with the
-    /// next piece of text on 2026.2.9. The outcome of a run that has ended comes from `agent.wait` for
-    /// about ten minutes (code of both generations), and after that from the history of its session.
+    /// [`session_key`](Self::session_key). What was said before is caught up with where the gateway
+    /// shows it: at once on 2026.9.6, with the next piece of text on 2026.2.9. A run that ended
+    /// is told by its outcome, for about ten minutes by `agent.wait` (code of both generations) and
+    /// after that by the history of its session.
     ///
-    /// A run that the gateway does not show is [`Lost`](RunOutcome::Lost), on 2026.9.6 after
-    /// about a minute, on 2026.2.9 after 15 minutes without an event: it does not show
-    /// active runs.
+    /// A run of which the gateway shows no trace is [`Lost`](RunOutcome::Lost), on 2026.9.6 after
+    /// about a minute, on 2026.2.9 after 15 minutes without an event: it shows nothing of a
+    /// run that goes on.
     ///
     /// # Panics
     ///
@@ -195,7 +196,7 @@ impl Run {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let gateway = MockGateway::start().await;
-    /// # gateway.script_runs(|_| openclaw_mock_gateway::RunScript::text("Two are open."));
+    /// # gateway.script_runs(|_| openclaw_mock_gateway::Run::text("Two are open."));
     /// # let config = Config::builder()
     /// #     .url(gateway.local_url())
     /// #     .token(Token::new(gateway.token())?)
@@ -230,20 +231,20 @@ impl Run {
         )
     }
 
-    /// Returns the run's id, which is also the idempotency key of its request. Known before anything is sent;
+    /// The run's id, which is also the idempotency key of its request. Known before anything is sent;
     /// keep it to [`attach`](Self::attach) after a restart of this process.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.handle.id
     }
 
-    /// Returns the key of the session that the run belongs to, in the form that both generations accept.
+    /// The session that the run belongs to, in the form that both generations read alike.
     #[must_use]
     pub fn session_key(&self) -> &str {
         &self.handle.session_key
     }
 
-    /// Returns the next item; `None` after [`RunItem::Ended`].
+    /// The next item; `None` after [`RunItem::Ended`].
     ///
     /// # Cancel safety
     ///
@@ -252,11 +253,11 @@ impl Run {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// Waits for the end of the run. Items that were not read yet are skipped.
+    /// How the run ends. Items that were not read yet are passed over.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the run is followed on, and this can be called again.
+    /// Cancel safe: the run is followed on, and may be asked again.
     pub async fn outcome(&mut self) -> RunOutcome {
         loop {
             if let Some(outcome) = &self.outcome {
@@ -265,7 +266,7 @@ impl Run {
             if self.next().await.is_none() && self.outcome.is_none() {
                 // The runtime has ended the task.
                 return RunOutcome::Lost {
-                    reason: TASK_ENDED,
+                    reason: NO_WORD,
                     text: String::new(),
                 };
             }
@@ -285,13 +286,13 @@ impl Run {
         self.handle.abort().await
     }
 
-    /// Returns a handle to stop the run from another task.
+    /// A handle that stops the run from elsewhere.
     #[must_use]
     pub fn handle(&self) -> RunHandle {
         self.handle.clone()
     }
 
-    /// Waits until the gateway has accepted the run.
+    /// The run, as soon as the gateway has taken it.
     pub(crate) async fn when_accepted(mut self) -> Result<Self, Error> {
         if let Some(accepted) = self.accepted.take() {
             accepted.await.unwrap_or(Err(Error::Closed))?;
@@ -309,37 +310,37 @@ impl Run {
 }
 
 impl RunHandle {
-    /// Returns the run's id.
+    /// The run's id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Returns the key of the session that the run belongs to.
+    /// The session that the run belongs to.
     #[must_use]
     pub fn session_key(&self) -> &str {
         &self.session_key
     }
 
-    /// Asks the gateway to stop the run; `true` if it did, `false` if the run was over or its
+    /// Asks the gateway to stop the run, and says whether it did: `false` if the run was over or its
     /// [`Run`] was dropped, and on 2026.2.9 for every run begun with `agent`, which cannot be stopped there; use
     /// [`Chat::send`](crate::Chat::send) where that matters. The outcome comes as an item all the same,
     /// usually [`RunOutcome::Aborted`].
     ///
     /// A request that is still on its way is stopped as soon as it has arrived. After a lost connection
-    /// the request is repeated: stopping twice changes nothing. 2026.9.6 lets only the device that started a
+    /// it is asked again: stopping twice changes nothing. 2026.9.6 lets only the device that started a
     /// run stop it, or an administrator.
     ///
     /// # Errors
     ///
-    /// As [`Client::call`] of `chat.abort`; [`Error::Call`] if the gateway refuses.
+    /// What [`Client::call`] of `chat.abort` ends with; [`Error::Call`] if the gateway refuses.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future does not take the request back, as long as the run is followed.
     pub async fn abort(&self) -> Result<bool, Error> {
         let (reply, answer) = oneshot::channel();
-        // A run that is no longer followed counts as ended.
+        // A run that is not followed any more is over, as far as this handle can say.
         if self.commands.send(Command::Abort(reply)).is_err() {
             return Ok(false);
         }

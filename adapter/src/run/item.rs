@@ -1,4 +1,4 @@
-//! The items of a run, and its outcome.
+//! What a run tells whoever follows it, and how it ends.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use serde_json::Value;
 
 use crate::logic::error::Error;
 
-/// One item of a run.
+/// One thing that a run tells.
 ///
-/// Items come in order, each once. A consumer that is slower than the run gets texts merged and, in
-/// the worst case, a [`Lagged`](Self::Lagged) in place of other items; the text stays right, because it
-/// is cumulative.
+/// Items come in the order in which they happened, each once. A consumer that is slower than the run
+/// gets texts merged and, in the worst case, a [`Lagged`](Self::Lagged) for what was left out; the
+/// text stays right, because it is cumulative.
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, RunScript};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
 /// use openclaw_adapter::{RunItem, ToolStep};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -23,7 +23,7 @@ use crate::logic::error::Error;
 /// # let gateway = MockGateway::start().await;
 /// # gateway.script_runs(|_| {
 /// #     let args = serde_json::json!({"command": "ls"});
-/// #     RunScript::text("There is one.").tool("exec", args, "invoice.pdf")
+/// #     Run::text("There is one.").tool("exec", args, "invoice.pdf")
 /// # });
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
@@ -53,26 +53,27 @@ use crate::logic::error::Error;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RunItem {
-    /// The gateway has accepted the run.
+    /// The gateway has taken the run.
     #[non_exhaustive]
     Accepted {
-        /// The gateway knew the run already, from an earlier request with the same id.
+        /// The gateway knew the run already: somebody else, or we ourselves before, had sent it
+        /// under the same id.
         joined: bool,
     },
     /// More of the answer's text.
     Text(RunText),
     /// The model calls a tool, or a tool works or has ended.
     ///
-    /// 2026.9.6 sends the outline of tool calls to every client; arguments and results only to the
-    /// connection that started the run, if it has the capability `tool-events`. 2026.2.9 sends them
+    /// 2026.9.6 tells the outline of tool calls to everybody; arguments and results only to the
+    /// connection that started the run, if it has the capability `tool-events`. 2026.2.9 tells them
     /// only in sessions whose `verboseLevel` is on.
     Tool(ToolEvent),
-    /// The step that the gateway carries out for the run, as it names it: `started`, `preparing_workspace`,
+    /// What the gateway is doing for the run, in its own words: `started`, `preparing_workspace`,
     /// `preparing_context`, `starting_model`, `queued`, …
     Status(String),
     /// The model failed and is asked again.
     Retrying(Retry),
-    /// Number of tokens of the answer so far.
+    /// How many tokens the answer has so far.
     #[non_exhaustive]
     Usage {
         /// Tokens from the model.
@@ -80,7 +81,7 @@ pub enum RunItem {
     },
     /// A tool waits for a person's decision.
     ApprovalWanted(Approval),
-    /// A decision was made.
+    /// Somebody has decided.
     ApprovalResolved(Approval),
     /// The connection was lost. The gateway goes on with the run; so does this stream, as soon as
     /// there is a connection again.
@@ -91,7 +92,7 @@ pub enum RunItem {
         /// The gateway's process is another one: what was running in the old one may be gone.
         restarted: bool,
     },
-    /// Number of items that were dropped because the consumer was too slow. No text is lost.
+    /// So many items were left out, because nobody read them. No text is lost.
     Lagged(u64),
     /// The last item.
     Ended(RunOutcome),
@@ -103,7 +104,7 @@ pub enum RunItem {
 pub struct RunText {
     /// All of it so far. Parts before and after a tool call are separated by an empty line.
     pub text: Arc<str>,
-    /// The text that is new since the item before; all of it if it [`replaced`](Self::replaced).
+    /// What is new since the item before; all of the text if it [`replaced`](Self::replaced).
     pub delta: String,
     /// The text is not a continuation of the one before: a failed attempt was taken back.
     pub replaced: bool,
@@ -117,30 +118,30 @@ pub struct ToolEvent {
     pub call_id: String,
     /// The tool.
     pub name: String,
-    /// The step.
+    /// What happened.
     pub step: ToolStep,
 }
 
-/// The kind of a step, with its data.
+/// What happened to a tool call.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ToolStep {
-    /// The call starts.
+    /// It begins.
     #[non_exhaustive]
     Started {
         /// The arguments; `null` where the gateway does not show them.
         args: Value,
     },
-    /// The call is in progress.
+    /// It works.
     #[non_exhaustive]
     Update {
         /// The result so far; `null` where the gateway does not show it.
         partial: Value,
     },
-    /// The call has ended.
+    /// It has ended.
     #[non_exhaustive]
     Ended {
-        /// The tool failed.
+        /// Whether it failed.
         is_error: bool,
         /// The result; `null` where the gateway does not show it.
         result: Value,
@@ -151,15 +152,15 @@ pub enum ToolStep {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Retry {
-    /// The number of the next attempt; the first one is 1.
+    /// Which attempt comes; the first one is 1.
     pub attempt: Option<u32>,
-    /// The greatest number of attempts.
+    /// How many there will be.
     pub max_attempts: Option<u32>,
-    /// The pause before it, in milliseconds.
+    /// How long the gateway waits before, in milliseconds.
     pub delay_ms: Option<u64>,
-    /// The reason as a code: `server_error`, `rate_limit`, …
+    /// Why, in a word: `server_error`, `rate_limit`, …
     pub reason: Option<String>,
-    /// The reason, for people.
+    /// Why, for a person.
     pub message: Option<String>,
 }
 
@@ -173,11 +174,11 @@ pub struct Approval {
     pub tool_call_id: Option<String>,
     /// The command; only if this connection may see it.
     pub command: Option<String>,
-    /// The decision, if the gateway says it: `allow-once`, `deny`, …
+    /// What was decided, if the gateway says it: `allow-once`, `deny`, …
     pub decision: Option<String>,
 }
 
-/// The tokens of a run.
+/// How many tokens a run took.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -189,17 +190,17 @@ pub struct Usage {
     pub total: Option<u64>,
 }
 
-/// The end of a run. Each run has exactly one outcome.
+/// How a run ended. Each run has exactly one outcome.
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, RunScript};
+/// # use openclaw_mock_gateway::{MockGateway, Run};
 /// use openclaw_adapter::RunOutcome;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| RunScript::text("It is paid."));
+/// # gateway.script_runs(|_| Run::text("It is paid."));
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)
@@ -233,27 +234,28 @@ pub enum RunOutcome {
         /// with the connection.
         usage: Option<Usage>,
         /// The run that gave the answer, if it was another one: a turn that was queued, collected
-        /// or steered into a run, or a run that the gateway continued after a crash.
+        /// or steered into a run, or a run that the gateway took up again after a crash.
         answered_by: Option<String>,
     },
-    /// The run failed, also if the gateway says `ok`: 2026.2.9 sends the model's error like an answer.
+    /// It failed, also where the gateway says `ok`: 2026.2.9 sends the model's error as if it were
+    /// an answer.
     #[non_exhaustive]
     Failed {
-        /// The error.
+        /// Why.
         error: RunError,
         /// The text until then.
         text: String,
     },
-    /// The run was stopped.
+    /// Somebody stopped it.
     #[non_exhaustive]
     Aborted {
         /// The text until then.
         text: String,
     },
-    /// The run took longer than its limit.
+    /// It took longer than it may.
     #[non_exhaustive]
     TimedOut {
-        /// The phase in which its time was over: `provider`, `queue`, …; 2026.2.9 does not say.
+        /// What it was doing, in the gateway's words: `provider`, `queue`, …; 2026.2.9 does not say.
         phase: Option<String>,
         /// The gateway's message.
         message: Option<String>,
@@ -269,24 +271,24 @@ pub enum RunOutcome {
         /// The text until then.
         text: String,
     },
-    /// It is unknown how the run ended. It is not started again, because it may have been done.
+    /// Nobody knows what became of it. It is not asked again, because it may have been done.
     #[non_exhaustive]
     Lost {
-        /// The reason.
+        /// Why nobody knows.
         reason: LostReason,
         /// The text until then.
         text: String,
     },
-    /// The run never started.
+    /// It never began.
     #[non_exhaustive]
     NotStarted {
-        /// The gateway's refusal, or the reason that nothing was sent.
+        /// The gateway's refusal, or why nothing was sent.
         error: Error,
     },
 }
 
 impl RunOutcome {
-    /// Returns the answer, if the run is done.
+    /// The answer, if the run is done.
     #[must_use]
     pub fn answer(&self) -> Option<&str> {
         match self {
@@ -295,7 +297,7 @@ impl RunOutcome {
         }
     }
 
-    /// Returns the text so far, for any outcome.
+    /// The text that there is, whatever the end.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -309,7 +311,7 @@ impl RunOutcome {
         }
     }
 
-    /// Returns a stable name, as in the program's `--json` output.
+    /// A stable word for it, as in the program's `--json` output.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -347,18 +349,18 @@ impl fmt::Display for RunOutcome {
     }
 }
 
-/// The error of a run that failed.
+/// Why a run failed.
 #[derive(Clone, Debug, Default, Eq, PartialEq, thiserror::Error)]
 #[error("{}", crate::base::sanitize::printable(message))]
 #[non_exhaustive]
 pub struct RunError {
-    /// The message of the gateway or the model.
+    /// The gateway's or the model's words.
     pub message: String,
-    /// The failure as the gateway observed it, where it says so (2026.9.6).
+    /// What the gateway observed, where it says so (2026.9.6).
     pub detail: Option<FailureDetail>,
 }
 
-/// A failure as the gateway observed it.
+/// What the gateway observed of a failure.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct FailureDetail {
@@ -372,17 +374,17 @@ pub struct FailureDetail {
     pub kind: Option<String>,
 }
 
-/// The reason that it is unknown how a run ended.
+/// Why nobody knows what became of a run.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum LostReason {
-    /// The gateway's process ended, and the new one does not know the run.
+    /// The gateway's process ended, and the new one knows nothing of the run.
     GatewayRestarted,
-    /// The connection broke around the request, and the gateway does not show the run.
+    /// The connection broke around the request, and the gateway shows no trace of the run.
     NoTrace,
-    /// The run showed no activity for as long as the caller was willing to wait.
+    /// The run gave no sign of life for as long as the caller was willing to wait.
     Silent,
-    /// The client was closed or has stopped. The gateway continues the run.
+    /// The client was closed or has stopped. The gateway goes on with the run.
     ClientStopped,
 }
 
@@ -390,8 +392,8 @@ impl fmt::Display for LostReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::GatewayRestarted => "the gateway restarted and knows nothing of it",
-            Self::NoTrace => "the gateway does not show the run",
-            Self::Silent => "the run showed no activity",
+            Self::NoTrace => "the gateway shows no trace of it",
+            Self::Silent => "it gave no sign of life",
             Self::ClientStopped => "the client has stopped",
         })
     }
