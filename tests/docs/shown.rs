@@ -6,7 +6,7 @@ use openclaw_mock_gateway::Scenario;
 use serde_json::Value;
 
 use crate::data::objects;
-use crate::pages::{Block, blocks, root};
+use crate::pages::{Block, blocks, read, root};
 use crate::programs::Scene;
 
 fn texts() -> Vec<Block> {
@@ -160,6 +160,10 @@ async fn the_fields_that_pages_show_of_json_are_those_that_the_programs_print() 
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
 
+    let guide = read("docs/guides/troubleshoot.md");
+    for check in real.iter().filter_map(|line| line["check"].as_str()) {
+        assert!(guide.contains(&format!("`{check}`")), "no word on {check}");
+    }
     for block in blocks().iter().filter(|block| block.kind == "json") {
         for shown in objects(block) {
             if shown.get("$schema").is_some() {
