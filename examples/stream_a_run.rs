@@ -124,7 +124,7 @@ async fn play() -> anyhow::Result<()> {
 
     let gateway = MockGateway::start().await;
     gateway.script_runs(|_| {
-        mock::Run::text(ANSWER)
+        mock::RunScript::text(ANSWER)
             .tool("list_invoices", json!({ "state": "open" }), "17\n42\n")
             .deltas(6)
             .delay_per_delta(Duration::from_millis(300))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use openclaw_adapter::{Client, Config, MemoryStore, Token, WhenDown};
 use openclaw_examples::{fact, soon, title, until};
-use openclaw_mock_gateway::{MockGateway, Run, RunRequest};
+use openclaw_mock_gateway::{MockGateway, RunScript, RunRequest};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -105,11 +105,11 @@ pub(crate) async fn play() -> anyhow::Result<()> {
 }
 
 /// The answers of the agent.
-fn script(request: &RunRequest) -> Run {
+fn script(request: &RunRequest) -> RunScript {
     match &*request.message {
-        "Think for ever." => Run::text("Well, ").hangs(),
+        "Think for ever." => RunScript::text("Well, ").hangs(),
         // Gateways merge text that comes faster than about six times a second.
-        _ => Run::text(ANSWER)
+        _ => RunScript::text(ANSWER)
             .deltas(5)
             .delay_per_delta(Duration::from_millis(200)),
     }

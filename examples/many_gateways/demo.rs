@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use openclaw_adapter::{Client, Config, ConfigBuilder, Token};
 use openclaw_examples::{fact, soon, title, until};
-use openclaw_mock_gateway::{Edition, MockGateway, Run};
+use openclaw_mock_gateway::{Edition, MockGateway, RunScript};
 use tempfile::TempDir;
 
 use crate::gateways::Gateways;
@@ -109,7 +109,7 @@ pub(crate) async fn play() -> anyhow::Result<()> {
 /// A gateway of one customer, with one agent.
 async fn gateway(customer: &'static str, edition: Edition) -> MockGateway {
     let gateway = MockGateway::builder().edition(edition).start().await;
-    gateway.script_runs(move |_| Run::text(format!("This is {customer}.")));
+    gateway.script_runs(move |_| RunScript::text(format!("This is {customer}.")));
     gateway
 }
 

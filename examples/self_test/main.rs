@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use openclaw_adapter::{Config, MemoryStore, Token};
 use openclaw_examples::{fact, gateway_is_set, soon, title};
-use openclaw_mock_gateway::{MockGateway, Run};
+use openclaw_mock_gateway::{MockGateway, RunScript};
 
 use crate::service::{Summaries, Ticket};
 
@@ -58,7 +58,7 @@ async fn play() -> anyhow::Result<()> {
     const SUMMARY: &str = "A printer prints everything twice.";
 
     let gateway = MockGateway::start().await;
-    gateway.script_runs(|_| Run::text(SUMMARY));
+    gateway.script_runs(|_| RunScript::text(SUMMARY));
     let config = Config::builder()
         .url(gateway.url())
         .token(Token::new(gateway.token())?)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use openclaw_adapter::{Config, ConfigBuilder, MemoryStore, Token};
 use openclaw_examples::{soon, wait_until};
-use openclaw_mock_gateway::{Edition, Fault, MockGateway, On, Run, partial_json};
+use openclaw_mock_gateway::{Edition, Fault, MockGateway, On, RunScript, partial_json};
 use serde_json::json;
 
 use crate::service::{Summaries, SummaryError, Ticket};
@@ -43,7 +43,7 @@ async fn a_summary_is_what_the_agent_says_of_the_ticket() {
                 "sessionKey": "agent:main:ticket-42",
                 "message": "Summarise this ticket in one sentence.\n\nEverything is printed twice.",
             })))
-            .respond(Run::text(SUMMARY).deltas(3))
+            .respond(RunScript::text(SUMMARY).deltas(3))
             .expect(1)
             .mount(&gateway);
         let summaries = service_beside(&gateway).await;
@@ -55,7 +55,7 @@ async fn a_summary_is_what_the_agent_says_of_the_ticket() {
 #[tokio::test]
 async fn a_service_that_nobody_has_approved_is_unavailable_until_somebody_does() {
     let gateway = MockGateway::start().await;
-    gateway.script_runs(|_| Run::text(SUMMARY));
+    gateway.script_runs(|_| RunScript::text(SUMMARY));
     let summaries = Summaries::start(remote(&gateway)).unwrap();
     let limit = Duration::from_secs(60);
     let request = gateway.wait_for_pending(limit).await.unwrap();
@@ -76,7 +76,7 @@ async fn two_who_ask_for_the_same_summary_ask_the_agent_once() {
         let asked = Arc::clone(&asked);
         move |_| {
             asked.fetch_add(1, Ordering::SeqCst);
-            Run::text(SUMMARY)
+            RunScript::text(SUMMARY)
         }
     });
     let summaries = service_beside(&gateway).await;
@@ -90,7 +90,7 @@ async fn two_who_ask_for_the_same_summary_ask_the_agent_once() {
 async fn a_lost_connection_does_not_lose_the_summary_nor_ask_twice() {
     let gateway = MockGateway::start().await;
     On::runs()
-        .respond(Run::text(SUMMARY).delay_first(Duration::from_millis(500)))
+        .respond(RunScript::text(SUMMARY).delay_first(Duration::from_millis(500)))
         .expect(1)
         .mount(&gateway);
     let summaries = service_beside(&gateway).await;
@@ -108,7 +108,7 @@ async fn an_agent_that_fails_is_not_taken_for_a_summary() {
     // The old generation sends the model's error as if it were an answer.
     for edition in [Edition::V2026_9_6, Edition::V2026_2_9] {
         let gateway = MockGateway::builder().edition(edition).start().await;
-        gateway.script_runs(|_| Run::silent().fails("the model is overloaded").attempts(1));
+        gateway.script_runs(|_| RunScript::silent().fails("the model is overloaded").attempts(1));
         let summaries = service_beside(&gateway).await;
         let failed = summaries.of(&TICKET).await.unwrap_err();
         assert!(matches!(failed, SummaryError::Failed(_)), "{failed}");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use openclaw_mock_gateway::{MockGateway, Run};
+use openclaw_mock_gateway::{MockGateway, RunScript};
 use openclaw_tests::scenarios::adapter_program;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -75,7 +75,7 @@ async fn the_backend_of_the_readme_waits_for_the_approval_and_asks_an_agent() {
     let gateway = MockGateway::start().await;
     gateway.script_runs(|request| {
         assert_eq!(request.message, "How many invoices are open?");
-        Run::text("Three invoices are open.").deltas(3)
+        RunScript::text("Three invoices are open.").deltas(3)
     });
     let dir = tempfile::tempdir().unwrap();
     let backend = backend(dir.path(), &gateway.url(), &gateway.token());

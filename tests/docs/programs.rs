@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use openclaw_adapter::{Client, Config, MemoryStore, Token};
-use openclaw_mock_gateway::{MockGateway, Run};
+use openclaw_mock_gateway::{MockGateway, RunScript};
 use openclaw_tests::scenarios::adapter_program;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -30,7 +30,7 @@ pub(crate) struct Said {
 impl Scene {
     pub(crate) async fn set() -> Self {
         let gateway = MockGateway::builder().strict(false).start().await;
-        gateway.script_runs(|_| Run::text("All is well."));
+        gateway.script_runs(|_| RunScript::text("All is well."));
         Self {
             gateway,
             dir: tempfile::tempdir().unwrap(),

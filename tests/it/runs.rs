@@ -22,7 +22,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new(edition: Edition, script: fn() -> mock::Run) -> Self {
+    pub(crate) fn new(edition: Edition, script: fn() -> mock::RunScript) -> Self {
         // Without a listener: on a paused clock nothing waits for a port that somebody else has taken.
         let gateway = MockGateway::builder().edition(edition).build();
         let begun = Arc::new(AtomicUsize::new(0));
@@ -44,8 +44,8 @@ impl Stage {
     }
 }
 
-pub(crate) fn spoken() -> mock::Run {
-    mock::Run::text(TEXT)
+pub(crate) fn spoken() -> mock::RunScript {
+    mock::RunScript::text(TEXT)
         .deltas(4)
         .delay_first(Duration::from_millis(500))
         .delay_per_delta(Duration::from_millis(400))

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use openclaw_mock_gateway::{MockGateway, Run};
+use openclaw_mock_gateway::{MockGateway, RunScript};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
@@ -29,7 +29,7 @@ pub(crate) async fn check(root: &Path, install: &Install) -> anyhow::Result<()> 
     tokio::fs::write(&script, include_str!("npm/clients/turn.mjs")).await?;
     let dir = tempfile::tempdir()?;
     let gateway = MockGateway::start().await;
-    gateway.script_runs(|_| Run::text(ANSWER).deltas(3));
+    gateway.script_runs(|_| RunScript::text(ANSWER).deltas(3));
 
     let mut client = Command::new(&install.node)
         .arg(&script)

@@ -23,11 +23,11 @@ use crate::run::{Kind, PATIENCE, Plan, Request, Run};
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # use openclaw_mock_gateway::{MockGateway, RunScript};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| Run::text("Two are open."));
+/// # gateway.script_runs(|_| RunScript::text("Two are open."));
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)
@@ -187,7 +187,7 @@ pub struct ChatAborted {
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # use openclaw_mock_gateway::{MockGateway, RunScript};
 /// use std::time::Duration;
 ///
 /// use openclaw_adapter::QueueMode;
@@ -195,7 +195,7 @@ pub struct ChatAborted {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| Run::text("One."));
+/// # gateway.script_runs(|_| RunScript::text("One."));
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)
@@ -375,11 +375,11 @@ impl Method for ChatHistory {
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # use openclaw_mock_gateway::{MockGateway, RunScript};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| Run::text("Good morning."));
+/// # gateway.script_runs(|_| RunScript::text("Good morning."));
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)

@@ -15,14 +15,14 @@ use crate::client::call::TypedCall;
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # use openclaw_mock_gateway::{MockGateway, RunScript};
 /// use openclaw_adapter::api::exec_approvals::{Decision, Requested};
 /// use openclaw_adapter::{EventFilter, EventItem, EventPayload};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| Run::text("Done.").approved_command("rm -r old", ""));
+/// # gateway.script_runs(|_| RunScript::text("Done.").approved_command("rm -r old", ""));
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)

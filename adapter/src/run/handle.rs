@@ -37,12 +37,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
 /// use openclaw_adapter::{RunItem, RunOutcome};
-/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # use openclaw_mock_gateway::{MockGateway, RunScript};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| Run::text("Hello there.").deltas(3));
+/// # gateway.script_runs(|_| RunScript::text("Hello there.").deltas(3));
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)
@@ -78,13 +78,13 @@ pub struct Run {
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # use openclaw_mock_gateway::{MockGateway, RunScript};
 /// use openclaw_adapter::RunOutcome;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| Run::text("").hangs());
+/// # gateway.script_runs(|_| RunScript::text("").hangs());
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)
@@ -196,7 +196,7 @@ impl Run {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let gateway = MockGateway::start().await;
-    /// # gateway.script_runs(|_| openclaw_mock_gateway::Run::text("Two are open."));
+    /// # gateway.script_runs(|_| openclaw_mock_gateway::RunScript::text("Two are open."));
     /// # let config = Config::builder()
     /// #     .url(gateway.local_url())
     /// #     .token(Token::new(gateway.token())?)

@@ -15,7 +15,7 @@ use crate::logic::error::Error;
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # use openclaw_mock_gateway::{MockGateway, RunScript};
 /// use openclaw_adapter::{RunItem, ToolStep};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -23,7 +23,7 @@ use crate::logic::error::Error;
 /// # let gateway = MockGateway::start().await;
 /// # gateway.script_runs(|_| {
 /// #     let args = serde_json::json!({"command": "ls"});
-/// #     Run::text("There is one.").tool("exec", args, "invoice.pdf")
+/// #     RunScript::text("There is one.").tool("exec", args, "invoice.pdf")
 /// # });
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
@@ -194,13 +194,13 @@ pub struct Usage {
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # use openclaw_mock_gateway::{MockGateway, RunScript};
 /// use openclaw_adapter::RunOutcome;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| Run::text("It is paid."));
+/// # gateway.script_runs(|_| RunScript::text("It is paid."));
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)

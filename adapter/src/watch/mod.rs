@@ -228,13 +228,13 @@ pub struct SessionsWatch(Watch<Sessions>);
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-/// # use openclaw_mock_gateway::{MockGateway, Run};
+/// # use openclaw_mock_gateway::{MockGateway, RunScript};
 /// use openclaw_adapter::Update;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let gateway = MockGateway::start().await;
-/// # gateway.script_runs(|_| Run::text("Good morning."));
+/// # gateway.script_runs(|_| RunScript::text("Good morning."));
 /// # let config = Config::builder()
 /// #     .url(gateway.local_url())
 /// #     .token(Token::new(gateway.token())?)

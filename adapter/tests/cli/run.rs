@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use openclaw_mock_gateway::{Edition, Fault, MockGateway, Run};
+use openclaw_mock_gateway::{Edition, Fault, MockGateway, RunScript};
 
 use crate::host::{Host, Program};
 
@@ -14,7 +14,7 @@ fn run(host: &Host, gateway: &MockGateway, arguments: &[&str]) -> Program {
     host.program(&all).local(gateway)
 }
 
-async fn gateway(edition: Edition, script: fn() -> Run) -> MockGateway {
+async fn gateway(edition: Edition, script: fn() -> RunScript) -> MockGateway {
     let gateway = MockGateway::builder().edition(edition).start().await;
     gateway.script_runs(move |_| script());
     gateway
@@ -23,7 +23,7 @@ async fn gateway(edition: Edition, script: fn() -> Run) -> MockGateway {
 #[tokio::test]
 async fn the_answer_and_nothing_else_is_on_stdout() {
     for edition in Edition::ALL {
-        let gateway = gateway(edition, || Run::text(TEXT).deltas(5)).await;
+        let gateway = gateway(edition, || RunScript::text(TEXT).deltas(5)).await;
         let host = Host::new();
         for way in [&["hi"][..], &["hi", "--chat"]] {
             let ended = run(&host, &gateway, way).run().await;
@@ -35,7 +35,7 @@ async fn the_answer_and_nothing_else_is_on_stdout() {
 
 #[tokio::test]
 async fn with_json_the_id_comes_first_and_the_outcome_last() {
-    let gateway = gateway(Edition::V2026_9_6, || Run::text(TEXT).deltas(5)).await;
+    let gateway = gateway(Edition::V2026_9_6, || RunScript::text(TEXT).deltas(5)).await;
     let host = Host::new();
     let arguments = [
         "hi",
@@ -66,7 +66,7 @@ async fn with_json_the_id_comes_first_and_the_outcome_last() {
 async fn a_run_that_fails_ends_with_15_and_the_reason() {
     for edition in Edition::ALL {
         let gateway = gateway(edition, || {
-            Run::silent().fails("the model is on fire").attempts(1)
+            RunScript::silent().fails("the model is on fire").attempts(1)
         })
         .await;
         let host = Host::new();
@@ -79,7 +79,7 @@ async fn a_run_that_fails_ends_with_15_and_the_reason() {
 
 #[tokio::test]
 async fn a_run_that_the_gateway_refuses_ends_with_15() {
-    let gateway = gateway(Edition::V2026_9_6, || Run::text(TEXT)).await;
+    let gateway = gateway(Edition::V2026_9_6, || RunScript::text(TEXT)).await;
     let host = Host::new();
     let arguments = ["hi", "--scopes", "operator.read", "--json"];
     let ended = run(&host, &gateway, &arguments).run().await;
@@ -92,7 +92,7 @@ async fn a_run_that_the_gateway_refuses_ends_with_15() {
 async fn a_run_is_followed_over_a_lost_connection() {
     for edition in Edition::ALL {
         let gateway = gateway(edition, || {
-            Run::text(TEXT)
+            RunScript::text(TEXT)
                 .deltas(6)
                 .delay_per_delta(Duration::from_millis(400))
         })
@@ -112,7 +112,7 @@ async fn a_run_is_followed_over_a_lost_connection() {
 
 #[tokio::test]
 async fn a_run_that_a_restart_has_swallowed_ends_with_16() {
-    let gateway = gateway(Edition::V2026_2_9, || Run::text(TEXT).deltas(3).hangs()).await;
+    let gateway = gateway(Edition::V2026_2_9, || RunScript::text(TEXT).deltas(3).hangs()).await;
     let host = Host::new();
     let mut running = run(&host, &gateway, &["hi", "--json"]).start();
     running.line("text", |line| line["item"] == "text").await;
@@ -124,7 +124,7 @@ async fn a_run_that_a_restart_has_swallowed_ends_with_16() {
 
 #[tokio::test]
 async fn a_signal_stops_the_run_and_the_second_one_leaves() {
-    let gateway = gateway(Edition::V2026_9_6, || Run::text(TEXT).deltas(3).hangs()).await;
+    let gateway = gateway(Edition::V2026_9_6, || RunScript::text(TEXT).deltas(3).hangs()).await;
     let host = Host::new();
     let mut running = run(&host, &gateway, &["hi", "--json"]).start();
     running.line("text", |line| line["item"] == "text").await;
@@ -134,7 +134,7 @@ async fn a_signal_stops_the_run_and_the_second_one_leaves() {
     assert_eq!(ended.last()["outcome"], "aborted");
 
     // 2026.2.9 cannot stop a run of `agent`.
-    let old = self::gateway(Edition::V2026_2_9, || Run::text(TEXT).deltas(3).hangs()).await;
+    let old = self::gateway(Edition::V2026_2_9, || RunScript::text(TEXT).deltas(3).hangs()).await;
     let mut running = run(&host, &old, &["hi", "--json"]).start();
     running.line("text", |line| line["item"] == "text").await;
     running.signal("TERM").await;

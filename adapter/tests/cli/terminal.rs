@@ -4,7 +4,7 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use openclaw_mock_gateway::{Edition, MockGateway, On, Response, Run, Snapshot};
+use openclaw_mock_gateway::{Edition, MockGateway, On, Response, RunScript, Snapshot};
 use pty_process::{Command, OwnedWritePty, Size};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -248,7 +248,7 @@ async fn without_a_limit_the_time_is_counted_up_and_json_has_none_of_it() {
 async fn ctrl_c_ends_every_stage_with_its_code_and_leaves_no_connection() {
     let (gateway, host) = (MockGateway::start().await, Host::new());
     gateway.script_runs(|_| {
-        Run::text("A long answer that does not end")
+        RunScript::text("A long answer that does not end")
             .deltas(3)
             .hangs()
     });
@@ -318,7 +318,7 @@ async fn the_second_ctrl_c_leaves_a_run_that_does_not_stop() {
         .await;
     // 2026.2.9 cannot stop a run of `agent`.
     gateway.script_runs(|_| {
-        Run::text("A long answer that does not end")
+        RunScript::text("A long answer that does not end")
             .deltas(3)
             .hangs()
     });

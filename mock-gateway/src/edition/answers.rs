@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use super::{Edition, hello};
+use crate::edition::{Edition, hello};
 
 static OLD: LazyLock<Value> = LazyLock::new(|| parse(include_str!("data/2026.2.9.answers.json")));
 static NEW: LazyLock<Value> = LazyLock::new(|| parse(include_str!("data/2026.9.6.answers.json")));
@@ -69,7 +69,7 @@ pub(crate) fn health(edition: Edition, view: &View<'_>) -> Value {
     health
 }
 
-/// What 2026.9.6 adds to the answer of `health`, but not to every event.
+/// Returns what 2026.9.6 adds to the answer of `health`, but not to every event.
 pub(crate) fn model_runtime() -> Value {
     json!({"degraded": false, "pendingAgents": []})
 }

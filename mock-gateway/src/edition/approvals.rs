@@ -1,7 +1,7 @@
 //! The parameter schemas of approvals.
 
-use super::Edition;
-use crate::schema::{NON_EMPTY, Rule, TEXTS, int, opt, req};
+use crate::edition::Edition;
+use crate::wire::schema::{NON_EMPTY, Rule, TEXTS, int, opt, req};
 
 const REQUEST_OLD: Rule = Rule::Object(&[
     opt("id", NON_EMPTY),

@@ -1,7 +1,7 @@
 //! The parameter schemas of jobs.
 
-use super::Edition;
-use crate::schema::{NON_EMPTY, Rule, int, opt, req};
+use crate::edition::Edition;
+use crate::wire::schema::{NON_EMPTY, Rule, int, opt, req};
 
 const ADD: Rule = Rule::OpenObject(&[
     req("name", NON_EMPTY),

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
-use super::{Edition, methods};
+use crate::edition::{Edition, methods};
 
 static OLD: LazyLock<Value> = LazyLock::new(|| parse(include_str!("data/2026.2.9.hello.json")));
 static NEW: LazyLock<Value> = LazyLock::new(|| parse(include_str!("data/2026.9.6.hello.json")));

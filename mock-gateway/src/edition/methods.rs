@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::Edition;
+use crate::edition::Edition;
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,7 +53,7 @@ pub(crate) fn advertised(edition: Edition) -> &'static [Value] {
     &table(edition).advertised
 }
 
-/// What a call of `method` needs; `None` for a method that the edition does not have.
+/// Returns what a call of `method` needs; `None` for a method that the edition does not have.
 pub(crate) fn required_scope(edition: Edition, method: &str, params: &Value) -> Option<Required> {
     let scope = *table(edition).scopes.get(method)?;
     Some(match scope {

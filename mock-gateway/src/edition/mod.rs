@@ -2,26 +2,22 @@
 //!
 //! The rest of the crate asks here; it does not know version numbers.
 
-mod answers;
-mod approvals;
-mod cron;
-mod hello;
-mod methods;
-mod refusal;
-mod schemas;
-mod session_schemas;
+pub(crate) mod answers;
+pub(crate) mod approvals;
+pub(crate) mod cron;
+pub(crate) mod hello;
+pub(crate) mod methods;
+pub(crate) mod refusal;
+pub(crate) mod schemas;
+pub(crate) mod session_schemas;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub(crate) use answers::{SessionSummary, View, answer, health, model_runtime, status};
-pub(crate) use hello::{HelloContext, hello_ok, presence_self};
-pub(crate) use methods::{Required, required_scope};
-pub(crate) use refusal::{
-    AuthFailure, AuthReason, DeviceFault, PairingReason, PairingRefusal, Provided, Refusal,
-};
-pub(crate) use schemas::{connect_params, params_error, request_frame};
+use crate::wire::schema::Dialect;
+
+pub(crate) use answers::{answer, health, model_runtime, status};
 
 /// Which real gateway the mock is.
 ///
@@ -91,39 +87,6 @@ impl FromStr for Edition {
             .into_iter()
             .find(|edition| edition.version() == text.trim())
             .ok_or_else(|| UnknownEdition(text.to_owned()))
-    }
-}
-
-/// How an edition words schema violations.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Dialect {
-    Old,
-    New,
-}
-
-impl Dialect {
-    pub(crate) const fn not(self) -> &'static str {
-        match self {
-            Self::Old => "NOT",
-            Self::New => "not",
-        }
-    }
-
-    /// The new one names only the first missing and the first unexpected property of an object.
-    pub(crate) const fn reports_every_property(self) -> bool {
-        matches!(self, Self::Old)
-    }
-
-    pub(crate) const fn not_in_enum(self, is_string: bool) -> &'static [&'static str] {
-        match (self, is_string) {
-            (Self::Old, true) => &["must be equal to constant", "must match a schema in anyOf"],
-            (Self::Old, false) => &[
-                "must be string",
-                "must be equal to constant",
-                "must match a schema in anyOf",
-            ],
-            (Self::New, _) => &["must be equal to one of the allowed values"],
-        }
     }
 }
 

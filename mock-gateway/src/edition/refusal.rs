@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Edition;
+use crate::edition::Edition;
 use crate::wire::ErrorShape;
 
 /// Why a connect is refused.

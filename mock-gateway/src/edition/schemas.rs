@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::session_schemas::session_params;
-use super::{Edition, approvals, cron};
-use crate::schema::{NON_EMPTY, Rule, TEXT, TEXTS, complaints, int, opt, req};
+use crate::edition::session_schemas::session_params;
+use crate::edition::{Edition, approvals, cron};
 use crate::wire::ErrorShape;
+use crate::wire::schema::{NON_EMPTY, Rule, TEXT, TEXTS, complaints, int, opt, req};
 
 const CLIENT_IDS_OLD: &[&str] = &[
     "webchat-ui",
@@ -333,7 +333,7 @@ pub(crate) const fn request_frame(edition: Edition) -> &'static Rule {
     }
 }
 
-/// What is wrong with a call's parameters, in the gateway's words.
+/// Returns what is wrong with a call's parameters, in the gateway's words.
 pub(crate) fn params_error(
     edition: Edition,
     method: &str,

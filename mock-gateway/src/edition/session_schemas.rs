@@ -2,8 +2,8 @@
 //!
 //! Where a value may be several things, any is taken: what a gateway says then was not measured.
 
-use super::Edition;
-use crate::schema::{NON_EMPTY, Rule, TEXT, int, opt, req};
+use crate::edition::Edition;
+use crate::wire::schema::{NON_EMPTY, Rule, TEXT, int, opt, req};
 
 const LABEL_OLD: Rule = Rule::Text { min: 1, max: 64 };
 const LABEL_NEW: Rule = Rule::Text { min: 1, max: 512 };

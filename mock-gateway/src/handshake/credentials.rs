@@ -1,14 +1,14 @@
 //! Secrets, proofs and tokens: who the client is.
 
-use super::{Handshake, Method, Refused};
 use std::time::Duration;
 
-use crate::device::{DeviceKey, Signed};
-use crate::edition::{AuthFailure, AuthReason, DeviceFault, Refusal};
-use crate::pairing::{RoleScopes, TokenFault};
-use crate::rate_limit::Kind;
-use crate::secret::AuthMode;
-use crate::state::State;
+use crate::edition::refusal::{AuthFailure, AuthReason, DeviceFault, Refusal};
+use crate::engine::state::State;
+use crate::handshake::{Handshake, Method, Refused};
+use crate::model::device::{DeviceKey, Signed};
+use crate::model::pairing::store::{RoleScopes, TokenFault};
+use crate::model::rate_limit::Kind;
+use crate::model::secret::AuthMode;
 
 /// What the shared secret says, before the device had its word.
 pub(super) struct Evaluated {
@@ -24,7 +24,7 @@ pub(super) struct Evaluated {
 
 impl Handshake<'_> {
     pub(super) fn evaluate_secret(&self, state: &mut State) -> Evaluated {
-        let facts = self.inner.facts();
+        let facts = self.engine.facts();
         let auth = &self.connect.auth;
         let (mode_is_token, offered) = match &state.auth {
             AuthMode::Token(_) if facts.secret_in_either_field => {
@@ -87,7 +87,7 @@ impl Handshake<'_> {
         let auth = &self.connect.auth;
         let explicit = auth
             .device_token()
-            .filter(|_| self.inner.facts().device_token_field);
+            .filter(|_| self.engine.facts().device_token_field);
         explicit
             .map(|token| (token, true))
             .or_else(|| auth.token().map(|token| (token, false)))
@@ -110,7 +110,7 @@ impl Handshake<'_> {
         Refused {
             refusal,
             delay,
-            then: None,
+            after: Vec::new(),
         }
     }
 
@@ -118,7 +118,7 @@ impl Handshake<'_> {
         if self.connect.device.is_some() {
             return Ok(());
         }
-        let facts = self.inner.facts();
+        let facts = self.engine.facts();
         let operator = self.role == "operator";
         let exempt = self.is_local_backend() && shared.secret_ok;
         if exempt && operator {
@@ -146,7 +146,7 @@ impl Handshake<'_> {
     }
 
     pub(super) fn check_proof(&self) -> Result<Option<DeviceKey>, DeviceFault> {
-        let facts = self.inner.facts();
+        let facts = self.engine.facts();
         let Some(device) = &self.connect.device else {
             return Ok(None);
         };
@@ -223,7 +223,7 @@ impl Handshake<'_> {
         if shared.ok {
             return Ok(Method::Shared);
         }
-        let facts = self.inner.facts();
+        let facts = self.engine.facts();
         let ip = self.client.ip;
         let mut reason = shared.failure.unwrap_or(AuthReason::TokenMissing);
         let mut retry_after = shared.retry_after_ms;
@@ -243,7 +243,7 @@ impl Handshake<'_> {
                     role: &self.role,
                     scopes: &self.scopes,
                 };
-                let verified = self.inner.with_store(state, |store, now| {
+                let verified = self.engine.with_store(state, |store, now| {
                     store.verify(&device.id, token, wanted, now)
                 });
                 match verified {

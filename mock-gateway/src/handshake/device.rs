@@ -1,21 +1,23 @@
 //! Pairing: whether the device may have what it asks for.
 
-use super::{Follow, Handshake, Method, Refused};
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::device::{DeviceKey, normalised};
-use crate::edition::{PairingReason, PairingRefusal, Refusal};
-use crate::pairing::scopes::first_missing;
-use crate::pairing::{Ask, PairedDevice, PendingRequest, scopes};
-use crate::peer::is_private;
-use crate::settings::Pairing;
-use crate::state::State;
+use crate::edition::refusal::{PairingReason, PairingRefusal, Refusal};
+use crate::engine::answer::AfterAnswer;
+use crate::engine::state::State;
+use crate::handshake::{Handshake, Method, Refused};
+use crate::model::device::{DeviceKey, normalised};
+use crate::model::pairing::records::{PairedDevice, PendingRequest};
+use crate::model::pairing::scopes::{self, first_missing};
+use crate::model::pairing::store::Ask;
+use crate::model::peer::is_private;
+use crate::model::settings::Pairing;
 
 impl Handshake<'_> {
     pub(super) fn is_local_backend(&self) -> bool {
-        self.inner.facts().local_backend_unpaired
+        self.engine.facts().local_backend_unpaired
             && self.connect.client.is("gateway-client", "backend")
             && self.client.is_local
             && self.client.origin.is_none()
@@ -31,7 +33,7 @@ impl Handshake<'_> {
             device_family: client
                 .device_family
                 .clone()
-                .filter(|_| self.inner.facts().pins_metadata),
+                .filter(|_| self.engine.facts().pins_metadata),
             client_id: Some(client.id.clone()),
             client_mode: Some(client.mode.clone()),
             role: self.role.clone(),
@@ -41,7 +43,7 @@ impl Handshake<'_> {
         }
     }
 
-    /// Whether the device may have what it asks for. True when hello-ok may bring a device token.
+    /// Returns whether the device may have what it asks for. True when hello-ok may bring a device token.
     pub(super) fn check_pairing(
         &self,
         state: &mut State,
@@ -49,11 +51,11 @@ impl Handshake<'_> {
         method: Method,
         secret_ok: bool,
     ) -> Result<bool, Refused> {
-        let facts = self.inner.facts();
+        let facts = self.engine.facts();
         let device_id = key.device_id();
         let own_key = key.base64url();
         let known = self
-            .inner
+            .engine
             .with_store(state, |store, _| store.device(&device_id).cloned());
         let known = known.filter(|device| device.public_key == own_key);
         if self.is_local_backend() && (method == Method::DeviceToken || secret_ok) {
@@ -111,7 +113,7 @@ impl Handshake<'_> {
 
     pub(super) fn note_seen(&self, state: &mut State, key: &DeviceKey) {
         let ask = self.ask(key, false);
-        self.inner
+        self.engine
             .with_store(state, |store, now| store.seen(&ask, now));
     }
 
@@ -124,7 +126,7 @@ impl Handshake<'_> {
         if !self.client.is_local {
             return false;
         }
-        if !self.inner.facts().pins_metadata {
+        if !self.engine.facts().pins_metadata {
             return true;
         }
         let browser = self.connect.client.is_control_ui() || self.connect.client.is_webchat();
@@ -154,7 +156,7 @@ impl Handshake<'_> {
     ) -> Result<(), Refused> {
         let ask = self.ask(key, self.may_be_silent(method, reason, known));
         let asked = self
-            .inner
+            .engine
             .with_store(state, |store, now| store.ask(&ask, now));
         for request_id in &asked.superseded {
             self.resolved(state, request_id, &ask.device_id, "rejected");
@@ -167,8 +169,8 @@ impl Handshake<'_> {
                 .live()
                 .filter_map(|(_, live)| live.device_id.clone())
                 .collect();
-            if self.inner.facts().tracks_approval {
-                self.inner.with_store(state, |store, now| {
+            if self.engine.facts().tracks_approval {
+                self.engine.with_store(state, |store, now| {
                     let is_connected = |id: &str| connected.iter().any(|known| known == id);
                     store.prune_silent_siblings(&ask.device_id, is_connected, now);
                 });
@@ -176,11 +178,11 @@ impl Handshake<'_> {
             return Ok(());
         }
         if asked.created {
-            self.inner
+            self.engine
                 .broadcast(state, "device.pair.requested", &request.to_wire());
-            self.inner.touched();
+            self.engine.touched();
         }
-        if self.inner.settings.pairing == Pairing::Auto {
+        if self.engine.settings.pairing == Pairing::Auto {
             self.approve(state, &request, "owner");
             self.resolved(state, &request.request_id, &ask.device_id, "approved");
             return Ok(());
@@ -188,20 +190,22 @@ impl Handshake<'_> {
         let refusals = state.refusals.entry(ask.device_id.clone()).or_default();
         *refusals += 1;
         let id = request.request_id.clone();
-        let then = match self.inner.settings.pairing {
+        let after = match self.engine.settings.pairing {
             Pairing::AfterTries(tries) if *refusals >= tries => {
                 *refusals = 0;
-                Some(Follow::ApproveAfter(id, Duration::ZERO))
+                Some(AfterAnswer::ApproveDevice(id, Duration::ZERO))
             }
-            Pairing::AfterDelay(delay) if asked.created => Some(Follow::ApproveAfter(id, delay)),
-            Pairing::Reject => Some(Follow::Reject(id)),
+            Pairing::AfterDelay(delay) if asked.created => {
+                Some(AfterAnswer::ApproveDevice(id, delay))
+            }
+            Pairing::Reject => Some(AfterAnswer::RejectDevice(id)),
             _ => None,
         };
         let refusal = self.pairing_refusal(&request, reason, known);
         Err(Refused {
             refusal: Refusal::Pairing(Box::new(refusal)),
             delay: Duration::ZERO,
-            then,
+            after: after.into_iter().collect(),
         })
     }
 
@@ -209,7 +213,7 @@ impl Handshake<'_> {
         let id = &request.request_id;
         // The request was made a moment ago, and nobody stands between it and the gateway itself.
         let _ = self
-            .inner
+            .engine
             .with_store(state, |store, now| store.approve(id, None, via, now));
     }
 
@@ -223,9 +227,9 @@ impl Handshake<'_> {
         let payload = json!({
             "requestId": request_id, "deviceId": device_id, "decision": decision, "ts": self.now,
         });
-        self.inner
+        self.engine
             .broadcast(state, "device.pair.resolved", &payload);
-        self.inner.touched();
+        self.engine.touched();
     }
 
     pub(super) fn pairing_refusal(

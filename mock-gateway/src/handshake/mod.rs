@@ -1,22 +1,24 @@
 //! The checks that a connect goes through, in the order of the real gateways.
 
-mod credentials;
-mod device;
-mod params;
-
-use params::Connect;
+pub(crate) mod credentials;
+pub(crate) mod device;
+pub(crate) mod params;
 
 use std::time::Duration;
 
+use params::Connect;
 use serde::Deserialize;
 use serde_json::{Number, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::edition::Refusal;
-use crate::pairing::RoleScopes;
-use crate::pairing::scopes::{merged, operator_covers};
-use crate::peer::{Client, host_name, is_private};
-use crate::state::{Inner, Live, State};
+use crate::edition::refusal::Refusal;
+use crate::engine::Engine;
+use crate::engine::answer::AfterAnswer;
+use crate::engine::state::State;
+use crate::model::connection::Live;
+use crate::model::pairing::scopes::{merged, operator_covers};
+use crate::model::pairing::store::RoleScopes;
+use crate::model::peer::{Client, host_name, is_private};
 
 /// A connect that was let in.
 #[derive(Debug)]
@@ -33,15 +35,8 @@ pub(crate) struct Admitted {
 pub(crate) struct Refused {
     pub(crate) refusal: Refusal,
     pub(crate) delay: Duration,
-    /// A request that the gateway will decide by itself, and when.
-    pub(crate) then: Option<Follow>,
-}
-
-/// What the gateway does by itself with a new request.
-#[derive(Debug)]
-pub(crate) enum Follow {
-    ApproveAfter(String, Duration),
-    Reject(String),
+    /// The gateway's own decision on a new pairing request.
+    pub(crate) after: Vec<AfterAnswer>,
 }
 
 impl From<Refusal> for Refused {
@@ -49,7 +44,7 @@ impl From<Refusal> for Refused {
         Self {
             refusal,
             delay: Duration::ZERO,
-            then: None,
+            after: Vec::new(),
         }
     }
 }
@@ -62,7 +57,7 @@ enum Method {
 
 /// Lets a client in or says why not.
 pub(crate) fn admit(
-    inner: &Inner,
+    engine: &Engine,
     state: &mut State,
     client: &Client,
     nonce: &str,
@@ -73,11 +68,11 @@ pub(crate) fn admit(
     if state.is_starting() && connect.role.as_deref() != Some("node") {
         return Err(Refusal::Starting.into());
     }
-    Handshake::new(inner, client, nonce, connect)?.run(state)
+    Handshake::new(engine, client, nonce, connect)?.run(state)
 }
 
 struct Handshake<'a> {
-    inner: &'a Inner,
+    engine: &'a Engine,
     client: &'a Client,
     nonce: &'a str,
     connect: Connect,
@@ -88,12 +83,12 @@ struct Handshake<'a> {
 
 impl<'a> Handshake<'a> {
     fn new(
-        inner: &'a Inner,
+        engine: &'a Engine,
         client: &'a Client,
         nonce: &'a str,
         connect: Connect,
     ) -> Result<Self, Refusal> {
-        let facts = inner.facts();
+        let facts = engine.facts();
         let whole = |number: &Number| number.as_u64().unwrap_or(u64::MAX);
         let (min, max) = (whole(&connect.min_protocol), whole(&connect.max_protocol));
         let own = u64::from(facts.protocol);
@@ -127,9 +122,9 @@ impl<'a> Handshake<'a> {
         if let Some(cap) = &client.scope_cap {
             scopes.retain(|scope| operator_covers(scope, cap));
         }
-        let now = inner.clock.now_ms();
+        let now = engine.clock.now_ms();
         Ok(Self {
-            inner,
+            engine,
             client,
             nonce,
             connect,
@@ -159,7 +154,7 @@ impl<'a> Handshake<'a> {
 
     fn check_origin(&self) -> Result<(), Refusal> {
         let browser = self.connect.client.is_control_ui() || self.connect.client.is_webchat();
-        let any = self.inner.facts().checks_every_origin && self.client.origin.is_some();
+        let any = self.engine.facts().checks_every_origin && self.client.origin.is_some();
         if !browser && !any {
             return Ok(());
         }
@@ -187,7 +182,7 @@ impl<'a> Handshake<'a> {
     }
 
     fn admitted(self, state: &mut State, method: Method, baseline: bool) -> Admitted {
-        let facts = self.inner.facts();
+        let facts = self.engine.facts();
         let device_id = self.connect.device.as_ref().map(|device| device.id.clone());
         let wanted = RoleScopes {
             role: &self.role,
@@ -197,7 +192,7 @@ impl<'a> Handshake<'a> {
             .as_deref()
             .filter(|_| baseline)
             .and_then(|device_id| {
-                self.inner.with_store(state, |store, now| {
+                self.engine.with_store(state, |store, now| {
                     store.ensure_token(device_id, wanted, now)
                 })
             });
@@ -255,7 +250,7 @@ impl<'a> Handshake<'a> {
 
     fn presence_row(&self, device_id: Option<&str>) -> Option<(String, Value)> {
         let client = &self.connect.client;
-        let listed = if self.inner.facts().lists_backends_in_presence {
+        let listed = if self.engine.facts().lists_backends_in_presence {
             client.mode != "cli"
         } else {
             !["backend", "cli", "probe"].contains(&client.mode.as_str())

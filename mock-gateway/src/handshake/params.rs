@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Number;
 
-use crate::edition::Provided;
+use crate::edition::refusal::Provided;
 
 /// The parameters of a connect, after the schema let them through.
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! Exec approvals beyond what was recorded: who may see and decide which, and what is left afterwards.
 
-use openclaw_mock_gateway::{Locality, MockGateway, Run};
+use openclaw_mock_gateway::{Locality, MockGateway, RunScript};
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, timeout};
 
@@ -154,7 +154,7 @@ async fn whoever_left_is_not_answered_and_nothing_waits_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_waits_for_an_approval_can_be_aborted_and_asks_no_more() {
     let gateway = mock(NEW);
-    gateway.script_runs(|_| Run::text("Done.").approved_command("rm -r x", ""));
+    gateway.script_runs(|_| RunScript::text("Done.").approved_command("rm -r x", ""));
     let mut runner = operator(
         &gateway,
         &["operator.write", "operator.approvals"],
@@ -184,7 +184,7 @@ async fn a_run_that_waits_for_an_approval_can_be_aborted_and_asks_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_nobody_approves_is_told_so_after_half_an_hour() {
     let gateway = mock(NEW);
-    gateway.script_runs(|_| Run::text("").approved_command("ls", "a").quoting(200));
+    gateway.script_runs(|_| RunScript::text("").approved_command("ls", "a").quoting(200));
     let mut runner = operator(&gateway, &["operator.write", "operator.approvals"], &[]).await;
     let _approver = operator(&gateway, &APPROVER, &["approvals"]).await;
     let begin = Instant::now();

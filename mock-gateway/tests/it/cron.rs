@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use openclaw_mock_gateway::{Edition, Locality, MockGateway, Run};
+use openclaw_mock_gateway::{Edition, Locality, MockGateway, RunScript};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
@@ -39,8 +39,9 @@ async fn action(client: &mut Client, action: &str) -> Value {
 async fn a_job_runs_each_time_it_is_due_by_the_script_until_it_is_disabled() {
     for edition in Edition::ALL {
         let gateway = mock(edition);
-        gateway
-            .script_runs(|request| Run::text(format!("{}: {}", request.method, request.message)));
+        gateway.script_runs(|request| {
+            RunScript::text(format!("{}: {}", request.method, request.message))
+        });
         let mut client = admin(&gateway).await;
         let begin = Instant::now();
         let added = client.call("cron.add", turn(60_000)).await["payload"].take();
@@ -106,7 +107,7 @@ async fn the_gateway_of_the_new_edition_has_a_job_of_its_own() {
 async fn jobs_outlive_a_restart_and_follow_a_clock_that_is_moved() {
     for edition in Edition::ALL {
         let gateway = mock(edition);
-        gateway.script_runs(|_| Run::text("Morning."));
+        gateway.script_runs(|_| RunScript::text("Morning."));
         let mut client = admin(&gateway).await;
         let id = client.call("cron.add", turn(3_600_000)).await["payload"]["id"].take();
         gateway.restart().await.expect("restarted");
@@ -131,7 +132,7 @@ async fn a_call_to_run_a_job_is_answered_at_once_or_at_its_end() {
     for edition in Edition::ALL {
         let gateway = mock(edition);
         let slow = Duration::from_secs(5);
-        gateway.script_runs(move |_| Run::text("Well.").delay_first(slow));
+        gateway.script_runs(move |_| RunScript::text("Well.").delay_first(slow));
         let mut client = admin(&gateway).await;
         let id = client.call("cron.add", turn(3_600_000)).await["payload"]["id"].take();
         let begin = Instant::now();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use openclaw_mock_gateway::{Edition, Locality, MockGateway, On, Run};
+use openclaw_mock_gateway::{Edition, Locality, MockGateway, On, RunScript};
 use serde_json::{Value, json};
 
 use crate::client::{Ask, Client, Device, READ_WRITE, accepted, mock, paired};
@@ -39,11 +39,11 @@ pub(crate) fn history_of() -> Value {
     json!({"sessionKey": KEY})
 }
 
-pub(crate) fn spoken(text: &str, deltas: usize) -> Run {
-    Run::text(text).deltas(deltas).delay_per_delta(DELTA)
+pub(crate) fn spoken(text: &str, deltas: usize) -> RunScript {
+    RunScript::text(text).deltas(deltas).delay_per_delta(DELTA)
 }
 
-fn reading() -> Run {
+fn reading() -> RunScript {
     spoken("I read the file.", 3)
         .delay_per_delta(Duration::from_millis(60))
         .tool("read", json!({"path": "hello.txt"}), "file content\n")
@@ -139,7 +139,9 @@ async fn only_the_starter_with_the_capability_sees_tools() {
 async fn the_old_edition_shows_tools_to_verbose_sessions() {
     for (level, fixture) in [("full", "tool-verbose"), ("on", "tool-verbose-on")] {
         let (gateway, device) = (mock(OLD), Device::new(1));
-        gateway.script_runs(|_| Run::text("done").tool("exec", json!({"command": "echo x"}), "x"));
+        gateway.script_runs(|_| {
+            RunScript::text("done").tool("exec", json!({"command": "echo x"}), "x")
+        });
         let scopes = [READ_WRITE[0], READ_WRITE[1], "operator.admin"];
         let mut ask = Ask::new(&gateway, &device);
         ask.scopes = scopes.to_vec();
@@ -304,7 +306,7 @@ async fn a_failing_model_is_told_as_recorded() {
         for (method, fixture) in [("agent", "agent-error"), ("chat.send", "chat-error")] {
             let (gateway, device) = (mock(edition), Device::new(1));
             gateway.script_runs(|_| {
-                Run::silent()
+                RunScript::silent()
                     .fails("the model is on fire")
                     .delay_per_delta(DELTA)
             });

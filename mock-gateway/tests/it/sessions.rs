@@ -1,6 +1,6 @@
 //! Whose runs are whose: sessions, owners, connections, restarts.
 
-use openclaw_mock_gateway::{Edition, Locality, On, Run, partial_json};
+use openclaw_mock_gateway::{Edition, Locality, On, RunScript, partial_json};
 use serde_json::{Value, json};
 
 use crate::client::{Ask, Device, Got, accepted, mock, paired};
@@ -12,7 +12,7 @@ async fn runs_are_aborted_by_their_owner_only_where_there_is_one() {
     for edition in Edition::ALL {
         let gateway = mock(edition);
         let (owner, stranger) = (Device::new(1), Device::new(2));
-        gateway.script_runs(|_| Run::text("x").hangs());
+        gateway.script_runs(|_| RunScript::text("x").hangs());
         let mut first = client(&gateway, &owner, &[]).await;
         paired(&gateway, &stranger).await;
         let ask = Ask::new(&gateway, &stranger);
@@ -137,7 +137,7 @@ async fn the_answer_of_a_run_is_for_the_connection_that_asked() {
 #[tokio::test(start_paused = true)]
 async fn a_restart_forgets_runs() {
     let (gateway, device) = (mock(NEW), Device::new(1));
-    gateway.script_runs(|_| Run::text("x").hangs());
+    gateway.script_runs(|_| RunScript::text("x").hangs());
     let mut before = client(&gateway, &device, &[]).await;
     before.request("agent", params("r2")).await;
     seen(&mut before, &Lines::until("+chat delta")).await;
@@ -158,7 +158,7 @@ async fn a_restart_forgets_runs() {
 async fn sessions_are_named_as_each_edition_does() {
     for edition in Edition::ALL {
         let (gateway, device) = (mock(edition), Device::new(1));
-        gateway.script_runs(|_| Run::text("x"));
+        gateway.script_runs(|_| RunScript::text("x"));
         let mut client = client(&gateway, &device, &[]).await;
         let params = json!({"message": "hi", "idempotencyKey": "s1", "sessionKey": "main"});
         client.request("agent", params).await;
@@ -193,12 +193,12 @@ async fn sessions_are_named_as_each_edition_does() {
 #[tokio::test(start_paused = true)]
 async fn mounted_runs_go_before_the_default_and_are_chosen_by_parameters() {
     let (gateway, device) = (mock(NEW), Device::new(1));
-    gateway.script_runs(|request| Run::text(format!("You said: {}", request.message)));
+    gateway.script_runs(|request| RunScript::text(format!("You said: {}", request.message)));
     On::method("agent")
         .with(partial_json(json!({"message": "special"})))
         .respond_with(|params| {
             let message = params["message"].as_str().unwrap_or_default();
-            Run::text(format!("Mounted for {message}"))
+            RunScript::text(format!("Mounted for {message}"))
                 .usage(3, 5)
                 .into()
         })
@@ -274,7 +274,7 @@ async fn a_stop_waits_for_runs_where_the_edition_does() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_gives_a_run_that_hangs_up_in_the_end() {
     let (gateway, device) = (mock(NEW), Device::new(1));
-    gateway.script_runs(|_| Run::text("x").hangs());
+    gateway.script_runs(|_| RunScript::text("x").hangs());
     let mut client = client(&gateway, &device, &[]).await;
     client.request("agent", params("d2")).await;
     seen(&mut client, &Lines::until("+chat delta")).await;

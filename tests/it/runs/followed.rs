@@ -37,9 +37,9 @@ async fn a_run_tells_its_text_as_it_grows() {
 async fn a_hundred_runs_ten_at_a_time_say_each_their_own() {
     for edition in Edition::ALL {
         let stage = Stage::new(edition, spoken);
-        stage
-            .gateway
-            .script_runs(|request| mock::Run::text(format!("To {}.", request.message)).deltas(3));
+        stage.gateway.script_runs(|request| {
+            mock::RunScript::text(format!("To {}.", request.message)).deltas(3)
+        });
         let client = Road::default().client(&stage.gateway);
         client.ready().await.unwrap();
         for ten in 0..10 {
@@ -64,7 +64,7 @@ async fn a_model_that_fails_fails_the_run_in_both_generations() {
     for edition in Edition::ALL {
         for by_chat in [false, true] {
             let stage = Stage::new(edition, || {
-                mock::Run::silent()
+                mock::RunScript::silent()
                     .fails("500 fake upstream says 500")
                     .attempts(3)
             });
@@ -89,7 +89,11 @@ async fn a_model_that_fails_fails_the_run_in_both_generations() {
 #[tokio::test(start_paused = true)]
 async fn a_tool_is_seen_from_start_to_result() {
     let stage = Stage::new(NEW, || {
-        mock::Run::text("I read it.").tool("read", json!({"path":"hello.txt"}), "file content\n")
+        mock::RunScript::text("I read it.").tool(
+            "read",
+            json!({"path":"hello.txt"}),
+            "file content\n",
+        )
     });
     let client = Road::default().client(&stage.gateway);
     let told = read(&mut begin(&client, false)).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use openclaw_adapter::api::sessions::{ChangeReason, Create, List, Message};
 use openclaw_adapter::{Client, Config, MemoryStore, RetryPolicy, SyncReason, Token, Update};
-use openclaw_mock_gateway::{Direction, MockGateway, Run};
+use openclaw_mock_gateway::{Direction, MockGateway, RunScript};
 use tokio::time::timeout;
 
 use super::{messages, sessions};
@@ -96,7 +96,7 @@ async fn over_restarts_each_message_is_told_once_and_none_is_missing() {
     const KEY: &str = "agent:main:talk";
     let gateway = MockGateway::start().await;
     let (watcher, other) = (connect(&gateway).await, connect(&gateway).await);
-    gateway.script_runs(|_| Run::text("An answer."));
+    gateway.script_runs(|_| RunScript::text("An answer."));
     create(&other, "talk").await;
     let mut watch = messages(watcher.sessions().watch_messages(KEY));
     watch.resync().await;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use openclaw_mock_gateway::{Edition, MockGateway, Run, RunRequest};
+use openclaw_mock_gateway::{Edition, MockGateway, RunRequest, RunScript};
 use tokio::sync::watch;
 
 use super::script::{End, Script};
@@ -63,11 +63,11 @@ impl Book {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(&self, request: &RunRequest) -> Run {
+    fn begin(&self, request: &RunRequest) -> RunScript {
         let mut pages = self.pages();
         let page = marker_of(&request.message).and_then(|marker| pages.get_mut(marker));
         let Some((script, asked)) = page else {
-            return Run::text("I have nothing to say to that.");
+            return RunScript::text("I have nothing to say to that.");
         };
         *asked += 1;
         let run = script.to_run(self.edition);
@@ -79,8 +79,8 @@ impl Book {
 
 impl Script {
     /// The run in which a gateway of this edition meets such a model.
-    fn to_run(&self, edition: Edition) -> Run {
-        let mut run = Run::text(self.text())
+    fn to_run(&self, edition: Edition) -> RunScript {
+        let mut run = RunScript::text(self.text())
             .deltas(self.pieces.len())
             .delay_first(self.first)
             .delay_per_delta(self.pause);

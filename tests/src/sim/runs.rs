@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use openclaw_adapter::{Client, RunItem, RunOutcome};
-use openclaw_mock_gateway::{MockGateway, Run, RunRequest};
+use openclaw_mock_gateway::{MockGateway, RunRequest, RunScript};
 use tokio::task::JoinHandle;
 
 use super::referee::Referee;
@@ -47,7 +47,7 @@ impl Runs {
         gateway.script_runs(move |request| runs.begins(request));
     }
 
-    fn begins(&self, request: &RunRequest) -> Run {
+    fn begins(&self, request: &RunRequest) -> RunScript {
         let id = request.run_id.clone();
         let mut book = self.book();
         let number = book.len() as u64;
@@ -61,7 +61,7 @@ impl Runs {
             self.referee.foul(what);
         }
         drop(book);
-        let run = Run::text(TEXT)
+        let run = RunScript::text(TEXT)
             .deltas(4)
             .delay_first(Duration::from_millis(200 * (number % 4)))
             .delay_per_delta(Duration::from_millis(900 * (number % 3)));

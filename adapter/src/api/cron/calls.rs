@@ -368,7 +368,7 @@ answer! {
     ///
     /// ```
     /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-    /// # use openclaw_mock_gateway::{MockGateway, Run};
+    /// # use openclaw_mock_gateway::{MockGateway, RunScript};
     /// use openclaw_adapter::api::cron::{Action, Happened};
     /// # use openclaw_adapter::api::cron::{Add, Payload, Schedule, Target, WakeMode};
     /// use openclaw_adapter::{EventFilter, EventItem, EventPayload};
@@ -376,7 +376,7 @@ answer! {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let gateway = MockGateway::start().await;
-    /// # gateway.script_runs(|_| Run::text("All is well."));
+    /// # gateway.script_runs(|_| RunScript::text("All is well."));
     /// # let config = Config::builder()
     /// #     .url(gateway.local_url())
     /// #     .token(Token::new(gateway.token())?)

@@ -2,13 +2,13 @@
 //!
 //! ```
 //! # use openclaw_adapter::{Client, Config, MemoryStore, Token};
-//! # use openclaw_mock_gateway::{MockGateway, Run};
+//! # use openclaw_mock_gateway::{MockGateway, RunScript};
 //! use openclaw_adapter::api::sessions::{Create, Patch, Resolve, Setting};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let gateway = MockGateway::start().await;
-//! # gateway.script_runs(|_| Run::text("Since Monday."));
+//! # gateway.script_runs(|_| RunScript::text("Since Monday."));
 //! # let config = Config::builder()
 //! #     .url(gateway.local_url())
 //! #     .token(Token::new(gateway.token())?)

@@ -74,7 +74,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// What a gateway of the edition exits with when it does not start. Measured on both.
+/// Returns what a gateway of the edition exits with when it does not start. Measured on both.
 fn refused(edition: Edition) -> ExitCode {
     match edition {
         Edition::V2026_2_9 => ExitCode::from(1),
@@ -125,7 +125,7 @@ async fn serve(run: &Run) -> Result<ExitCode, Refusal> {
     let gateway = builder.try_start_on(listener).await?;
     if run.scenario.is_none() {
         gateway.script_runs(|_| {
-            openclaw_mock_gateway::Run::text(
+            openclaw_mock_gateway::RunScript::text(
                 "I am a mock gateway, and nobody has told me what to say (--scenario FILE).",
             )
         });

@@ -65,7 +65,7 @@ impl Voice {
     }
 }
 
-/// Whether the log and the help may have colour: only on a terminal that can show it, and never
+/// Returns whether the log and the help may have colour: only on a terminal that can show it, and never
 /// where `NO_COLOR` is set (<https://no-color.org>).
 pub(crate) fn is_coloured() -> bool {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use openclaw_mock_gateway::{Edition, Run, RunRequest};
+use openclaw_mock_gateway::{Edition, RunRequest, RunScript};
 use serde_json::Value;
 
 /// What the model says when it is not told.
@@ -25,10 +25,10 @@ fn orders(message: &str) -> Vec<(&str, &str)> {
 }
 
 /// The script that does what the recorded model did.
-pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
+pub(super) fn script(edition: Edition, request: &RunRequest) -> RunScript {
     // A turn about a command that somebody decided on.
     if request.method == "heartbeat" && request.message.contains("approved-output") {
-        return Run::text("ok");
+        return RunScript::text("ok");
     }
     let orders = orders(&request.message);
     let order = |name: &str| {
@@ -48,7 +48,7 @@ pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
     let (text, mut run) = match tool {
         None => {
             let text = say.unwrap_or(USUAL).to_owned();
-            (text.clone(), Run::text(text))
+            (text.clone(), RunScript::text(text))
         }
         Some((name, args)) => called(
             edition,
@@ -74,19 +74,19 @@ pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
         // The stream ends after the second piece.
         let size = text.chars().count().div_ceil(pieces).max(1);
         let said: String = text.chars().take(2 * size).collect();
-        run = Run::text(said).chunks(size).cut_off();
+        run = RunScript::text(said).chunks(size).cut_off();
     }
     if let Some(code) = order("status") {
         let said = format!("{code} fake upstream says {code}");
         run = match (edition, code) {
-            (Edition::V2026_9_6, "429") => Run::silent()
+            (Edition::V2026_9_6, "429") => RunScript::silent()
                 .rate_limited("⚠️ API rate limit reached. Please try again later."),
-            (Edition::V2026_9_6, _) => Run::silent().fails(format!(
+            (Edition::V2026_9_6, _) => RunScript::silent().fails(format!(
                 "⚠️ mock/mock-1 request failed (provider internal error, HTTP {code}). This is usually \
                  temporary — try again shortly.",
             )),
-            (_, "429") => Run::silent().rate_limited(said),
-            _ => Run::silent().fails(said),
+            (_, "429") => RunScript::silent().rate_limited(said),
+            _ => RunScript::silent().fails(said),
         };
     }
     if order("hang").is_some() {
@@ -96,7 +96,7 @@ pub(super) fn script(edition: Edition, request: &RunRequest) -> Run {
 }
 
 /// What the tools of the recorded gateways gave.
-fn called(edition: Edition, name: &str, args: Value, say: Option<&str>) -> (String, Run) {
+fn called(edition: Edition, name: &str, args: Value, say: Option<&str>) -> (String, RunScript) {
     let command = args["command"].as_str().unwrap_or_default().to_owned();
     let (result, is_error) = match name {
         "read" if args["path"] == "hello.txt" => ("file content for the read tool\n", false),
@@ -119,7 +119,7 @@ fn called(edition: Edition, name: &str, args: Value, say: Option<&str>) -> (Stri
     };
     if command.ends_with("approved-output-7") {
         // What it says is up to who decides.
-        let run = Run::text("The tool said: ").approved_command(command.clone(), result);
+        let run = RunScript::text("The tool said: ").approved_command(command.clone(), result);
         return (String::new(), run.quoting(80));
     }
     let said = || {
@@ -127,7 +127,7 @@ fn called(edition: Edition, name: &str, args: Value, say: Option<&str>) -> (Stri
         format!("The tool said: {given}")
     };
     let text = say.map_or_else(said, str::to_owned);
-    let run = Run::text(text.clone());
+    let run = RunScript::text(text.clone());
     let run = match (name, is_error) {
         ("exec", _) => run.command(command.clone(), result),
         (_, false) => run.tool(name, args, result),
