@@ -1,4 +1,4 @@
-//! What each path of a crate leads to: the module that defines the item, past re-exports.
+//! The module that defines the item behind each path of a crate, past re-exports.
 
 use std::path::Path;
 

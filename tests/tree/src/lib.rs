@@ -24,7 +24,7 @@ use anyhow::Context as _;
 
 pub use rules::{Folder, Layers, Limits, Rules};
 pub use source::Sources;
-pub use words::Words;
+pub use words::Vocabulary;
 
 use imports::Import;
 use source::Crate;
@@ -40,7 +40,7 @@ pub struct Measured {
     pub circles: usize,
     /// Lines of code of the library, without documentation, comments and tests.
     pub code_lines: usize,
-    /// What breaks the rules; empty if the crate keeps them.
+    /// Places that break the rules; empty if the crate keeps them.
     pub problems: Vec<String>,
     /// The folders that each folder uses.
     pub uses: BTreeMap<String, BTreeSet<String>>,
@@ -109,7 +109,7 @@ impl Repository {
     ///
     /// Fails if a file cannot be read or parsed.
     pub fn words(&self) -> anyhow::Result<Vec<String>> {
-        let words = Words::parse(&self.text(Path::new(".ci/words.toml"))?)?;
+        let words = Vocabulary::parse(&self.text(Path::new(".ci/words.toml"))?)?;
         words.check(&self.sources(Path::new(""), &["rs", "md"])?)
     }
 

@@ -250,7 +250,7 @@ fn figures_above_their_limits_are_named() {
 
 #[test]
 fn words_that_were_given_up_are_found_in_comments_and_names() {
-    let words = Words::parse(
+    let words = Vocabulary::parse(
         r#"
         first = ["Whether"]
         [names]

@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use crate::Sources;
 
-/// Words that names and comments do without.
+/// Vocabulary that names and comments do without.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Words {
+pub struct Vocabulary {
     /// First words of a doc comment that an index of items cannot be searched by.
     first: Vec<String>,
     /// Names in code that were given up, and the name instead.
@@ -23,7 +23,7 @@ pub struct Words {
     phrases: BTreeMap<String, String>,
 }
 
-impl Words {
+impl Vocabulary {
     /// Reads the words.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl Words {
     }
 }
 
-/// Looks for whole words: "anew" is not in "manewer".
+/// Looks for whole words: "lives" is not in "olives".
 fn has_words(text: &str, phrase: &str) -> bool {
     let is_letter = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(phrase).any(|(at, _)| {
