@@ -219,7 +219,13 @@ fn a_directory_of_somebody_else_is_a_typed_error() {
     }
     // Where the target directory is closed to others, they run a copy.
     let program = root.path().join("program");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // Copied by another process: a child that a test beside this one starts could inherit the open copy, which
+    // then cannot be run ("Text file busy").
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
     for (duty, dir) in [
         ("closed", &closed),
         ("no-write", &no_write),

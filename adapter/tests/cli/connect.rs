@@ -2,7 +2,7 @@
 
 use openclaw_mock_gateway::{Edition, MockGateway};
 
-use crate::host::{Host, PATIENCE};
+use crate::host::{ClosedPort, Host, PATIENCE};
 
 #[tokio::test]
 async fn on_the_gateways_own_host_it_is_ready_at_once_and_ends_with_0() {
@@ -181,11 +181,11 @@ async fn what_a_proxy_or_the_gateways_door_refuses_ends_with_12() {
 
 #[tokio::test]
 async fn a_gateway_that_is_not_there_ends_with_13_after_one_attempt_without_waiting() {
-    let (gateway, host) = (MockGateway::start().await, Host::new());
-    gateway.stop().await;
+    let (port, host) = (ClosedPort::new(), Host::new());
     let ended = host
         .program(&["connect", "--json", "--wait", "0"])
-        .remote(&gateway)
+        .url(&port.url())
+        .token("shared-token-0123")
         .run()
         .await;
     ended.ended_with(13);
@@ -196,11 +196,11 @@ async fn a_gateway_that_is_not_there_ends_with_13_after_one_attempt_without_wait
 
 #[tokio::test]
 async fn a_gateway_that_stays_away_ends_with_13_when_the_time_is_over() {
-    let (gateway, host) = (MockGateway::start().await, Host::new());
-    gateway.stop().await;
+    let (port, host) = (ClosedPort::new(), Host::new());
     let ended = host
         .program(&["connect", "--json", "--wait", "1500ms"])
-        .remote(&gateway)
+        .url(&port.url())
+        .token("shared-token-0123")
         .run()
         .await;
     ended.ended_with(13);
