@@ -58,7 +58,7 @@ impl Narrator {
     }
 
     /// Prints an explanation.
-    pub(crate) fn tell(&self, text: &str) {
+    pub(crate) fn explain(&self, text: &str) {
         self.speak("", Style::Plain, text, Style::Plain);
     }
 

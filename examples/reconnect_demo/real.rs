@@ -29,7 +29,7 @@ pub(crate) async fn play(narrator: &Narrator, journal: Journal) -> anyhow::Resul
     let backend = start()?;
     let hello = show.until_connected(&backend, None).await?;
     if backend.asked() == 0 {
-        narrator.tell(
+        narrator.explain(
             "Nobody was asked: the device was approved before, or this is the gateway's own host.",
         );
     }
@@ -43,14 +43,14 @@ pub(crate) async fn play(narrator: &Narrator, journal: Journal) -> anyhow::Resul
     show.works(&backend, &hello).await?;
 
     narrator.step(3, "The network is lost");
-    narrator.tell("The demo cuts the connection on this side. Nothing is closed properly.");
+    narrator.explain("The demo cuts the connection on this side. Nothing is closed properly.");
     cable.cut();
     let hello = show.until_connected(&backend, Some(&hello)).await?;
     show.fact("connected again by itself", true)?;
     show.works(&backend, &hello).await?;
 
     narrator.step(4, "Whatever you do to the gateway, until Ctrl-C");
-    narrator.tell(
+    narrator.explain(
         "Restart it, edit its token, remove the device `reconnect-demo`: the backend prints here how it \
          reacts.",
     );
@@ -130,7 +130,7 @@ impl Show<'_> {
             let now = state.borrow_and_update().clone();
             self.log();
             match now {
-                ConnectionState::Connecting { .. } => self.narrator.tell("connecting"),
+                ConnectionState::Connecting { .. } => self.narrator.explain("connecting"),
                 ConnectionState::Ready { hello, .. } => {
                     let version = &hello.server_version;
                     self.fact(&format!("connected to {version} again"), true)?;

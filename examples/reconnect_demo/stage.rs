@@ -90,8 +90,8 @@ impl<'a> Stage<'a> {
         self.fact(what, is_so)
     }
 
-    pub(crate) fn tell(&self, text: &str) {
-        self.narrator.tell(text);
+    pub(crate) fn explain(&self, text: &str) {
+        self.narrator.explain(text);
     }
 
     /// Prints the new lines of the backend's log.

@@ -16,7 +16,7 @@ use crate::stage::Stage;
 
 /// A new backend has the right token, and is refused: the gateway does not know its device yet.
 pub(crate) async fn first_start(stage: &Stage<'_>) -> anyhow::Result<Backend> {
-    stage.tell(
+    stage.explain(
         "A backend needs two things to connect: the gateway's token, which is in openclaw.json, and a \
          person's approval of its device. It has the token. The device is a key pair that it makes \
          now, at its first start.",
@@ -27,7 +27,7 @@ pub(crate) async fn first_start(stage: &Stage<'_>) -> anyhow::Result<Backend> {
     let request = backend.awaits_approval().await?;
     stage.log();
 
-    stage.tell(
+    stage.explain(
         "The gateway said NOT_PAIRED and closed with 1008 `pairing required`. That is not an \
          error: the backend keeps its key and asks again every two seconds.",
     );
@@ -58,7 +58,7 @@ pub(crate) async fn approval(stage: &Stage<'_>, backend: &Backend) -> anyhow::Re
     stage.operator().list();
     approve_request_of(stage, backend).await?;
     let hello = backend.client().ready().await?;
-    stage.tell("The backend was not restarted: its next attempt succeeded.");
+    stage.explain("The backend was not restarted: its next attempt succeeded.");
     stage.fact(
         &format!(
             "connected: protocol {}, scopes {}",
@@ -88,7 +88,7 @@ pub(crate) async fn backend_restart(
     backend.stop().await;
     let backend = stage.start_backend("docker restart backend")?;
     backend.client().ready().await?;
-    stage.tell(
+    stage.explain(
         "The key is on the volume, so it is the same device, and the approval is still valid.",
     );
     stage.connections("connected again", 1).await?;
@@ -109,7 +109,7 @@ pub(crate) async fn gateway_restart(stage: &Stage<'_>, backend: &Backend) -> any
     stage.operator().restart().await?;
     backend.ready_after(&before).await?;
     stage.log();
-    stage.tell(
+    stage.explain(
         "The gateway announced the restart and closed with 1012. The same client in the same process \
          has connected again; a call in progress would have reported if it was sent.",
     );
@@ -127,7 +127,7 @@ pub(crate) async fn token_edited(stage: &Stage<'_>, backend: &Backend) -> anyhow
     const NEW: &str = "the-demo-token-after-the-edit";
 
     let before = hello_of(backend)?;
-    stage.tell(
+    stage.explain(
         "A gateway holds its token in memory. Some watch openclaw.json and apply an edit; \
          this one does not, and keeps the token that it read when it started.",
     );
@@ -145,7 +145,7 @@ pub(crate) async fn token_edited(stage: &Stage<'_>, backend: &Backend) -> anyhow
     let reason = newcomer.stopped().await?;
     newcomer.stop().await;
     stage.log();
-    stage.tell(
+    stage.explain(
         "Another backend, which has the token of the file, is refused. It stops at once instead of \
          trying again: 2026.9.6 locks an address out for five minutes after ten failures.",
     );
@@ -166,7 +166,7 @@ pub(crate) async fn token_taken(stage: &Stage<'_>, backend: &Backend) -> anyhow:
     stage.operator().restart().await?;
     let hello = backend.ready_after(&before).await?;
     let log = stage.log();
-    stage.tell(
+    stage.explain(
         "Now the gateway has the new token and the backend the old one. An approved device has a \
          token of its own, so the backend connects with that, and warns that its variable is stale.",
     );
@@ -192,7 +192,7 @@ pub(crate) async fn token_taken(stage: &Stage<'_>, backend: &Backend) -> anyhow:
 pub(crate) async fn token_given(stage: &Stage<'_>, backend: &Backend) -> anyhow::Result<()> {
     let token = stage.gateway.token();
     let before = hello_of(backend)?;
-    stage.tell(
+    stage.explain(
         "Setting the variable and restarting the backend is enough. A running one accepts another \
          token too: Client::set_token, or a file named by OPENCLAW_GATEWAY_TOKEN_FILE, which is \
          read again when the gateway refuses the token.",
@@ -216,7 +216,7 @@ pub(crate) async fn device_removed(stage: &Stage<'_>, backend: &Backend) -> anyh
     let before = hello_of(backend)?;
     stage.operator().remove(&device)?;
     if stage.gateway.edition() == Edition::V2026_2_9 {
-        stage.tell(
+        stage.explain(
             "2026.2.9 has no command to remove a device, and keeps the existing connection: the edit \
              takes effect at the next login.",
         );
@@ -225,7 +225,7 @@ pub(crate) async fn device_removed(stage: &Stage<'_>, backend: &Backend) -> anyh
     }
     let request = backend.awaits_approval().await?;
     stage.log();
-    stage.tell("The backend is disconnected, and waits for approval with the same key.");
+    stage.explain("The backend is disconnected, and waits for approval with the same key.");
     stage.fact(
         "it asks to be approved again, as the same device",
         request.device_id.as_str() == device && stage.gateway.paired().is_empty(),
@@ -249,7 +249,7 @@ pub(crate) async fn state_lost(stage: &Stage<'_>, backend: Backend) -> anyhow::R
     let backend = stage.start_backend("docker compose up -d backend")?;
     let request = backend.awaits_approval().await?;
     stage.log();
-    stage.tell(
+    stage.explain(
         "The volume is deleted, and the key with it. The backend has made another one, which the gateway \
          does not know. The old device is still approved there, but its key no longer exists.",
     );
@@ -263,7 +263,7 @@ pub(crate) async fn state_lost(stage: &Stage<'_>, backend: Backend) -> anyhow::R
     )?;
     approve_request_of(stage, &backend).await?;
     backend.client().ready().await?;
-    stage.tell("The old device is no longer needed, and is removed.");
+    stage.explain("The old device is no longer needed, and is removed.");
     stage.operator().remove(&old)?;
     stage.operator().list();
     stage

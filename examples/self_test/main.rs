@@ -23,9 +23,9 @@ use openclaw_adapter::{Config, MemoryStore, Token};
 use openclaw_examples::{fact, gateway_is_set, soon, title};
 use openclaw_mock_gateway::{MockGateway, RunScript};
 
-use crate::service::{Summaries, Ticket};
+use crate::service::{Summaries, SupportTicket};
 
-const TICKET: Ticket<'static> = Ticket {
+const TICKET: SupportTicket<'static> = SupportTicket {
     number: 42,
     revision: 1,
     text: "The printer on the third floor prints everything twice since Monday.",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use openclaw_adapter::{Client, ConfigBuilder, ConfigError, Error, RunOutcome, WhenDown};
 
 /// A ticket as it is now.
-pub(crate) struct Ticket<'a> {
+pub(crate) struct SupportTicket<'a> {
     pub(crate) number: u32,
     /// Counts the edits.
     pub(crate) revision: u32,
@@ -44,8 +44,8 @@ impl Summaries {
     }
 
     /// Summarises a ticket.
-    pub(crate) async fn of(&self, ticket: &Ticket<'_>) -> Result<String, SummaryError> {
-        let Ticket {
+    pub(crate) async fn of(&self, ticket: &SupportTicket<'_>) -> Result<String, SummaryError> {
+        let SupportTicket {
             number,
             revision,
             text,

@@ -9,9 +9,9 @@ use openclaw_examples::{soon, wait_until};
 use openclaw_mock_gateway::{Edition, Fault, MockGateway, On, RunScript, partial_json};
 use serde_json::json;
 
-use crate::service::{Summaries, SummaryError, Ticket};
+use crate::service::{Summaries, SummaryError, SupportTicket};
 
-const TICKET: Ticket<'static> = Ticket {
+const TICKET: SupportTicket<'static> = SupportTicket {
     number: 42,
     revision: 1,
     text: "Everything is printed twice.",

@@ -60,7 +60,7 @@ fn example(name: &str, dir: &Path, url: &str, token: &str) -> Child {
         .unwrap()
 }
 
-/// What it printed and logged, if it ended well.
+/// Returns its output and its log, if it succeeded.
 async fn ended_well(backend: Child) -> (String, String) {
     let output = timeout(LIMIT, backend.wait_with_output()).await;
     let output = output.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! What one is told to type.
+//! The commands of the pages.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use crate::pages::{Block, blocks, root};
 use crate::programs::{LIMIT, Scene, mock_program, said};
 use crate::shell::{Command, commands};
 
-/// Programs of others. That they do what a page says is not ours to test.
+/// Programs of others, which these tests do not run.
 const FOREIGN: &[&str] = &[
     ".",
     "[",
@@ -98,8 +98,8 @@ fn every_block_of_shell_is_what_bash_understands() {
         stdin.write_all(block.text.as_bytes()).unwrap();
         drop(stdin);
         let output = bash.wait_with_output().unwrap();
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{block}: {complaint}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{block}: {stderr}");
     }
 }
 
@@ -131,7 +131,7 @@ fn what_cargo_is_told_to_build_and_run_is_there() {
     assert!(checked > 10, "{checked} commands for cargo");
 }
 
-/// Whether the sources of the workspace have these words, as the beginning of a name at least.
+/// Returns `true` if the sources of the workspace have these words, as the beginning of a name at least.
 pub(crate) fn named(words: &str) -> bool {
     static SOURCES: LazyLock<String> = LazyLock::new(|| {
         let out = std::process::Command::new("git")

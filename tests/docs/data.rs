@@ -82,7 +82,7 @@ fn compose(block: &Block, document: &Yaml) {
     }
 }
 
-/// What the containers of a pod mount is there: in the pod, or made for each pod of a set.
+/// Checks that the volumes of a pod exist: in the pod, or made for each pod of a set.
 fn mounts(block: &Block, spec: &Yaml) {
     fn items(list: &Yaml) -> impl Iterator<Item = &Yaml> {
         list.as_vec().into_iter().flatten()
@@ -134,7 +134,7 @@ fn every_block_of_toml_is_what_cargo_understands_and_names_what_there_is() {
     }
 }
 
-/// What cargo makes of a manifest, without its dependencies.
+/// Runs `cargo metadata` on a manifest, without its dependencies.
 pub(crate) fn cargo_metadata(manifest: &Path) -> Value {
     let output = std::process::Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
@@ -142,12 +142,8 @@ pub(crate) fn cargo_metadata(manifest: &Path) -> Value {
         .arg(manifest)
         .output()
         .unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{}: {complaint}",
-        manifest.display()
-    );
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", manifest.display());
     serde_json::from_slice(&output.stdout).unwrap()
 }
 

@@ -1,9 +1,9 @@
 //! Every block of code and every command in README and the pages.
 //!
 //! Rust is compiled, and run where it says nothing else, as doctests of the crates and of this package.
-//! The rest is here: what is data is parsed and held against what it is about; what is typed at a
-//! terminal is run with the programs on the mock, where the programs are ours; what the programs are
-//! said to print is held against what they print. A block that nothing here knows is a failure.
+//! The rest is here: data is parsed and compared with its subject; commands of our programs are
+//! run on the mock; printed output is compared with what the programs print. A block of an unknown kind
+//! is a failure.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +16,6 @@ mod commands;
 mod data;
 mod packages;
 mod pages;
+mod printed;
 mod programs;
 mod shell;
-mod shown;

@@ -1,4 +1,4 @@
-//! What the manifests state of the packages that are published.
+//! The manifests of the packages that are published.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -21,8 +21,8 @@ fn metadata() -> Value {
         .current_dir(root())
         .output()
         .unwrap();
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{complaint}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Block {
     /// Relative to the root of the repository.
     pub(crate) page: String,
-    /// Where it begins.
+    /// The line of its fence.
     pub(crate) line: usize,
     /// The first word after the fence, without what follows a comma; empty if there is none.
     pub(crate) kind: String,
@@ -119,7 +119,7 @@ fn every_block_is_of_a_kind_that_is_checked() {
             | "rust"
             // `data`
             | "json" | "toml" | "yaml"
-            // `shown`: pictures, and what the programs print
+            // `printed`: pictures, and the output of programs
             | "" | "text"
             // Drawn by whoever shows the page
             | "mermaid"

@@ -19,7 +19,7 @@ pub(crate) struct Scene {
     others: Vec<Client>,
 }
 
-/// What a program said.
+/// The output of a program.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,

@@ -1,4 +1,4 @@
-//! What pages show: pictures, trees of files, and what the programs print.
+//! Pictures, trees of files, and printed output in the pages.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ fn is_tree(block: &Block) -> bool {
     first.is_some_and(|name| name.ends_with('/'))
 }
 
-/// What the doctor prints: a status and a check at the beginning of each line.
+/// Returns `true` for output of the doctor: a status and a check at the beginning of each line.
 fn is_diagnosis(block: &Block) -> bool {
     !columns(&block.text).is_empty()
 }
@@ -176,7 +176,7 @@ async fn the_fields_that_pages_show_of_json_are_those_that_the_programs_print() 
     }
 }
 
-/// Whether both tell of the same thing, and nothing is shown that is not there.
+/// Returns `true` if both are of the same kind, and every field of the page exists.
 fn is_kind_of(shown: &Value, real: &Value) -> bool {
     let same = |field: &str| shown.get(field) == real.get(field);
     let names = ["state", "check", "verdict"];
