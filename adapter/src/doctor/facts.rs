@@ -14,6 +14,7 @@ use crate::logic::config_error::ConfigError;
 use crate::logic::credentials::Used;
 use crate::logic::pairing::PairingRequired;
 use crate::logic::refusal::{Refusal, RefusalKind, UpgradeRefusal};
+pub(super) use crate::net::TlsFault;
 use crate::protocol::Hello;
 
 /// Whose connection is looked at.
@@ -124,24 +125,6 @@ pub(super) struct Tls {
     /// SHA-256 of the gateway's certificate.
     pub(super) fingerprint: Option<String>,
     pub(super) is_pinned: bool,
-}
-
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    not(feature = "tls"),
-    expect(dead_code, reason = "only a TLS handshake fails in these ways")
-)]
-pub(super) enum TlsFault {
-    /// The certificate, and what to do.
-    Certificate {
-        what: String,
-        fix: String,
-    },
-    /// The peer does not speak TLS.
-    NotTls,
-    /// The peer wants a client certificate.
-    ClientCertificate,
-    Other(String),
 }
 
 #[derive(Clone, Debug)]

@@ -1,22 +1,24 @@
 //! The handshake as a backend makes it, by the same decisions, and only as far as it has to go.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::facts::{Challenge, Login, LoginEnd, Never, Step};
 use super::local::Device;
+use crate::base::identity::DeviceId;
 use crate::config::TokenSource;
+use crate::driver::clock::{now, now_ms};
 use crate::logic::credentials::{Secret, Used};
 use crate::logic::error::{Error, TransportError, TransportErrorKind};
-use crate::logic::handshake::{Auth, Handshake, Offer, Step as HandshakeStep};
+use crate::logic::handshake::{Auth, Handshake, Offer};
 use crate::logic::lifecycle::{Lifecycle, Next, Outcome, Rules};
 use crate::logic::pairing::PairingPolicy;
 use crate::logic::refusal::{FixHints, Refusal, RefusalKind};
 use crate::logic::retry::RetryPolicy;
 use crate::logic::state::StopReason;
-use crate::net::{DialError, Dialer, Inbound, Socket};
+use crate::net::{self, Dialer, Socket};
 use crate::protocol::connect::Profile;
 
 /// The number of attempts at a gateway that is starting. Real ones take up to two seconds.
@@ -74,8 +76,7 @@ impl Candidate<'_> {
                     tried.login = Step::Late;
                     return tried;
                 }
-                Ok(Err(DialError::Refused(refusal))) => (Outcome::UpgradeRefused(refusal), None),
-                Ok(Err(DialError::Failed(error))) => (Outcome::Failed(error), None),
+                Ok(Err(error)) => (error.into(), None),
                 Ok(Ok(mut socket)) => {
                     let (signature, auth) = match &mut decider {
                         Some(decider) => decider.begin(),
@@ -164,15 +165,9 @@ impl Candidate<'_> {
             // It was read a moment ago.
             token_is_file: false,
         };
-        let mut lifecycle = Lifecycle::new(
-            rules,
-            device.identity.id().clone(),
-            secret.clone(),
-            now(),
-            fastrand::u64(..),
-        );
+        let mut lifecycle = Lifecycle::new(rules, secret.clone(), now(), fastrand::u64(..));
         lifecycle.remember(device.signature, device.token.clone());
-        Decider::AsABackend(Box::new(lifecycle))
+        Decider::AsABackend(Box::new(lifecycle), device.identity.id().clone())
     }
 }
 
@@ -181,7 +176,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// Decides the step after an attempt.
 enum Decider {
     /// With an identity: what a client decides.
-    AsABackend(Box<Lifecycle>),
+    AsABackend(Box<Lifecycle>, DeviceId),
     /// Without: one attempt that shows whether the token is right.
     WithoutDevice { secret: Secret, origin: String },
 }
@@ -189,7 +184,7 @@ enum Decider {
 impl Decider {
     fn begin(&mut self) -> (crate::store::SignatureVersion, Auth) {
         match self {
-            Self::AsABackend(lifecycle) => {
+            Self::AsABackend(lifecycle, _) => {
                 let (auth, signature) = lifecycle.begin();
                 (signature, auth)
             }
@@ -205,9 +200,9 @@ impl Decider {
 
     fn decide(&mut self, outcome: Outcome) -> Then {
         match self {
-            Self::AsABackend(lifecycle) => {
+            Self::AsABackend(lifecycle, device) => {
                 let used = lifecycle.used();
-                let next = lifecycle.attempt_ended(now(), now_ms(), outcome);
+                let next = lifecycle.attempt_ended(now(), now_ms(), device, outcome);
                 // What a client would write down stays unwritten.
                 drop(lifecycle.take_effects());
                 follow(next, used)
@@ -220,7 +215,7 @@ impl Decider {
 fn follow(next: Next, used: Used) -> Then {
     Then::End(match next {
         Next::Ready(hello) => LoginEnd::Accepted { hello, used },
-        Next::Again | Next::ReadToken => return Then::Again,
+        Next::Again | Next::ReadToken { .. } => return Then::Again,
         Next::Await { pairing, .. } | Next::Stop(StopReason::PairingNotApproved(pairing)) => {
             LoginEnd::Pairing(pairing)
         }
@@ -294,67 +289,28 @@ fn before_challenge(outcome: &Outcome) -> String {
     }
 }
 
-/// One handshake. `None` after the challenge when there is nothing to answer it with.
+/// Runs one handshake; `None` after the challenge when there is nothing to answer it with.
 async fn shake(
     socket: &mut Socket,
     offer: &Offer<'_>,
     seen: &mut Step<Challenge, String>,
 ) -> Option<Outcome> {
     let mut handshake = Handshake::new();
-    socket.veil().add_auth(offer.auth);
-    loop {
-        let text = match socket.next().await {
-            Inbound::Text(text) => text,
-            Inbound::Other => continue,
-            Inbound::Closed(close) => return Some(Outcome::Closed(close)),
-        };
-        let step = handshake.on_text(&text, offer);
-        if let Some(challenged) = handshake.challenged()
-            && seen.done().is_none()
-        {
-            *seen = Step::Done(Challenge {
-                is_new_generation: challenged.is_new_generation,
-                ts: challenged.ts,
-                arrived_ms: now_ms(),
-            });
-        }
-        match step {
-            Ok(HandshakeStep::Wait) => {}
-            Ok(HandshakeStep::Send(_)) if matches!(offer.auth, Auth::Nothing) => return None,
-            Ok(HandshakeStep::Send(text)) => {
-                if socket.queue_secret(&text).is_err() {
-                    return Some(Outcome::Failed(TransportError::new(
-                        TransportErrorKind::Handshake,
-                        "the system gave no random numbers",
-                    )));
-                }
-            }
-            Ok(HandshakeStep::Accepted(hello)) => return Some(Outcome::Accepted(hello)),
-            Ok(HandshakeStep::Refused(mut error)) => {
-                socket.veil().error(&mut error);
-                return Some(Outcome::Refused {
-                    error,
-                    new_generation: handshake.is_new_generation(),
-                });
-            }
-            Err(fault) => {
-                return Some(Outcome::Failed(TransportError::new(
-                    TransportErrorKind::Handshake,
-                    fault.to_string(),
-                )));
-            }
-        }
+    let connect = match net::challenge(socket, &mut handshake, offer).await {
+        Ok(connect) => connect,
+        Err(outcome) => return Some(outcome),
+    };
+    if let Some(challenged) = handshake.challenged()
+        && seen.done().is_none()
+    {
+        *seen = Step::Done(Challenge {
+            is_new_generation: challenged.is_new_generation,
+            ts: challenged.ts,
+            arrived_ms: now_ms(),
+        });
     }
-}
-
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
-}
-
-pub(super) fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
+    if matches!(offer.auth, Auth::Nothing) {
+        return None;
+    }
+    Some(net::log_in(socket, &mut handshake, offer, &connect).await)
 }

@@ -8,15 +8,15 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Options;
 use super::facts::{
-    Asked, Credential, Facts, Found, LoginEnd, Plain, Sign, Step, Tcp, TcpFault, TlsFault,
-    UpgradeFault,
+    Asked, Credential, Facts, Found, LoginEnd, Plain, Sign, Step, Tcp, TcpFault, UpgradeFault,
 };
 use super::local::{self, Local};
-use super::login::{Candidate, Tried, now_ms};
+use super::login::{Candidate, Tried};
 use super::symptoms;
 use crate::config::ConfigBuilder;
+use crate::driver::clock::now_ms;
 use crate::logic::error::TransportErrorKind;
-use crate::net::{Connection, DialError, Dialer, Inbound, Socket, connect_tcp, resolve};
+use crate::net::{Connection, DialError, Dialer, Inbound, Socket, TlsFault, connect_tcp, resolve};
 use crate::protocol::frame::{self, Incoming};
 
 /// The silence after which the gateway is pinged.
@@ -235,9 +235,7 @@ impl Walk<'_> {
         is_pinned: bool,
     ) -> Option<Box<dyn Connection>> {
         use super::facts::Tls;
-        use crate::base::tls::{
-            CertificateRefusal, TlsFingerprint, is_no_tls, wants_client_certificate,
-        };
+        use crate::base::tls::TlsFingerprint;
 
         let Some(config) = &self.dialer.tls else {
             return Some(stream);
@@ -249,15 +247,7 @@ impl Walk<'_> {
                 None
             }
             Ok(Err(error)) => {
-                facts.tls = Step::Failed(match CertificateRefusal::of(&error) {
-                    Some(refusal) => TlsFault::Certificate {
-                        what: refusal.to_string(),
-                        fix: refusal.fix().to_owned(),
-                    },
-                    None if is_no_tls(&error) => TlsFault::NotTls,
-                    None if wants_client_certificate(&error) => TlsFault::ClientCertificate,
-                    None => TlsFault::Other(error.to_string()),
-                });
+                facts.tls = Step::Failed(TlsFault::of(&error));
                 None
             }
             Ok(Ok(stream)) => {

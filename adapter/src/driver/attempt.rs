@@ -8,10 +8,10 @@ use tokio::time::timeout;
 use super::clock::now;
 use crate::base::identity::DeviceIdentity;
 use crate::logic::error::{TransportError, TransportErrorKind};
-use crate::logic::handshake::{Auth, Handshake, Offer, Step};
+use crate::logic::handshake::{Auth, Handshake, Offer};
 use crate::logic::lifecycle::Outcome;
 use crate::logic::refusal::RefusalKind;
-use crate::net::{DialError, Dialer, Inbound, Socket};
+use crate::net::{self, Dialer, Socket};
 use crate::protocol::SignatureVersion;
 use crate::protocol::connect::Profile;
 
@@ -35,74 +35,32 @@ pub(super) async fn run(
     let mut handshake = Handshake::new();
     let mut socket = None;
     let mut asked = now();
+    let offer = Offer {
+        identity: Some(&identity),
+        profile: &profile,
+        auth: &auth,
+        signature,
+    };
     let steps = async {
         let socket = socket.insert(dialer.dial().await?);
-        socket.veil().add_auth(&auth);
-        let offer = Offer {
-            identity: Some(&identity),
-            profile: &profile,
-            auth: &auth,
-            signature,
-        };
-        Ok::<_, DialError>(shake_hands(socket, &mut handshake, &offer, &mut asked).await)
+        let connect = net::challenge(socket, &mut handshake, &offer).await?;
+        asked = now();
+        Ok(net::log_in(socket, &mut handshake, &offer, &connect).await)
     };
     let outcome = match timeout(limit, steps).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(DialError::Refused(refusal))) => Outcome::UpgradeRefused(refusal),
-        Ok(Err(DialError::Failed(error))) => Outcome::Failed(error),
+        Ok(Ok(outcome) | Err(outcome)) => outcome,
         Err(_) => Outcome::Failed(TransportError::new(
             TransportErrorKind::HandshakeTimeout,
-            match (&socket, handshake.is_challenged()) {
+            match (&socket, handshake.challenged()) {
                 (None, _) => format!("no connection within {limit:?}"),
-                (Some(_), false) => format!("no challenge from the gateway within {limit:?}"),
-                (Some(_), true) => format!("no answer to connect within {limit:?}"),
+                (Some(_), None) => format!("no challenge from the gateway within {limit:?}"),
+                (Some(_), Some(_)) => format!("no answer to connect within {limit:?}"),
             },
         )),
     };
     match outcome {
         Outcome::Accepted(_) => (socket.map(|socket| Made { socket, asked }), outcome),
         _ => (None, outcome),
-    }
-}
-
-async fn shake_hands(
-    socket: &mut Socket,
-    handshake: &mut Handshake,
-    offer: &Offer<'_>,
-    asked: &mut Instant,
-) -> Outcome {
-    loop {
-        let text = match socket.next().await {
-            Inbound::Text(text) => text,
-            Inbound::Other => continue,
-            Inbound::Closed(close) => return Outcome::Closed(close),
-        };
-        match handshake.on_text(&text, offer) {
-            Ok(Step::Wait) => {}
-            Ok(Step::Send(text)) => {
-                *asked = now();
-                if socket.queue_secret(&text).is_err() {
-                    return Outcome::Failed(TransportError::new(
-                        TransportErrorKind::Handshake,
-                        "the system gave no random numbers",
-                    ));
-                }
-            }
-            Ok(Step::Accepted(hello)) => return Outcome::Accepted(hello),
-            Ok(Step::Refused(mut error)) => {
-                socket.veil().error(&mut error);
-                return Outcome::Refused {
-                    error,
-                    new_generation: handshake.is_new_generation(),
-                };
-            }
-            Err(fault) => {
-                return Outcome::Failed(TransportError::new(
-                    TransportErrorKind::Handshake,
-                    fault.to_string(),
-                ));
-            }
-        }
     }
 }
 

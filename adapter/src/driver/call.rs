@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::WhenDown;
 use crate::logic::credentials::Secret;
 use crate::logic::error::{Delivery, Error};
 use crate::logic::session::Answer;
+use crate::protocol::frame;
 use crate::protocol::method::AnswerMode;
 use crate::telemetry::trace_context::TraceParent;
 
@@ -71,8 +71,7 @@ pub(crate) struct Call {
     pub(crate) id: u64,
     pub(crate) method: Arc<str>,
     pub(crate) mode: AnswerMode,
-    /// The whole frame.
-    pub(crate) frame: Utf8Bytes,
+    pub(crate) params: Arc<RawValue>,
     /// Goes with the frame where the gateway's protocol has a place for it.
     pub(crate) traceparent: Option<TraceParent>,
     pub(crate) when_down: WhenDown,
@@ -89,18 +88,18 @@ impl Call {
         !self.reply.is_closed()
     }
 
-    /// Settles the frame for a gateway of this protocol; its size in bytes.
-    pub(crate) fn address(&mut self, protocol: u32) -> usize {
+    /// Writes the frame for a gateway of this protocol.
+    pub(crate) fn frame(&self, protocol: u32) -> Result<String, Error> {
         // Protocol 3 refuses a frame with a property that it does not know.
-        if let Some(traceparent) = self.traceparent.take().filter(|_| protocol >= 4) {
-            self.frame = traceparent.add_to(&self.frame).into();
-        }
-        self.frame.len()
+        let traceparent = self.traceparent.as_ref().filter(|_| protocol >= 4);
+        let traceparent = traceparent.map(TraceParent::as_str);
+        frame::request(self.id, &self.method, &*self.params, traceparent)
+            .map_err(|error| unwritable(&self.method, &error))
     }
 
-    /// Claims the call for writing; `None` if nobody waits for it any more.
-    pub(crate) fn take_frame(&mut self) -> Option<Utf8Bytes> {
-        (!self.reply.is_closed() && self.claim.send()).then(|| std::mem::take(&mut self.frame))
+    /// Claims the call for writing; `false` if nobody waits for it any more.
+    pub(crate) fn claim(&self) -> bool {
+        self.is_wanted() && self.claim.send()
     }
 
     /// The gateway has begun what was asked for.
@@ -128,6 +127,15 @@ impl Call {
     /// The call cannot be carried out.
     pub(crate) fn fail(self, error: Error) {
         let _ = self.reply.send(Err(error));
+    }
+}
+
+/// The error of a call whose parameters are no JSON.
+pub(crate) fn unwritable(method: &str, error: &serde_json::Error) -> Error {
+    Error::Data {
+        method: method.into(),
+        what: format!("the parameters cannot be written as JSON: {error}").into(),
+        delivery: Delivery::NotSent,
     }
 }
 

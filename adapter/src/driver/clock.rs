@@ -3,12 +3,12 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The runtime's clock, which a test can stop.
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
 /// Wall time for the records of the store; nothing is decided by it.
-pub(super) fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {

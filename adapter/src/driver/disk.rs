@@ -22,7 +22,6 @@ pub(super) struct Disk {
     gateway: GatewayKey,
     role: String,
     token_file: Option<PathBuf>,
-    device: std::sync::OnceLock<DeviceId>,
     /// What was last read or written: what serves when the disk does not.
     memo: std::sync::Mutex<Memo>,
 }
@@ -41,7 +40,6 @@ impl Disk {
             gateway: config.endpoint.key(),
             role: config.profile.role.clone(),
             token_file: config.source.file.clone(),
-            device: std::sync::OnceLock::new(),
             memo: std::sync::Mutex::default(),
         }
     }
@@ -61,17 +59,12 @@ impl Disk {
             signature: memo.signature(),
             device: memo.token(&self.role).cloned(),
         });
-        // Set once: an identity does not change under a running client.
-        let _ = self.device.set(identity.id().clone());
         Ok(identity)
     }
 
     /// What the store knows now; what was known last if it cannot be read.
-    pub(super) async fn memo(&self) -> Memo {
-        let Some(device) = self.device.get().cloned() else {
-            return Memo::default();
-        };
-        let gateway = self.gateway.clone();
+    pub(super) async fn memo(&self, device: &DeviceId) -> Memo {
+        let (gateway, device) = (self.gateway.clone(), device.clone());
         let known = self.ask(move |store| store.gateway(&gateway, &device));
         match known.await {
             Ok(memo) => {
@@ -92,10 +85,7 @@ impl Disk {
     }
 
     /// Writes down what was decided.
-    pub(super) async fn write(&self, effect: Effect) -> Result<(), StoreError> {
-        let Some(device) = self.device.get().cloned() else {
-            return Ok(());
-        };
+    pub(super) async fn write(&self, device: &DeviceId, effect: Effect) -> Result<(), StoreError> {
         let mut memo = self.last();
         match &effect {
             Effect::RememberSignature(version) => memo.signature = Some(*version),
@@ -104,7 +94,7 @@ impl Disk {
             Effect::WarnStaleSecret => {}
         }
         self.keep(memo);
-        let gateway = self.gateway.clone();
+        let (gateway, device) = (self.gateway.clone(), device.clone());
         self.ask(move |store| match effect {
             Effect::RememberSignature(version) => store.put_signature(&gateway, &device, version),
             Effect::StoreToken(token) => store.put_token(&gateway, &device, &token),

@@ -3,7 +3,7 @@
 mod attempt;
 mod backlog;
 pub(crate) mod call;
-mod clock;
+pub(crate) mod clock;
 mod disk;
 pub(crate) mod handle;
 pub(crate) mod load;

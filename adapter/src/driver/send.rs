@@ -4,21 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tracing::{Instrument as _, Span};
 
 use crate::config::WhenDown;
-use crate::driver::call::{Call, Claim, Control};
+use crate::driver::call::{Call, Claim, Control, unwritable};
 use crate::driver::handle::Handle;
 use crate::logic::error::{Delivery, Error};
 use crate::logic::session::Answer;
 use crate::logic::state::ConnectionState;
+use crate::protocol::GatewayError;
 use crate::protocol::method::AnswerMode;
-use crate::protocol::{GatewayError, frame};
 use crate::telemetry::metrics;
 use crate::telemetry::spans;
 
@@ -54,7 +53,7 @@ pub(crate) struct Outgoing {
     id: u64,
     method: Arc<str>,
     mode: AnswerMode,
-    frame: Utf8Bytes,
+    params: Arc<RawValue>,
     deadline: Instant,
     within: Duration,
     when_down: WhenDown,
@@ -80,12 +79,6 @@ impl Outgoing {
             after: self.within,
             delivery,
         }
-    }
-
-    /// What of the frame is the same in each call with these parameters.
-    fn parameters(&self) -> &str {
-        let start = self.frame.find(r#","method":"#).unwrap_or_default();
-        self.frame.get(start..).unwrap_or_default()
     }
 
     /// How long to wait before a gateway that drains is asked again. It refuses before it begins,
@@ -217,22 +210,16 @@ impl Handle {
         params: impl Serialize,
         terms: Terms,
     ) -> Result<Outgoing, Error> {
-        let inner = self;
-        let id = inner.next_id();
-        let frame = frame::request(id, method, Some(params)).map_err(|error| Error::Data {
-            method: method.into(),
-            what: format!("the parameters cannot be written as JSON: {error}").into(),
-            delivery: Delivery::NotSent,
-        })?;
-        let within = terms.within.unwrap_or(inner.request_timeout);
+        let params = to_raw_value(&params).map_err(|error| unwritable(method, &error))?;
+        let within = terms.within.unwrap_or(self.request_timeout);
         Ok(Outgoing {
-            id,
+            id: self.next_id(),
             method: method.into(),
             mode,
-            frame: frame.into(),
+            params: params.into(),
             deadline: Instant::now() + within.min(FAR),
             within,
-            when_down: terms.when_down.unwrap_or(inner.when_down),
+            when_down: terms.when_down.unwrap_or(self.when_down),
             is_inner: terms.is_inner,
         })
     }
@@ -322,7 +309,7 @@ impl Handle {
                 return Ok(());
             }
             let now = Instant::now().into_std();
-            breaker.check(now, &breaker.key(&call.method, call.parameters()))
+            breaker.check(now, &breaker.key(&call.method, call.params.get()))
         });
         if let Err(held) = held {
             return Err(Error::HeldBack {
@@ -348,7 +335,7 @@ impl Handle {
             id: call.id,
             method: Arc::clone(&call.method),
             mode: call.mode,
-            frame: call.frame.clone(),
+            params: Arc::clone(&call.params),
             // Here, inside the call's own span.
             traceparent: inner.traceparent(),
             when_down: call.when_down,
@@ -383,7 +370,7 @@ impl Handle {
     fn note(&self, call: &Outgoing, answer: Answer) -> Answer {
         self.shared.breaker(|breaker| {
             if answer.error.is_some() || !breaker.is_empty() {
-                let key = breaker.key(&call.method, call.parameters());
+                let key = breaker.key(&call.method, call.params.get());
                 let now = Instant::now().into_std();
                 breaker.answered(now, &key, answer.error.as_ref());
             }

@@ -55,7 +55,7 @@ impl Hub {
     }
 
     fn stream(self: &Arc<Self>, enter: impl FnOnce(&mut Listeners, Arc<Queue>)) -> EventStream {
-        let queue = Arc::new(Queue::new(self.bounds));
+        let queue = Arc::new(Queue::bounded(self.bounds));
         let mut listeners = self.lock();
         if listeners.closed {
             queue.close();

@@ -1,5 +1,6 @@
 //! What a gateway tells without being asked, and the bounded streams that carry it.
 
+mod channel;
 mod hub;
 mod payload;
 mod queue;
@@ -13,6 +14,7 @@ use futures_util::Stream;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+pub(crate) use self::channel::{Buffer, Channel};
 pub(crate) use self::hub::Hub;
 pub use self::payload::EventPayload;
 pub(crate) use self::queue::Bounds;

@@ -1,21 +1,21 @@
-//! The bounded queue behind one stream: the oldest events give way, and it is said where.
+//! The bounded queue behind one stream: it drops the oldest events, and marks the place.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
 
+use super::channel::{Buffer, Channel};
 use super::{Event, EventItem, ResyncReason};
 
-/// How much a queue holds.
+/// The capacity of a queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) events: usize,
     pub(crate) bytes: usize,
 }
 
-/// A place in the stream where something else than an event stands.
+/// An entry of the stream that is no event.
 #[derive(Clone, Copy, Debug)]
 enum Mark {
     Gap { expected: u64, got: u64 },
@@ -28,7 +28,7 @@ enum Entry {
     Mark(Mark),
 }
 
-/// What stood before the oldest entry and was pushed out.
+/// The entries that were dropped before the oldest one.
 #[derive(Debug, Default)]
 struct Dropped {
     events: u64,
@@ -43,7 +43,7 @@ impl Dropped {
                 self.gap = Some((self.gap.map_or(expected, |(first, _)| first), got));
             }
             Mark::Resync(reason) => {
-                // What was lost before a new connection is lost with it, and its numbers start over.
+                // A new connection counts from the start, and replaces the gaps before it.
                 self.gap = None;
                 self.resync = Some(self.resync.map_or(reason, |before| worst(before, reason)));
             }
@@ -62,7 +62,7 @@ impl Dropped {
     }
 }
 
-/// A restart among several new connections is what counts.
+/// Returns the restart, if either is one.
 const fn worst(a: ResyncReason, b: ResyncReason) -> ResyncReason {
     match (a, b) {
         (ResyncReason::Reconnected, ResyncReason::Reconnected) => ResyncReason::Reconnected,
@@ -70,134 +70,118 @@ const fn worst(a: ResyncReason, b: ResyncReason) -> ResyncReason {
     }
 }
 
+/// The entries of one consumer, bounded by their number and their size.
 #[derive(Debug)]
-struct State {
+pub(crate) struct Backlog {
+    bounds: Bounds,
     dropped: Dropped,
     entries: VecDeque<Entry>,
     events: usize,
     bytes: usize,
-    closed: bool,
-    waker: Option<Waker>,
 }
 
 /// One consumer's queue.
-#[derive(Debug)]
-pub(crate) struct Queue {
-    bounds: Bounds,
-    state: Mutex<State>,
-}
+pub(crate) type Queue = Channel<Backlog>;
 
 impl Queue {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self {
+    pub(crate) fn bounded(bounds: Bounds) -> Self {
+        Self::new(Backlog {
             bounds,
-            state: Mutex::new(State {
-                dropped: Dropped::default(),
-                entries: VecDeque::new(),
-                events: 0,
-                bytes: 0,
-                closed: false,
-                waker: None,
-            }),
-        }
+            dropped: Dropped::default(),
+            entries: VecDeque::new(),
+            events: 0,
+            bytes: 0,
+        })
     }
 
     pub(crate) fn push(&self, event: Arc<Event>) {
-        let size = event.size();
-        let mut state = self.lock();
-        // One event is kept whatever its size: the socket's limit bounds it.
-        while state.events > 0
-            && (state.events >= self.bounds.events || state.bytes + size > self.bounds.bytes)
-        {
-            state.drop_oldest();
-        }
-        state.events += 1;
-        state.bytes += size;
-        state.entries.push_back(Entry::Event(event));
-        wake(state);
+        self.update(|backlog| backlog.push(event));
     }
 
-    /// The gateway dropped events.
+    /// Marks that the gateway dropped events.
     pub(crate) fn gap(&self, expected: u64, got: u64) {
-        let mut state = self.lock();
-        if let Some(Entry::Mark(Mark::Gap { got: last, .. })) = state.entries.back_mut() {
-            *last = got;
-        } else {
-            let mark = Mark::Gap { expected, got };
-            state.entries.push_back(Entry::Mark(mark));
-        }
-        wake(state);
-    }
-
-    /// A new connection begins.
-    pub(crate) fn resync(&self, mut reason: ResyncReason) {
-        let mut state = self.lock();
-        // Marks with nothing between them are one, so that they cannot pile up.
-        while let Some(Entry::Mark(mark)) = state.entries.back() {
-            if let Mark::Resync(before) = mark {
-                reason = worst(*before, reason);
+        self.update(|state| {
+            if let Some(Entry::Mark(Mark::Gap { got: last, .. })) = state.entries.back_mut() {
+                *last = got;
+            } else {
+                let mark = Mark::Gap { expected, got };
+                state.entries.push_back(Entry::Mark(mark));
             }
-            state.entries.pop_back();
-        }
-        state.entries.push_back(Entry::Mark(Mark::Resync(reason)));
-        wake(state);
+        });
     }
 
-    /// Forgets all that stands before the newest connection, and that it is a new one: for who is
-    /// about to ask how things are on it.
+    /// Marks the start of a new connection.
+    pub(crate) fn resync(&self, reason: ResyncReason) {
+        self.update(|backlog| backlog.resync(reason));
+    }
+
+    /// Drops everything before the newest connection, and the mark of it: for a consumer that is about
+    /// to ask for the whole state.
     pub(crate) fn forget_old_connections(&self) {
-        let mut state = self.lock();
-        let is_resync = |entry: &Entry| matches!(entry, Entry::Mark(Mark::Resync(_)));
-        match state.entries.iter().rposition(is_resync) {
-            Some(newest) => {
-                state.dropped = Dropped::default();
-                for _ in 0..=newest {
-                    if let Some(Entry::Event(event)) = state.entries.pop_front() {
-                        state.events -= 1;
-                        state.bytes -= event.size();
-                    }
-                }
-            }
-            None => state.dropped.resync = None,
-        }
-    }
-
-    pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        wake(state);
-    }
-
-    /// The next item; `None` when it is closed and empty.
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Option<EventItem>> {
-        let mut state = self.lock();
-        if let Some(item) = state.dropped.take() {
-            return Poll::Ready(Some(item));
-        }
-        match state.entries.pop_front() {
-            Some(Entry::Event(event)) => {
-                state.events -= 1;
-                state.bytes -= event.size();
-                Poll::Ready(Some(EventItem::Event(event)))
-            }
-            Some(Entry::Mark(Mark::Gap { expected, got })) => {
-                Poll::Ready(Some(EventItem::Gap { expected, got }))
-            }
-            Some(Entry::Mark(Mark::Resync(reason))) => Poll::Ready(Some(EventItem::Resync(reason))),
-            None if state.closed => Poll::Ready(None),
-            None => {
-                state.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.update(Backlog::forget_old_connections);
     }
 }
 
-impl State {
+impl Buffer for Backlog {
+    type Item = EventItem;
+
+    fn pop(&mut self) -> Option<EventItem> {
+        if let Some(item) = self.dropped.take() {
+            return Some(item);
+        }
+        Some(match self.entries.pop_front()? {
+            Entry::Event(event) => {
+                self.events -= 1;
+                self.bytes -= event.size();
+                EventItem::Event(event)
+            }
+            Entry::Mark(Mark::Gap { expected, got }) => EventItem::Gap { expected, got },
+            Entry::Mark(Mark::Resync(reason)) => EventItem::Resync(reason),
+        })
+    }
+}
+
+impl Backlog {
+    fn push(&mut self, event: Arc<Event>) {
+        let size = event.size();
+        // One event is kept whatever its size: the socket's limit bounds it.
+        while self.events > 0
+            && (self.events >= self.bounds.events || self.bytes + size > self.bounds.bytes)
+        {
+            self.drop_oldest();
+        }
+        self.events += 1;
+        self.bytes += size;
+        self.entries.push_back(Entry::Event(event));
+    }
+
+    fn resync(&mut self, mut reason: ResyncReason) {
+        // Marks with nothing between them are one, so that they cannot pile up.
+        while let Some(Entry::Mark(mark)) = self.entries.back() {
+            if let Mark::Resync(before) = mark {
+                reason = worst(*before, reason);
+            }
+            self.entries.pop_back();
+        }
+        self.entries.push_back(Entry::Mark(Mark::Resync(reason)));
+    }
+
+    fn forget_old_connections(&mut self) {
+        let is_resync = |entry: &Entry| matches!(entry, Entry::Mark(Mark::Resync(_)));
+        match self.entries.iter().rposition(is_resync) {
+            Some(newest) => {
+                self.dropped = Dropped::default();
+                for _ in 0..=newest {
+                    if let Some(Entry::Event(event)) = self.entries.pop_front() {
+                        self.events -= 1;
+                        self.bytes -= event.size();
+                    }
+                }
+            }
+            None => self.dropped.resync = None,
+        }
+    }
+
     fn drop_oldest(&mut self) {
         while let Some(entry) = self.entries.pop_front() {
             match entry {
@@ -213,24 +197,17 @@ impl State {
     }
 }
 
-/// Wakes the consumer after the lock is gone.
-fn wake(mut state: MutexGuard<'_, State>) {
-    let waker = state.waker.take();
-    drop(state);
-    if let Some(waker) = waker {
-        waker.wake();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll};
+
     use futures_util::task::noop_waker_ref;
     use proptest::prelude::*;
 
     use super::*;
 
     fn queue(events: usize, bytes: usize) -> Queue {
-        Queue::new(Bounds { events, bytes })
+        Queue::bounded(Bounds { events, bytes })
     }
 
     fn event(seq: u64) -> Arc<Event> {
@@ -333,9 +310,10 @@ mod tests {
                         _ => {}
                     },
                 }
-                let state = queue.lock();
-                prop_assert!(state.events <= capacity);
-                prop_assert!(state.entries.len() <= 3 * capacity + 2);
+                let (mut events, mut entries) = (0, 0);
+                queue.update(|state| (events, entries) = (state.events, state.entries.len()));
+                prop_assert!(events <= capacity);
+                prop_assert!(entries <= 3 * capacity + 2);
             }
             while let Poll::Ready(Some(item)) = queue.poll(&context) {
                 match item {
@@ -348,7 +326,9 @@ mod tests {
                 }
             }
             prop_assert_eq!(read, pushed);
-            prop_assert_eq!(queue.lock().bytes, 0);
+            let mut bytes = usize::MAX;
+            queue.update(|state| bytes = state.bytes);
+            prop_assert_eq!(bytes, 0);
         }
     }
 }

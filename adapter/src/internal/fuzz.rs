@@ -169,9 +169,9 @@ fn decide(profile: &Profile, device: &DeviceId, token: Token, outcome: Outcome) 
     };
     let now = Instant::now();
     let secret = crate::logic::credentials::Secret::Token(token);
-    let mut life = Lifecycle::new(rules, device.clone(), secret, now, 7);
+    let mut life = Lifecycle::new(rules, secret, now, 7);
     life.begin();
-    match life.attempt_ended(now, 0, outcome) {
+    match life.attempt_ended(now, 0, device, outcome) {
         Next::BackOff { delay, cause } => {
             assert!(delay >= Duration::from_millis(100), "{delay:?}");
             assert_is_plain(&cause.to_string());
@@ -181,7 +181,7 @@ fn decide(profile: &Profile, device: &DeviceId, token: Token, outcome: Outcome) 
             assert_is_plain(&reason.to_string());
             assert_is_plain(&reason.fix());
         }
-        Next::Ready(_) | Next::Again | Next::ReadToken => {}
+        Next::Ready(_) | Next::Again | Next::ReadToken { .. } => {}
     }
 }
 

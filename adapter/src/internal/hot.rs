@@ -8,14 +8,15 @@ use std::time::Instant;
 use futures_util::StreamExt as _;
 use futures_util::task::noop_waker_ref;
 use serde_json::Value;
+use serde_json::value::to_raw_value;
 use tokio::sync::oneshot;
 
 use crate::config::{Config, WhenDown};
 use crate::driver::call::{Call, Claim};
 use crate::event::{Bounds, EventFilter, EventItem, EventStream, Hub};
 use crate::logic::session::{Output, Session};
+use crate::protocol::Hello;
 use crate::protocol::method::AnswerMode;
-use crate::protocol::{Hello, frame};
 
 /// A connection that is in use, and one stream of its events.
 #[derive(Debug)]
@@ -47,23 +48,22 @@ impl Hot {
     /// One call: its frame is written and noted, the answer is read, matched and handed over, and its
     /// payload is read as JSON. `None` if the answer is another call's.
     pub fn call(&mut self, id: u64, params: &Value, answer: &str) -> Option<Value> {
-        let text = frame::request(id, "health", Some(params)).ok()?;
         let (reply, mut heard) = oneshot::channel();
-        let mut call = Call {
+        let call = Call {
             id,
             method: "health".into(),
             mode: AnswerMode::Once,
-            frame: text.into(),
+            params: to_raw_value(params).ok()?.into(),
             traceparent: None,
             when_down: WhenDown::default(),
             claim: Claim::default(),
             accepted: None,
             reply,
         };
-        if call.address(4) > self.session.max_payload() {
+        let sent = call.frame(4).ok()?;
+        if sent.len() > self.session.max_payload() || !call.claim() {
             return None;
         }
-        let sent = call.take_frame()?;
         self.session.begin(id, call.mode, call);
         if let Output::Answered { caller, answer } = self.session.on_text(self.now, answer) {
             caller.answer(answer);

@@ -94,11 +94,6 @@ impl Handshake {
         Self { challenged: None }
     }
 
-    /// Whether the gateway has sent its challenge.
-    pub(crate) const fn is_challenged(&self) -> bool {
-        self.challenged.is_some()
-    }
-
     /// Whether the challenge came from the 2026.9 generation: it names capabilities, the one of
     /// 2026.2.9 does not (measured on both).
     pub(crate) fn is_new_generation(&self) -> bool {
@@ -106,7 +101,7 @@ impl Handshake {
             .is_some_and(|challenged| challenged.is_new_generation)
     }
 
-    /// What the challenge told.
+    /// The challenge, once it has arrived.
     pub(crate) const fn challenged(&self) -> Option<Challenged> {
         self.challenged
     }

@@ -1,6 +1,8 @@
 //! From an address to a socket that carries text frames: TCP, TLS, the HTTP upgrade.
 
+mod handshake;
 mod socket;
+mod tls;
 
 use std::fmt;
 use std::future::Future;
@@ -18,7 +20,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+pub(crate) use self::handshake::{challenge, log_in};
 pub(crate) use self::socket::{Inbound, Socket};
+pub(crate) use self::tls::TlsFault;
 use crate::base::endpoint::Endpoint;
 use crate::base::sanitize::printable;
 use crate::logic::error::{TransportError, TransportErrorKind};
@@ -214,20 +218,8 @@ impl Dialer {
             return Ok(stream);
         };
         let stream = self.encrypt(config, stream).await.map_err(|error| {
-            let host = self.endpoint.host();
-            let what = match crate::base::tls::CertificateRefusal::of(&error) {
-                Some(refusal) => {
-                    format!("TLS with {host} failed: {refusal}; {}", refusal.fix())
-                }
-                None if crate::base::tls::is_no_tls(&error) => format!(
-                    "TLS with {host} failed: what listens there speaks no TLS; write ws:// instead of \
-                     wss://, or the port of the proxy that does the TLS"
-                ),
-                None if crate::base::tls::wants_client_certificate(&error) => {
-                    format!("TLS with {host} failed: {}", crate::base::tls::CLIENT_CERTIFICATE)
-                }
-                None => format!("TLS with {host} failed: {error}"),
-            };
+            let (host, fault) = (self.endpoint.host(), TlsFault::of(&error));
+            let what = format!("TLS with {host} failed: {fault}");
             TransportError::new(TransportErrorKind::Tls, what)
         })?;
         Ok(Box::new(stream))
@@ -265,9 +257,9 @@ impl Dialer {
 fn upgrade_error(error: &WsError) -> TransportError {
     #[cfg(feature = "tls")]
     if let WsError::Io(error) = error
-        && crate::base::tls::wants_client_certificate(error)
+        && let fault @ TlsFault::ClientCertificate = TlsFault::of(error)
     {
-        let what = format!("TLS failed: {}", crate::base::tls::CLIENT_CERTIFICATE);
+        let what = format!("TLS failed: {fault}");
         return TransportError::new(TransportErrorKind::Tls, what);
     }
     let what = match error {

@@ -117,8 +117,9 @@ struct Request<'a, P> {
     kind: &'static str,
     id: Id,
     method: &'a str,
+    params: P,
     #[serde(skip_serializing_if = "Option::is_none")]
-    params: Option<P>,
+    traceparent: Option<&'a str>,
 }
 
 /// A number, as the string that gateways want.
@@ -130,17 +131,20 @@ impl Serialize for Id {
     }
 }
 
-/// The text of a request frame. Gateways of both generations refuse any other top-level property.
+/// Writes a request frame. Gateways of both generations refuse any other top-level property, and those
+/// of protocol 3 `traceparent` as well.
 pub(crate) fn request(
     id: u64,
     method: &str,
-    params: Option<impl Serialize>,
+    params: impl Serialize,
+    traceparent: Option<&str>,
 ) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Request {
         kind: "req",
         id: Id(id),
         method,
         params,
+        traceparent,
     })
 }
 
@@ -152,16 +156,14 @@ pub(crate) fn secret_request(
 ) -> Result<Zeroizing<String>, serde_json::Error> {
     // Large enough from the start: growing would leave copies. Gateways read as much before the hello.
     let mut text = Zeroizing::new(Vec::with_capacity(64 * 1024));
-    let kind = "req";
-    serde_json::to_writer(
-        &mut *text,
-        &Request {
-            kind,
-            id: Id(id),
-            method,
-            params: Some(params),
-        },
-    )?;
+    let request = Request {
+        kind: "req",
+        id: Id(id),
+        method,
+        params,
+        traceparent: None,
+    };
+    serde_json::to_writer(&mut *text, &request)?;
     // JSON is UTF-8, so the text is taken over as it is.
     Ok(Zeroizing::new(
         String::from_utf8(std::mem::take(&mut *text)).unwrap_or_default(),
@@ -210,10 +212,15 @@ mod tests {
 
     #[test]
     fn a_request_can_be_read_back() {
-        let text = request(17, "health", Some(serde_json::json!({}))).unwrap();
+        let write =
+            |traceparent| request(17, "health", serde_json::json!({}), traceparent).unwrap();
         assert_eq!(
-            text,
+            write(None),
             r#"{"type":"req","id":"17","method":"health","params":{}}"#
+        );
+        assert_eq!(
+            write(Some("00-ab-cd-01")),
+            r#"{"type":"req","id":"17","method":"health","params":{},"traceparent":"00-ab-cd-01"}"#
         );
         assert_eq!(number(r#""17""#), Some(17));
     }

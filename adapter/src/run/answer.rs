@@ -1,8 +1,8 @@
-//! What the answers to `agent`, `chat.send` and `agent.wait` say, as one verdict.
+//! Reads the answers to `agent`, `chat.send` and `agent.wait` as one verdict.
 //!
-//! The two generations use the same words for different things, and one generation uses two words
-//! for one thing: an abort is `timeout` in the final answer of 2026.9.6 and `error` in its
-//! `agent.wait`. What follows is measured on 2026.9.6 and 2026.2.9.
+//! The two generations use the same status for different things, and one generation uses two for one
+//! thing: an abort is `timeout` in the final answer of 2026.9.6 and `error` in its `agent.wait`. Measured
+//! on 2026.9.6 and 2026.2.9.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
@@ -12,17 +12,17 @@ use super::item::Usage;
 use super::json::{flag, number, owned, text};
 use crate::protocol::GatewayError;
 
-/// The longest text in a `terminalReply` of 2026.9.6: longer answers are cut there without a word.
+/// The longest text in a `terminalReply` of 2026.9.6, which cuts longer answers without a mark.
 const REPLY_LIMIT: usize = 4096;
 
-/// The reply that 2026.9.6 repeats at the end of a run: its last part only.
+/// The `terminalReply` that 2026.9.6 adds at the end of a run: the last part of its answer.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Reply {
+pub(crate) struct TerminalReply {
     pub(crate) text: Option<String>,
     pub(crate) cut: bool,
 }
 
-impl Reply {
+impl TerminalReply {
     pub(crate) fn read(data: &Value) -> Option<Self> {
         let reply = data.get("terminalReply")?.as_object()?;
         let text = reply.get("text").and_then(Value::as_str);
@@ -34,7 +34,7 @@ impl Reply {
     }
 }
 
-/// How a run ended, by the words of an answer.
+/// The end of a run as an answer states it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Verdict {
     Done(Success),
@@ -49,30 +49,48 @@ pub(crate) enum Verdict {
     Superseded,
 }
 
-/// What an answer says of a success.
+/// A success as an answer states it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Success {
     /// The text in the answer: on 2026.9.6 the last part only, on 2026.2.9 all of them.
     pub(crate) text: Option<String>,
-    /// Whether [`text`](Self::text) may be cut.
+    /// [`text`](Self::text) may be cut.
     pub(crate) cut: bool,
     pub(crate) usage: Option<Usage>,
-    /// Nothing in the answer says that this run itself did anything: the turn may have been queued,
+    /// The answer does not show that this run itself did anything: the turn may have been queued,
     /// steered into another one, or failed (2026.2.9).
-    pub(crate) bare: bool,
-    /// When the run began, by the gateway's clock.
+    pub(crate) without_result: bool,
+    /// The start of the run, by the gateway's clock.
     pub(crate) started_at_ms: Option<i64>,
+}
+
+impl Success {
+    pub(crate) fn with_text(text: Option<String>) -> Self {
+        Self {
+            text,
+            ..Self::default()
+        }
+    }
+}
+
+impl Verdict {
+    pub(crate) const fn started_at_ms(&self) -> Option<i64> {
+        match self {
+            Self::Done(success) => success.started_at_ms,
+            _ => None,
+        }
+    }
 }
 
 /// The first answer to a request that starts a run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Ack {
-    /// Taken. Of `agent` a final answer follows on the same connection, unless 2026.2.9 repeats
-    /// itself: it accepts a running key again and never answers that.
+    /// Accepted. A final answer to `agent` follows on the same connection, but not where 2026.2.9
+    /// accepts the key of a running run again.
     Accepted,
-    /// It runs already; no other answer follows.
+    /// The run is active already; no other answer follows.
     InFlight,
-    /// It has ended already.
+    /// The run has ended already.
     Ended(Verdict),
     /// A command like `/stop` was carried out; there is no run.
     NoRun,
@@ -83,7 +101,7 @@ pub(crate) fn ack(payload: &Value, error: Option<&GatewayError>, protocol: u32) 
     match text(payload, "status") {
         Some("accepted" | "started") if error.is_none() => Some(Ack::Accepted),
         Some("in_flight") if error.is_none() => Some(Ack::InFlight),
-        Some(_) => last(payload, error, protocol).map(Ack::Ended),
+        Some(_) => final_answer(payload, error, protocol).map(Ack::Ended),
         // Measured: `/stop` as a message is answered `{ok, aborted, runIds}`.
         None if error.is_none() => Some(Ack::NoRun),
         None => None,
@@ -92,16 +110,16 @@ pub(crate) fn ack(payload: &Value, error: Option<&GatewayError>, protocol: u32) 
 
 /// Reads the final answer to `agent`, or the cached one that a repeated key gets; `None` if it says
 /// nothing about a run.
-pub(crate) fn last(
+pub(crate) fn final_answer(
     payload: &Value,
     error: Option<&GatewayError>,
     protocol: u32,
 ) -> Option<Verdict> {
     let status = text(payload, "status")?;
     let result = &payload["result"];
-    let said = Payloads::read(&result["payloads"]);
+    let payloads = Payloads::read(&result["payloads"]);
     let failure = || {
-        let message = said.error.clone().or_else(|| owned(payload, "summary"));
+        let message = payloads.error.clone().or_else(|| owned(payload, "summary"));
         message
             .or_else(|| error.map(|error| error.message.clone()))
             .unwrap_or_default()
@@ -110,7 +128,7 @@ pub(crate) fn last(
         return Some(Verdict::Failed { message: failure() });
     }
     Some(match status {
-        "ok" if said.error.is_some() && said.texts.is_empty() => {
+        "ok" if payloads.error.is_some() && payloads.texts.is_empty() => {
             Verdict::Failed { message: failure() }
         }
         // 2026.2.9 cannot abort an `agent` run: it only runs out of time.
@@ -120,17 +138,17 @@ pub(crate) fn last(
         },
         "ok" if flag(&result["meta"], "aborted") => Verdict::Aborted,
         "ok" => Verdict::Done(Success {
-            text: (!said.texts.is_empty()).then(|| said.texts.join("\n\n")),
+            text: (!payloads.texts.is_empty()).then(|| payloads.texts.join("\n\n")),
             cut: false,
             usage: usage(&result["meta"]["agentMeta"]["usage"]),
-            bare: !result.is_object(),
+            without_result: !result.is_object(),
             // Measured on 2026.2.9: at most 20 ms before the run's own row in the history.
             started_at_ms: number(&result["meta"]["systemPromptReport"], "generatedAt"),
         }),
         "timeout" => match text(payload, "timeoutPhase") {
             Some(phase) => Verdict::TimedOut {
                 phase: Some(phase.to_owned()),
-                message: said.error,
+                message: payloads.error,
             },
             None => by_stop_reason(text(payload, "stopReason")).unwrap_or(Verdict::Aborted),
         },
@@ -164,10 +182,10 @@ impl Payloads {
     }
 }
 
-/// The answer to `agent.wait`.
+/// An answer to `agent.wait`.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Waited {
-    /// Not over, or never heard of: the gateway does not tell these apart.
+pub(crate) enum WaitAnswer {
+    /// Active or unknown: the gateway does not distinguish these.
     Running,
     /// The turn waits behind another one.
     Queued,
@@ -175,22 +193,22 @@ pub(crate) enum Waited {
 }
 
 /// Reads an answer to `agent.wait`.
-pub(crate) fn waited(payload: &Value) -> Waited {
-    let over = ["endedAt", "stopReason", "timeoutPhase"]
+pub(crate) fn wait_answer(payload: &Value) -> WaitAnswer {
+    let has_ended = ["endedAt", "stopReason", "timeoutPhase"]
         .iter()
         .any(|name| payload.get(name).is_some());
-    let reply = Reply::read(payload);
+    let reply = TerminalReply::read(payload);
     let error = owned(payload, "error");
-    Waited::Ended(match text(payload, "status") {
-        Some("pending") => return Waited::Queued,
+    WaitAnswer::Ended(match text(payload, "status") {
+        Some("pending") => return WaitAnswer::Queued,
         Some("ok") => Verdict::Done(Success {
-            bare: reply.is_none() && payload.get("terminalReceipt").is_none(),
+            without_result: reply.is_none() && payload.get("terminalReceipt").is_none(),
             cut: reply.as_ref().is_some_and(|reply| reply.cut),
             text: reply.and_then(|reply| reply.text),
             usage: None,
             started_at_ms: number(payload, "startedAt"),
         }),
-        Some("timeout") if over => match by_stop_reason(text(payload, "stopReason")) {
+        Some("timeout") if has_ended => match by_stop_reason(text(payload, "stopReason")) {
             Some(verdict) => verdict,
             None => Verdict::TimedOut {
                 phase: owned(payload, "timeoutPhase"),
@@ -199,20 +217,20 @@ pub(crate) fn waited(payload: &Value) -> Waited {
         },
         Some("error") => match (text(payload, "stopReason"), error) {
             (_, Some(error)) if error == "aborted" => Verdict::Aborted,
-            // `stop` is also how a model ends that said nothing, which is an error with a text.
+            // `stop` also comes with the error of a model that said nothing.
             (Some("stop"), Some(message)) => Verdict::Failed { message },
             (reason, error) => by_stop_reason(reason).unwrap_or_else(|| Verdict::Failed {
                 message: error.unwrap_or_default(),
             }),
         },
-        _ => return Waited::Running,
+        _ => return WaitAnswer::Running,
     })
 }
 
-/// What a stop reason says of a run that did not end by itself.
+/// Reads the stop reason of a run that did not end by itself.
 ///
 /// Measured on 2026.9.6: `rpc` after `chat.abort`, `stop` after `/stop`, `aborted` where another turn
-/// interrupted (queue mode `interrupt`), `superseded` where another writer took the session over.
+/// interrupted (queue mode `interrupt`), `superseded` where another writer replaced it.
 pub(crate) fn by_stop_reason(reason: Option<&str>) -> Option<Verdict> {
     match reason? {
         "rpc" | "stop" => Some(Verdict::Aborted),
@@ -242,27 +260,31 @@ mod tests {
     }
 
     #[test]
-    fn the_two_words_for_an_abort_are_one() {
-        let last_word = last(
+    fn both_statuses_of_an_abort_are_one_verdict() {
+        let answer = final_answer(
             &json!({"runId":"r","status":"timeout","summary":"aborted","stopReason":"rpc"}),
             None,
             4,
         );
-        assert_eq!(last_word, Some(Verdict::Aborted));
+        assert_eq!(answer, Some(Verdict::Aborted));
         let waits = [
             json!({"status":"error","stopReason":"rpc","startedAt":1,"endedAt":2}),
             json!({"status":"error","stopReason":"rpc","endedAt":2,"error":"aborted"}),
             json!({"status":"error","stopReason":"stop","endedAt":2,"error":"aborted"}),
         ];
         for wait in waits {
-            assert_eq!(waited(&wait), Waited::Ended(Verdict::Aborted), "{wait}");
+            assert_eq!(
+                wait_answer(&wait),
+                WaitAnswer::Ended(Verdict::Aborted),
+                "{wait}"
+            );
         }
     }
 
     #[test]
     fn an_interrupted_turn_is_not_an_aborted_one() {
         let wait = json!({"status":"error","stopReason":"aborted","error":"Reply operation aborted by user","endedAt":1});
-        assert_eq!(waited(&wait), Waited::Ended(Verdict::Superseded));
+        assert_eq!(wait_answer(&wait), WaitAnswer::Ended(Verdict::Superseded));
     }
 
     #[test]
@@ -270,22 +292,22 @@ mod tests {
         let wait = json!({"status":"error","stopReason":"stop","livenessState":"abandoned","endedAt":1,
             "error":"⚠️ Agent couldn't generate a response. Please try again."});
         assert!(matches!(
-            waited(&wait),
-            Waited::Ended(Verdict::Failed { message }) if message.contains("couldn't")
+            wait_answer(&wait),
+            WaitAnswer::Ended(Verdict::Failed { message }) if message.contains("couldn't")
         ));
     }
 
     #[test]
-    fn an_expiry_is_told_from_a_timeout() {
+    fn an_expired_wait_differs_from_a_run_that_timed_out() {
         assert_eq!(
-            waited(&json!({"runId":"r","status":"timeout"})),
-            Waited::Running
+            wait_answer(&json!({"runId":"r","status":"timeout"})),
+            WaitAnswer::Running
         );
         let timed_out =
             json!({"status":"timeout","endedAt":1,"error":"too slow","timeoutPhase":"provider"});
         assert_eq!(
-            waited(&timed_out),
-            Waited::Ended(Verdict::TimedOut {
+            wait_answer(&timed_out),
+            WaitAnswer::Ended(Verdict::TimedOut {
                 phase: Some("provider".to_owned()),
                 message: Some("too slow".to_owned())
             })
@@ -293,14 +315,15 @@ mod tests {
     }
 
     #[test]
-    fn a_queued_turn_is_told_from_a_running_one() {
+    fn a_queued_turn_differs_from_a_running_one() {
         let pending = json!({"status":"pending","timeoutPhase":"queue","providerStarted":false});
-        assert_eq!(waited(&pending), Waited::Queued);
-        let Waited::Ended(Verdict::Done(success)) = waited(&json!({"status":"ok","endedAt":7}))
+        assert_eq!(wait_answer(&pending), WaitAnswer::Queued);
+        let WaitAnswer::Ended(Verdict::Done(success)) =
+            wait_answer(&json!({"status":"ok","endedAt":7}))
         else {
             panic!()
         };
-        assert!(success.bare);
+        assert!(success.without_result);
     }
 
     #[test]
@@ -308,14 +331,14 @@ mod tests {
         let answer =
             json!({"runId":"r","status":"ok","result":{"payloads":[{"text":"no","isError":true}]}});
         assert_eq!(
-            last(&answer, None, 4),
+            final_answer(&answer, None, 4),
             Some(Verdict::Failed {
                 message: "no".to_owned()
             })
         );
         let answer = json!({"runId":"r","status":"error","summary":"failed","result":{"payloads":[{"text":"⚠️ failed","isError":true}]}});
         assert_eq!(
-            last(&answer, None, 4),
+            final_answer(&answer, None, 4),
             Some(Verdict::Failed {
                 message: "⚠️ failed".to_owned()
             })
@@ -323,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_from_a_failed_run() {
+    fn a_refusal_differs_from_a_failed_run() {
         let error = refused("missing scope: operator.write");
         assert_eq!(ack(&Value::Null, Some(&error), 4), None);
         let failed = json!({"runId":"r","status":"error","summary":"boom"});
@@ -348,14 +371,15 @@ mod tests {
         let answer = json!({"runId":"r","status":"ok","summary":"completed",
             "result":{"payloads":[],"meta":{"aborted":true}}});
         assert!(matches!(
-            last(&answer, None, 3),
+            final_answer(&answer, None, 3),
             Some(Verdict::TimedOut { .. })
         ));
     }
 
     #[test]
     fn a_reply_of_the_greatest_length_is_taken_as_cut() {
-        let reply = |n| Reply::read(&json!({"terminalReply":{"text":"x".repeat(n)}})).unwrap();
+        let reply =
+            |n| TerminalReply::read(&json!({"terminalReply":{"text":"x".repeat(n)}})).unwrap();
         assert!(!reply(4094).cut);
         assert!(reply(4095).cut && reply(4096).cut);
     }

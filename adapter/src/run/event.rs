@@ -1,69 +1,69 @@
-//! What the events of a run say, whichever generation sent them.
+//! Reads the events of a run, from either generation of gateways.
 //!
 //! Every measured `agent` event breaks the published schema, so nothing here depends on a field that
-//! it can do without: what is unknown, missing or of another type is a sign of life and no more.
+//! it can do without: a payload that is unknown, incomplete or of another type counts as activity and no more.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 use serde_json::Value;
 
-use super::answer::Reply;
+use super::answer::TerminalReply;
 use super::item::{Approval, FailureDetail, Retry, ToolEvent, ToolStep};
 use super::json::{flag, number, owned, text};
 
-/// What one event says of its run.
+/// The meaning of one event for its run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum RunEvent {
     /// An attempt begins; once more on every retry.
     Started { at_ms: Option<i64> },
     /// The text so far.
-    Text(Words),
-    /// What the gateway does for the run.
+    Text(TextUpdate),
+    /// The step that the gateway carries out for the run.
     Status(String),
     /// The model is asked again after a failure.
     Retrying(Retry),
     /// Tokens that the model has sent so far.
     Usage { output: u64 },
-    /// A tool is called, works or has ended. `true` if it is only the outline of it.
+    /// A tool is called, works or has ended. `true` for an outline without arguments and result.
     Tool(ToolEvent, bool),
-    /// The run stands still until somebody decides.
+    /// The run waits for a decision.
     ApprovalWanted(Approval),
-    /// Somebody has decided.
+    /// A decision was made.
     ApprovalResolved(Approval),
-    /// What looks like the end; it may be the end of one attempt only.
-    End(End),
+    /// The end of the run, or of one attempt only.
+    Terminal(TerminalEvent),
     /// Anything else.
-    Alive,
+    Activity,
 }
 
-/// Text of the answer.
+/// Text of the answer in one event.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Words {
-    pub(crate) voice: Voice,
-    /// All of it: of the whole answer, or of the part since the last tool.
+pub(crate) struct TextUpdate {
+    pub(crate) source: TextSource,
+    /// The text of the whole answer, or of the part since the last tool.
     pub(crate) text: String,
-    /// What was said before counts no more.
-    pub(crate) retracts: bool,
-    /// Whether it is a part's first text.
-    pub(crate) begins: bool,
+    /// The text replaces everything before it.
+    pub(crate) replaces: bool,
+    /// It is the first text of a part.
+    pub(crate) starts_part: bool,
 }
 
-/// Which of the two streams a text came by.
+/// The stream that a text came by.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Voice {
+pub(crate) enum TextSource {
     /// Stream `assistant` of an `agent` event: the part since the last tool.
     Agent,
     /// A `chat` event: everything on 2026.9.6, the part since the last tool on 2026.2.9.
     Chat,
 }
 
-/// An event that looks like the end.
+/// An event of the end of a run or of an attempt.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct End {
-    pub(crate) kind: EndKind,
+pub(crate) struct TerminalEvent {
+    pub(crate) kind: TerminalKind,
     /// The text in it.
     pub(crate) text: Option<String>,
-    /// What went wrong.
+    /// The error message.
     pub(crate) message: Option<String>,
     pub(crate) detail: Option<FailureDetail>,
     pub(crate) stop_reason: Option<String>,
@@ -71,14 +71,14 @@ pub(crate) struct End {
     /// `errorKind`: `timeout`, `rate_limit`, …
     pub(crate) error_kind: Option<String>,
     pub(crate) aborted: bool,
-    /// 2026.9.6 says so of the last word of a run.
+    /// `executionSettled`: 2026.9.6 sets it on a run's last event.
     pub(crate) settled: bool,
-    pub(crate) reply: Option<Reply>,
+    pub(crate) reply: Option<TerminalReply>,
     pub(crate) started_at_ms: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum EndKind {
+pub(crate) enum TerminalKind {
     #[default]
     LifecycleEnd,
     LifecycleError,
@@ -103,29 +103,29 @@ fn agent(payload: &Value) -> RunEvent {
     match text(payload, "stream") {
         Some("lifecycle") => lifecycle(data),
         Some("assistant") => {
-            let said = text(data, "text").unwrap_or_default();
-            RunEvent::Text(Words {
-                voice: Voice::Agent,
-                text: said.to_owned(),
-                retracts: flag(data, "replace"),
-                begins: text(data, "delta") == Some(said),
+            let part = text(data, "text").unwrap_or_default();
+            RunEvent::Text(TextUpdate {
+                source: TextSource::Agent,
+                text: part.to_owned(),
+                replaces: flag(data, "replace"),
+                starts_part: text(data, "delta") == Some(part),
             })
         }
         Some("usage") => {
-            number(data, "outputTokens").map_or(RunEvent::Alive, |output| RunEvent::Usage {
+            number(data, "outputTokens").map_or(RunEvent::Activity, |output| RunEvent::Usage {
                 output: output.unsigned_abs(),
             })
         }
         Some("run_status") => match text(data, "phase") {
             Some("retrying") => RunEvent::Retrying(retry(data)),
             Some(phase) => RunEvent::Status(phase.to_owned()),
-            None => RunEvent::Alive,
+            None => RunEvent::Activity,
         },
-        Some("tool") => tool(data).map_or(RunEvent::Alive, |event| RunEvent::Tool(event, false)),
+        Some("tool") => tool(data).map_or(RunEvent::Activity, |event| RunEvent::Tool(event, false)),
         Some("item") if text(data, "kind") == Some("tool") => {
-            item(data).map_or(RunEvent::Alive, |event| RunEvent::Tool(event, true))
+            item(data).map_or(RunEvent::Activity, |event| RunEvent::Tool(event, true))
         }
-        _ => RunEvent::Alive,
+        _ => RunEvent::Activity,
     }
 }
 
@@ -138,7 +138,7 @@ fn lifecycle(data: &Value) -> RunEvent {
         }
         Some(phase @ ("waiting-approval" | "approval-resolved")) => {
             let Some(approval) = approval_of_lifecycle(data) else {
-                return RunEvent::Alive;
+                return RunEvent::Activity;
             };
             return if phase == "waiting-approval" {
                 RunEvent::ApprovalWanted(approval)
@@ -146,11 +146,11 @@ fn lifecycle(data: &Value) -> RunEvent {
                 RunEvent::ApprovalResolved(approval)
             };
         }
-        Some("end") => EndKind::LifecycleEnd,
-        Some("error") => EndKind::LifecycleError,
-        _ => return RunEvent::Alive,
+        Some("end") => TerminalKind::LifecycleEnd,
+        Some("error") => TerminalKind::LifecycleError,
+        _ => return RunEvent::Activity,
     };
-    RunEvent::End(End {
+    RunEvent::Terminal(TerminalEvent {
         kind,
         text: None,
         message: owned(data, "error"),
@@ -160,21 +160,21 @@ fn lifecycle(data: &Value) -> RunEvent {
         error_kind: None,
         aborted: flag(data, "aborted") || text(data, "status") == Some("cancelled"),
         settled: flag(data, "executionSettled"),
-        reply: Reply::read(data),
+        reply: TerminalReply::read(data),
         started_at_ms: number(data, "startedAt"),
     })
 }
 
 fn chat(payload: &Value) -> RunEvent {
-    let said = message_text(&payload["message"]);
+    let message = message_text(&payload["message"]);
     let kind = match text(payload, "state") {
         Some("delta") => {
-            return said.map_or(RunEvent::Alive, |said| {
-                RunEvent::Text(Words {
-                    voice: Voice::Chat,
-                    retracts: flag(payload, "replace"),
-                    begins: false,
-                    text: said,
+            return message.map_or(RunEvent::Activity, |text| {
+                RunEvent::Text(TextUpdate {
+                    source: TextSource::Chat,
+                    replaces: flag(payload, "replace"),
+                    starts_part: false,
+                    text,
                 })
             });
         }
@@ -183,23 +183,23 @@ fn chat(payload: &Value) -> RunEvent {
             return match text(payload, "phase") {
                 Some("retrying") if retry.is_object() => RunEvent::Retrying(self::retry(retry)),
                 Some(phase) if phase != "retrying" => RunEvent::Status(phase.to_owned()),
-                _ => RunEvent::Alive,
+                _ => RunEvent::Activity,
             };
         }
-        Some("final") => EndKind::ChatFinal,
-        Some("aborted") => EndKind::ChatAborted,
-        Some("error") => EndKind::ChatError,
-        _ => return RunEvent::Alive,
+        Some("final") => TerminalKind::ChatFinal,
+        Some("aborted") => TerminalKind::ChatAborted,
+        Some("error") => TerminalKind::ChatError,
+        _ => return RunEvent::Activity,
     };
-    RunEvent::End(End {
+    RunEvent::Terminal(TerminalEvent {
         kind,
-        text: said,
+        text: message,
         message: owned(payload, "errorMessage"),
         detail: detail(&payload["errorDetail"]),
         stop_reason: owned(payload, "stopReason"),
         error_kind: owned(payload, "errorKind"),
-        aborted: kind == EndKind::ChatAborted,
-        ..End::default()
+        aborted: kind == TerminalKind::ChatAborted,
+        ..TerminalEvent::default()
     })
 }
 
@@ -306,28 +306,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_voices_carry_text() {
+    fn both_sources_carry_text() {
         let agent = json!({"runId":"r","seq":3,"stream":"assistant","data":{"text":"One two","delta":" two","itemId":"i:1"}});
         let chat = json!({"runId":"r","seq":3,"state":"delta","deltaText":" two",
             "message":{"role":"assistant","content":[{"type":"text","text":"One two"}]}});
-        for (name, payload, voice) in [("agent", agent, Voice::Agent), ("chat", chat, Voice::Chat)]
-        {
+        for (name, payload, source) in [
+            ("agent", agent, TextSource::Agent),
+            ("chat", chat, TextSource::Chat),
+        ] {
             assert_eq!(
                 read(name, &payload),
-                Some(RunEvent::Text(Words {
-                    voice,
+                Some(RunEvent::Text(TextUpdate {
+                    source,
                     text: "One two".to_owned(),
-                    retracts: false,
-                    begins: false
+                    replaces: false,
+                    starts_part: false
                 }))
             );
         }
     }
 
     #[test]
-    fn the_end_of_an_attempt_is_told_from_the_settled_end() {
+    fn the_end_of_an_attempt_differs_from_the_settled_end() {
         let end = |data| match read("agent", &json!({"stream":"lifecycle","data":data})) {
-            Some(RunEvent::End(end)) => end,
+            Some(RunEvent::Terminal(end)) => end,
             other => panic!("{other:?}"),
         };
         assert!(!end(json!({"phase":"end","endedAt":1})).settled);
@@ -344,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_is_known_by_either_stream() {
+    fn a_tool_is_read_from_either_stream() {
         let tool = json!({"stream":"tool","data":{"phase":"result","name":"read","toolCallId":"c","isError":true,"result":{"a":1}}});
         let Some(RunEvent::Tool(event, false)) = read("agent", &tool) else {
             panic!()
@@ -368,11 +370,11 @@ mod tests {
             }
         );
         let preamble = json!({"stream":"item","data":{"kind":"preamble","phase":"end"}});
-        assert_eq!(read("agent", &preamble), Some(RunEvent::Alive));
+        assert_eq!(read("agent", &preamble), Some(RunEvent::Activity));
     }
 
     #[test]
-    fn what_is_unknown_or_odd_is_a_sign_of_life() {
+    fn an_unknown_or_odd_event_counts_as_activity() {
         for payload in [
             json!({"stream":"compaction","data":{"phase":"x"}}),
             json!({"stream":7}),
@@ -381,9 +383,16 @@ mod tests {
             json!([]),
             Value::Null,
         ] {
-            assert_eq!(read("agent", &payload), Some(RunEvent::Alive), "{payload}");
+            assert_eq!(
+                read("agent", &payload),
+                Some(RunEvent::Activity),
+                "{payload}"
+            );
         }
-        assert_eq!(read("chat", &json!({"state":"new"})), Some(RunEvent::Alive));
+        assert_eq!(
+            read("chat", &json!({"state":"new"})),
+            Some(RunEvent::Activity)
+        );
         assert_eq!(read("tick", &json!({})), None);
     }
 }

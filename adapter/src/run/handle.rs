@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::driver::{Command, NO_WORD, Parts, Request, follow};
+use super::driver::{Command, Parts, Request, TASK_ENDED, follow};
 use super::item::{RunItem, RunOutcome};
 use super::queue::Queue;
 use super::tracker::{Kind, Start, Tracker};
@@ -21,15 +21,15 @@ use crate::logic::error::Error;
 use crate::logic::state::ConnectionState;
 use crate::telemetry::trace_context::INHERITED;
 
-/// How long a run may give no sign of life before it is given up, if nothing else is said.
+/// The default time without activity after which a run is given up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 
 /// An agent run or a chat turn that is being followed.
 ///
 /// A stream of [`RunItem`]s whose last one is the [outcome](RunItem::Ended). It goes on through
-/// reconnects and through restarts of the gateway; what the connection missed is asked for. Every run
-/// ends in exactly one outcome, and nothing is asked of the model twice: where nobody knows whether a
-/// request arrived, the run is [`Lost`](RunOutcome::Lost) rather than sent again.
+/// reconnects and through restarts of the gateway; what was missed meanwhile is asked for. Every run
+/// ends in exactly one outcome, and the model is never asked twice: if it is unknown whether a request
+/// arrived, the run is [`Lost`](RunOutcome::Lost) rather than sent again.
 ///
 /// Dropping it ends the following, not the run: the gateway goes on with it. [`attach`](Self::attach)
 /// follows it again, from this process or another one; [`abort`](Self::abort) stops it.
@@ -108,20 +108,20 @@ pub struct RunHandle {
     commands: mpsc::UnboundedSender<Command>,
 }
 
-/// What a new [`Run`] is about.
+/// The parameters of a new [`Run`].
 pub(crate) struct Plan {
     pub(crate) kind: Kind,
     pub(crate) run_id: String,
     pub(crate) session_key: String,
     pub(crate) message: Option<String>,
-    /// `None` to look on only.
+    /// `None` to follow a run without starting it.
     pub(crate) request: Option<Request>,
     pub(crate) patience: Duration,
 }
 
 impl Run {
     pub(crate) fn begin(client: &Client, plan: Plan) -> Self {
-        // Before anything is sent, so that nothing of the run is missed.
+        // Before the request, so that no event of the run is missed.
         let events = client.run_events(&plan.run_id);
         let (commands, commands_end) = mpsc::unbounded_channel();
         let (accepted_end, accepted) = oneshot::channel();
@@ -141,7 +141,7 @@ impl Run {
         };
         let inner = client.inner();
         let span = inner.server.run(&run_id, &session_key);
-        // The calls of the run are made in a task of its own, which knows nothing of the caller's.
+        // The calls of the run are made in a task of its own, outside the caller's span.
         let trace = span.in_scope(|| inner.traceparent());
         let followed = follow(Parts {
             client: client.clone(),
@@ -170,17 +170,16 @@ impl Run {
         }
     }
 
-    /// Follows a run that somebody else has started, or we ourselves before a restart.
+    /// Follows a run that another client has started, or this process before a restart.
     ///
     /// `run_id` is the [`id`](Self::id) that the run was started with; `session_key` is its
-    /// [`session_key`](Self::session_key). What was said before is caught up with where the gateway
-    /// shows it: at once on 2026.9.6, with the next piece of text on 2026.2.9. A run that ended
-    /// is told by its outcome, for about ten minutes by `agent.wait` (code of both generations) and
-    /// after that by the history of its session.
+    /// [`session_key`](Self::session_key). The text so far comes at once on 2026.9.6, and with the
+    /// next piece of text on 2026.2.9. The outcome of a run that has ended comes from `agent.wait` for
+    /// about ten minutes (code of both generations), and after that from the history of its session.
     ///
-    /// A run of which the gateway shows no trace is [`Lost`](RunOutcome::Lost), on 2026.9.6 after
-    /// about a minute, on 2026.2.9 after 15 minutes without an event: it shows nothing of a
-    /// run that goes on.
+    /// A run that the gateway does not show is [`Lost`](RunOutcome::Lost), on 2026.9.6 after
+    /// about a minute, on 2026.2.9 after 15 minutes without an event: it does not show
+    /// active runs.
     ///
     /// # Panics
     ///
@@ -231,20 +230,20 @@ impl Run {
         )
     }
 
-    /// The run's id, which is also the idempotency key of its request. Known before anything is sent;
+    /// Returns the run's id, which is also the idempotency key of its request. Known before anything is sent;
     /// keep it to [`attach`](Self::attach) after a restart of this process.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.handle.id
     }
 
-    /// The session that the run belongs to, in the form that both generations read alike.
+    /// Returns the key of the session that the run belongs to, in the form that both generations accept.
     #[must_use]
     pub fn session_key(&self) -> &str {
         &self.handle.session_key
     }
 
-    /// The next item; `None` after [`RunItem::Ended`].
+    /// Returns the next item; `None` after [`RunItem::Ended`].
     ///
     /// # Cancel safety
     ///
@@ -253,11 +252,11 @@ impl Run {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// How the run ends. Items that were not read yet are passed over.
+    /// Waits for the end of the run. Items that were not read yet are skipped.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the run is followed on, and may be asked again.
+    /// Cancel safe: the run is followed on, and this can be called again.
     pub async fn outcome(&mut self) -> RunOutcome {
         loop {
             if let Some(outcome) = &self.outcome {
@@ -266,7 +265,7 @@ impl Run {
             if self.next().await.is_none() && self.outcome.is_none() {
                 // The runtime has ended the task.
                 return RunOutcome::Lost {
-                    reason: NO_WORD,
+                    reason: TASK_ENDED,
                     text: String::new(),
                 };
             }
@@ -286,13 +285,13 @@ impl Run {
         self.handle.abort().await
     }
 
-    /// A handle that stops the run from elsewhere.
+    /// Returns a handle to stop the run from another task.
     #[must_use]
     pub fn handle(&self) -> RunHandle {
         self.handle.clone()
     }
 
-    /// The run, as soon as the gateway has taken it.
+    /// Waits until the gateway has accepted the run.
     pub(crate) async fn when_accepted(mut self) -> Result<Self, Error> {
         if let Some(accepted) = self.accepted.take() {
             accepted.await.unwrap_or(Err(Error::Closed))?;
@@ -310,37 +309,37 @@ impl Run {
 }
 
 impl RunHandle {
-    /// The run's id.
+    /// Returns the run's id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The session that the run belongs to.
+    /// Returns the key of the session that the run belongs to.
     #[must_use]
     pub fn session_key(&self) -> &str {
         &self.session_key
     }
 
-    /// Asks the gateway to stop the run, and says whether it did: `false` if the run was over or its
+    /// Asks the gateway to stop the run; `true` if it did, `false` if the run was over or its
     /// [`Run`] was dropped, and on 2026.2.9 for every run begun with `agent`, which cannot be stopped there; use
     /// [`Chat::send`](crate::Chat::send) where that matters. The outcome comes as an item all the same,
     /// usually [`RunOutcome::Aborted`].
     ///
     /// A request that is still on its way is stopped as soon as it has arrived. After a lost connection
-    /// it is asked again: stopping twice changes nothing. 2026.9.6 lets only the device that started a
+    /// the request is repeated: stopping twice changes nothing. 2026.9.6 lets only the device that started a
     /// run stop it, or an administrator.
     ///
     /// # Errors
     ///
-    /// What [`Client::call`] of `chat.abort` ends with; [`Error::Call`] if the gateway refuses.
+    /// As [`Client::call`] of `chat.abort`; [`Error::Call`] if the gateway refuses.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future does not take the request back, as long as the run is followed.
     pub async fn abort(&self) -> Result<bool, Error> {
         let (reply, answer) = oneshot::channel();
-        // A run that is not followed any more is over, as far as this handle can say.
+        // A run that is no longer followed counts as ended.
         if self.commands.send(Command::Abort(reply)).is_err() {
             return Ok(false);
         }

@@ -1,7 +1,7 @@
-//! What `chat.history` shows of a run.
+//! Finds a run in an answer to `chat.history`.
 //!
 //! 2026.9.6 marks the rows: the user's with `idempotencyKey` `<runId>:user`, the assistant's with
-//! `__openclaw.runId`. 2026.2.9 marks nothing; there a run is found by the time at which it began.
+//! `__openclaw.runId`. 2026.2.9 marks nothing; a run is found there by its start time.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
@@ -12,45 +12,45 @@ use super::event::message_text;
 use super::item::Usage;
 use super::json::{flag, number, owned, text};
 
-/// How far the time of a user's row may be from the start of its run, in milliseconds. Measured on
+/// The greatest distance of a user's row from the start of its run, in milliseconds. Measured on
 /// 2026.2.9: at most 2.
 const CLOSE_MS: i64 = 1_000;
 
-/// What a session's history says of one run.
+/// One run as its session's history shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Trace {
-    /// There is any trace of it.
+pub(crate) struct HistoryView {
+    /// The history shows the run at all.
     pub(crate) known: bool,
-    /// Whether something runs in the session; 2026.2.9 does not say.
+    /// Some run is active in the session; 2026.2.9 does not say.
     pub(crate) active: Option<bool>,
-    /// The text so far, if the run is the one that runs.
+    /// The text so far, if it is this run that is active.
     pub(crate) in_flight: Option<String>,
-    /// It waits behind another one.
+    /// The turn waits behind another one.
     pub(crate) pending: bool,
-    /// It waited when the gateway ended, and will not begin any more.
+    /// The turn was waiting when the gateway ended, and will not start.
     pub(crate) abandoned: bool,
-    /// What was answered to it.
-    pub(crate) told: Option<Told>,
+    /// The answer to the run.
+    pub(crate) answer: Option<HistoryAnswer>,
 }
 
-/// The rows that answer a run.
+/// The answer to a run, from the rows of the history.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Told {
+pub(crate) struct HistoryAnswer {
     pub(crate) text: String,
-    /// Some of the text is not shown.
+    /// The text is not complete.
     pub(crate) cut: bool,
     /// The run that gave it, if it was another one.
     pub(crate) by: Option<String>,
     pub(crate) usage: Option<Usage>,
     pub(crate) ending: Ending,
-    /// How many attempts have failed in these rows.
+    /// Number of failed attempts in these rows.
     pub(crate) failures: usize,
 }
 
-/// How the rows of an answer end.
+/// The end of an answer's rows.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Ending {
-    /// More is to come: a tool was called, or nothing was said yet.
+    /// More follows: a tool was called, or there is no text yet.
     #[default]
     Open,
     Stopped,
@@ -58,29 +58,29 @@ pub(crate) enum Ending {
     Aborted,
 }
 
-/// Whose rows are looked for.
+/// The run to look for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) run_id: &'a str,
     pub(crate) message: Option<&'a str>,
-    /// When the run began, by the gateway's clock.
+    /// The start of the run, by the gateway's clock.
     pub(crate) started_at_ms: Option<i64>,
     pub(crate) protocol: u32,
 }
 
 /// Reads an answer to `chat.history`.
-pub(crate) fn trace(history: &Value, wanted: Wanted<'_>) -> Trace {
+pub(crate) fn read(history: &Value, wanted: Wanted<'_>) -> HistoryView {
     let rows = history["messages"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);
     if wanted.protocol < 4 {
-        let told = wanted
+        let answer = wanted
             .started_at_ms
             .and_then(|start| by_time(rows, start, wanted.message));
-        return Trace {
-            known: told.is_some(),
-            told,
-            ..Trace::default()
+        return HistoryView {
+            known: answer.is_some(),
+            answer,
+            ..HistoryView::default()
         };
     }
     let run_id = wanted.run_id;
@@ -97,54 +97,56 @@ pub(crate) fn trace(history: &Value, wanted: Wanted<'_>) -> Trace {
     // Measured after a crash: the input stays, and its key is refused as `ownership ended`.
     let abandoned = input.is_some_and(|input| text(input, "state") == Some("interrupted"));
     let pending = input.is_some() && !abandoned;
-    let (asked, told) = by_marks(rows, wanted);
-    Trace {
-        known: asked || is_active || in_flight.is_some() || input.is_some(),
+    let (has_question, answer) = by_marks(rows, wanted);
+    HistoryView {
+        known: has_question || is_active || in_flight.is_some() || input.is_some(),
         active: info.get("hasActiveRun").and_then(Value::as_bool),
         in_flight,
         pending,
         abandoned,
-        told,
+        answer,
     }
 }
 
-/// Whether the run's own row was found, and what answers it.
-fn by_marks(rows: &[Value], wanted: Wanted<'_>) -> (bool, Option<Told>) {
+/// Finds the run by its marks: `true` if it has any row, and its answer.
+fn by_marks(rows: &[Value], wanted: Wanted<'_>) -> (bool, Option<HistoryAnswer>) {
     let own: Vec<&Value> = rows
         .iter()
         .filter(|row| is_by(row, wanted.run_id))
         .collect();
-    let asked = rows
+    let question = rows
         .iter()
         .position(|row| is_question(row, wanted.run_id))
         .or_else(|| {
             rows.iter()
                 .rposition(|row| is_collected(row, wanted.message))
         });
-    let mut told = (!own.is_empty()).then(|| read(&own));
-    let is_open = told.as_ref().is_none_or(|told| told.ending == Ending::Open);
-    if let Some(asked) = asked
+    let mut answer = (!own.is_empty()).then(|| read_rows(&own));
+    let is_open = answer
+        .as_ref()
+        .is_none_or(|answer| answer.ending == Ending::Open);
+    if let Some(question) = question
         && is_open
     {
         // After a crash the gateway goes on under another id, after a row that says so.
-        let after = rows[asked + 1..]
+        let after = rows[question + 1..]
             .iter()
             .take_while(|row| !is_user(row) || is_recovery(row))
             .filter(|row| text(row, "role") == Some("assistant"));
-        let answer: Vec<&Value> = after.collect();
-        let other = answer.iter().rev().find_map(|row| run_of(row));
+        let after: Vec<&Value> = after.collect();
+        let other = after.iter().rev().find_map(|row| run_of(row));
         if let Some(other) = other.filter(|other| *other != wanted.run_id) {
-            told = Some(Told {
+            answer = Some(HistoryAnswer {
                 by: Some(other.to_owned()),
-                ..read(&answer)
+                ..read_rows(&after)
             });
         }
     }
-    (asked.is_some() || !own.is_empty(), told)
+    (question.is_some() || !own.is_empty(), answer)
 }
 
-/// The rows of the run that began at `start`.
-fn by_time(rows: &[Value], start: i64, message: Option<&str>) -> Option<Told> {
+/// Finds the answer to the run that started at `start`.
+fn by_time(rows: &[Value], start: i64, message: Option<&str>) -> Option<HistoryAnswer> {
     let distance = |row: &Value| {
         let at = number(row, "timestamp").filter(|_| is_user(row))?;
         let is_ours = message.is_none_or(|message| {
@@ -152,57 +154,57 @@ fn by_time(rows: &[Value], start: i64, message: Option<&str>) -> Option<Told> {
         });
         Some((at - start).abs()).filter(|distance| is_ours && *distance <= CLOSE_MS)
     };
-    let asked = (0..rows.len())
+    let question = (0..rows.len())
         .filter_map(|at| Some((distance(&rows[at])?, at)))
         .min()?
         .1;
-    let answer: Vec<&Value> = rows[asked + 1..]
+    let answer: Vec<&Value> = rows[question + 1..]
         .iter()
         .take_while(|row| !is_user(row))
         .filter(|row| text(row, "role") == Some("assistant"))
         .collect();
-    Some(read(&answer))
+    Some(read_rows(&answer))
 }
 
-fn read(rows: &[&Value]) -> Told {
-    let mut told = Told::default();
+fn read_rows(rows: &[&Value]) -> HistoryAnswer {
+    let mut answer = HistoryAnswer::default();
     let mut texts: Vec<String> = Vec::new();
     let mut kept = 0;
     for row in rows {
-        let is_last_word =
+        let is_terminal_error =
             text(row, "idempotencyKey").is_some_and(|key| key.ends_with(":terminal-error"));
         // A key that was answered before a restart and is sent again afterwards gets such a row.
-        if is_last_word && told.ending == Ending::Stopped {
+        if is_terminal_error && answer.ending == Ending::Stopped {
             continue;
         }
-        let said = message_text(row).unwrap_or_default();
-        let said = said.trim();
-        told.cut |= flag(&row["__openclaw"], "truncated");
-        told.usage = usage(&row["usage"]).or(told.usage);
-        if let Ending::Failed(_) = told.ending {
-            // Another attempt: what the failed one had said counts no more.
+        let part = message_text(row).unwrap_or_default();
+        let part = part.trim();
+        answer.cut |= flag(&row["__openclaw"], "truncated");
+        answer.usage = usage(&row["usage"]).or(answer.usage);
+        if let Ending::Failed(_) = answer.ending {
+            // Another attempt: the text of the failed one is discarded.
             texts.truncate(kept);
         }
         kept = texts.len();
-        told.ending = match text(row, "stopReason") {
+        answer.ending = match text(row, "stopReason") {
             _ if row.get("openclawAbort").is_some() => Ending::Aborted,
             Some("error") => {
-                told.failures += 1;
-                Ending::Failed(owned(row, "errorMessage").unwrap_or_else(|| said.to_owned()))
+                answer.failures += 1;
+                Ending::Failed(owned(row, "errorMessage").unwrap_or_else(|| part.to_owned()))
             }
             Some("aborted") => Ending::Aborted,
             // A row may be shown in two: its text, and the call of a tool.
             Some("toolUse") | None => Ending::Open,
             Some(_) => Ending::Stopped,
         };
-        if !said.is_empty() && !is_last_word && said != "NO_REPLY" {
-            texts.push(said.to_owned());
+        if !part.is_empty() && !is_terminal_error && part != "NO_REPLY" {
+            texts.push(part.to_owned());
         }
     }
-    // What an aborted attempt had said is repeated in the row that says so.
+    // The row of an abort repeats the text before it.
     texts.dedup();
-    told.text = texts.join("\n\n");
-    told
+    answer.text = texts.join("\n\n");
+    answer
 }
 
 fn is_user(row: &Value) -> bool {
@@ -222,7 +224,7 @@ fn is_question(row: &Value, run_id: &str) -> bool {
         && text(row, "idempotencyKey").and_then(|key| key.strip_suffix(":user")) == Some(run_id)
 }
 
-/// Queue mode `collect` makes one row of all that waited, with their messages in it.
+/// Queue mode `collect` makes one row of all turns that waited, with their messages in it.
 fn is_collected(row: &Value, message: Option<&str>) -> bool {
     is_user(row)
         && text(row, "idempotencyKey").is_some_and(|key| key.starts_with("followup-collect:"))
@@ -256,13 +258,13 @@ mod tests {
         json!({"role":"assistant","content":[{"type":"text","text":text}],"stopReason":stop,"__openclaw":{"runId":run}})
     }
 
-    fn told(rows: &[Value]) -> Told {
-        trace(&json!({"messages":rows}), NEW).told.unwrap()
+    fn answer(rows: &[Value]) -> HistoryAnswer {
+        read(&json!({"messages":rows}), NEW).answer.unwrap()
     }
 
     #[test]
     fn an_answer_has_all_its_parts() {
-        let told = told(&[
+        let answer = answer(&[
             user("r:user", "q"),
             json!({"role":"assistant","content":[{"type":"text","text":"Before."}],"__openclaw":{"runId":"r"}}),
             assistant("r", "", "toolUse"),
@@ -270,35 +272,38 @@ mod tests {
             assistant("r", "After.  \n", "stop"),
         ]);
         assert_eq!(
-            (&*told.text, told.ending),
+            (&*answer.text, answer.ending),
             ("Before.\n\nAfter.", Ending::Stopped)
         );
     }
 
     #[test]
     fn a_steered_or_queued_turn_is_answered_by_another_run() {
-        let told = told(&[
+        let answer = answer(&[
             user("one:user", "one"),
             assistant("one", "First.", "stop"),
             user("r:user", "two"),
             assistant("one", "Second.", "stop"),
         ]);
-        assert_eq!((&*told.text, told.by.as_deref()), ("Second.", Some("one")));
+        assert_eq!(
+            (&*answer.text, answer.by.as_deref()),
+            ("Second.", Some("one"))
+        );
     }
 
     #[test]
-    fn a_collected_turn_is_found_by_its_words() {
+    fn a_collected_turn_is_found_by_its_message() {
         let rows = [
             user("one:user", "one"),
             assistant("one", "First.", "stop"),
             user("followup-collect:s:1", "[Queued messages]\n---\ntwo"),
             assistant("new", "Second.", "stop"),
         ];
-        assert_eq!(told(&rows).by.as_deref(), Some("new"));
+        assert_eq!(answer(&rows).by.as_deref(), Some("new"));
     }
 
     #[test]
-    fn a_run_that_the_gateway_took_up_again_is_followed() {
+    fn a_run_that_the_gateway_continues_is_found() {
         let mut recovery = user("new:user", "[System] interrupted");
         recovery["provenance"] = json!({"sourceTool":"main_session_restart_recovery"});
         let rows = [
@@ -306,14 +311,14 @@ mod tests {
             recovery,
             assistant("new", "All.", "stop"),
         ];
-        let found = told(&rows);
+        let found = answer(&rows);
         assert_eq!((&*found.text, found.by.as_deref()), ("All.", Some("new")));
         let next = [
             user("r:user", "q"),
             user("new:user", "next"),
             assistant("new", "No.", "stop"),
         ];
-        assert_eq!(trace(&json!({"messages":next}), NEW).told, None);
+        assert_eq!(read(&json!({"messages":next}), NEW).answer, None);
     }
 
     #[test]
@@ -325,15 +330,15 @@ mod tests {
             assistant("r", "Yes.", "stop"),
             late.clone(),
         ];
-        assert_eq!(told(&answered).ending, Ending::Stopped);
-        let failed = told(&[user("r:user", "q"), late]);
+        assert_eq!(answer(&answered).ending, Ending::Stopped);
+        let failed = answer(&[user("r:user", "q"), late]);
         assert_eq!(failed.ending, Ending::Failed("failed".to_owned()));
         assert_eq!(failed.text, "");
     }
 
     #[test]
     fn a_run_in_flight_and_a_turn_that_waits_are_known() {
-        let flying = trace(
+        let flying = read(
             &json!({"messages":[],"inFlightRun":{"runId":"r","text":"so f"},"sessionInfo":{"hasActiveRun":true}}),
             NEW,
         );
@@ -341,18 +346,18 @@ mod tests {
             (flying.known, flying.active, flying.in_flight.as_deref()),
             (true, Some(true), Some("so f"))
         );
-        let waiting = trace(
+        let waiting = read(
             &json!({"messages":[],"pendingInputs":{"items":[{"runId":"r"}]}}),
             NEW,
         );
         assert!(waiting.known && waiting.pending);
-        let left = trace(
+        let left = read(
             &json!({"messages":[],"pendingInputs":{"items":[{"runId":"r","state":"interrupted"}]}}),
             NEW,
         );
         assert!(left.known && left.abandoned && !left.pending);
-        assert!(!trace(&json!({"messages":[user("x:user","")]}), NEW).known);
-        assert!(!trace(&Value::Null, NEW).known);
+        assert!(!read(&json!({"messages":[user("x:user","")]}), NEW).known);
+        assert!(!read(&Value::Null, NEW).known);
     }
 
     #[test]
@@ -378,7 +383,7 @@ mod tests {
                 message: Some("hi"),
                 ..NEW
             };
-            trace(&history, wanted).told
+            read(&history, wanted).answer
         };
         assert_eq!(at(1_003).unwrap().text, "Old.");
         let failed = at(90_002).unwrap();

@@ -1,4 +1,4 @@
-//! What a run tells whoever follows it, and how it ends.
+//! The items of a run, and its outcome.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::logic::error::Error;
 
-/// One thing that a run tells.
+/// One item of a run.
 ///
-/// Items come in the order in which they happened, each once. A consumer that is slower than the run
-/// gets texts merged and, in the worst case, a [`Lagged`](Self::Lagged) for what was left out; the
-/// text stays right, because it is cumulative.
+/// Items come in order, each once. A consumer that is slower than the run gets texts merged and, in
+/// the worst case, a [`Lagged`](Self::Lagged) in place of other items; the text stays right, because it
+/// is cumulative.
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
@@ -53,27 +53,26 @@ use crate::logic::error::Error;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum RunItem {
-    /// The gateway has taken the run.
+    /// The gateway has accepted the run.
     #[non_exhaustive]
     Accepted {
-        /// The gateway knew the run already: somebody else, or we ourselves before, had sent it
-        /// under the same id.
+        /// The gateway knew the run already, from an earlier request with the same id.
         joined: bool,
     },
     /// More of the answer's text.
     Text(RunText),
     /// The model calls a tool, or a tool works or has ended.
     ///
-    /// 2026.9.6 tells the outline of tool calls to everybody; arguments and results only to the
-    /// connection that started the run, if it has the capability `tool-events`. 2026.2.9 tells them
+    /// 2026.9.6 sends the outline of tool calls to every client; arguments and results only to the
+    /// connection that started the run, if it has the capability `tool-events`. 2026.2.9 sends them
     /// only in sessions whose `verboseLevel` is on.
     Tool(ToolEvent),
-    /// What the gateway is doing for the run, in its own words: `started`, `preparing_workspace`,
+    /// The step that the gateway carries out for the run, as it names it: `started`, `preparing_workspace`,
     /// `preparing_context`, `starting_model`, `queued`, …
     Status(String),
     /// The model failed and is asked again.
     Retrying(Retry),
-    /// How many tokens the answer has so far.
+    /// Number of tokens of the answer so far.
     #[non_exhaustive]
     Usage {
         /// Tokens from the model.
@@ -81,7 +80,7 @@ pub enum RunItem {
     },
     /// A tool waits for a person's decision.
     ApprovalWanted(Approval),
-    /// Somebody has decided.
+    /// A decision was made.
     ApprovalResolved(Approval),
     /// The connection was lost. The gateway goes on with the run; so does this stream, as soon as
     /// there is a connection again.
@@ -92,7 +91,7 @@ pub enum RunItem {
         /// The gateway's process is another one: what was running in the old one may be gone.
         restarted: bool,
     },
-    /// So many items were left out, because nobody read them. No text is lost.
+    /// Number of items that were dropped because the consumer was too slow. No text is lost.
     Lagged(u64),
     /// The last item.
     Ended(RunOutcome),
@@ -104,7 +103,7 @@ pub enum RunItem {
 pub struct RunText {
     /// All of it so far. Parts before and after a tool call are separated by an empty line.
     pub text: Arc<str>,
-    /// What is new since the item before; all of the text if it [`replaced`](Self::replaced).
+    /// The text that is new since the item before; all of it if it [`replaced`](Self::replaced).
     pub delta: String,
     /// The text is not a continuation of the one before: a failed attempt was taken back.
     pub replaced: bool,
@@ -118,30 +117,30 @@ pub struct ToolEvent {
     pub call_id: String,
     /// The tool.
     pub name: String,
-    /// What happened.
+    /// The step.
     pub step: ToolStep,
 }
 
-/// What happened to a tool call.
+/// The kind of a step, with its data.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ToolStep {
-    /// It begins.
+    /// The call starts.
     #[non_exhaustive]
     Started {
         /// The arguments; `null` where the gateway does not show them.
         args: Value,
     },
-    /// It works.
+    /// The call is in progress.
     #[non_exhaustive]
     Update {
         /// The result so far; `null` where the gateway does not show it.
         partial: Value,
     },
-    /// It has ended.
+    /// The call has ended.
     #[non_exhaustive]
     Ended {
-        /// Whether it failed.
+        /// The tool failed.
         is_error: bool,
         /// The result; `null` where the gateway does not show it.
         result: Value,
@@ -152,15 +151,15 @@ pub enum ToolStep {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Retry {
-    /// Which attempt comes; the first one is 1.
+    /// The number of the next attempt; the first one is 1.
     pub attempt: Option<u32>,
-    /// How many there will be.
+    /// The greatest number of attempts.
     pub max_attempts: Option<u32>,
-    /// How long the gateway waits before, in milliseconds.
+    /// The pause before it, in milliseconds.
     pub delay_ms: Option<u64>,
-    /// Why, in a word: `server_error`, `rate_limit`, …
+    /// The reason as a code: `server_error`, `rate_limit`, …
     pub reason: Option<String>,
-    /// Why, for a person.
+    /// The reason, for people.
     pub message: Option<String>,
 }
 
@@ -174,11 +173,11 @@ pub struct Approval {
     pub tool_call_id: Option<String>,
     /// The command; only if this connection may see it.
     pub command: Option<String>,
-    /// What was decided, if the gateway says it: `allow-once`, `deny`, …
+    /// The decision, if the gateway says it: `allow-once`, `deny`, …
     pub decision: Option<String>,
 }
 
-/// How many tokens a run took.
+/// The tokens of a run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -190,7 +189,7 @@ pub struct Usage {
     pub total: Option<u64>,
 }
 
-/// How a run ended. Each run has exactly one outcome.
+/// The end of a run. Each run has exactly one outcome.
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
@@ -234,28 +233,27 @@ pub enum RunOutcome {
         /// with the connection.
         usage: Option<Usage>,
         /// The run that gave the answer, if it was another one: a turn that was queued, collected
-        /// or steered into a run, or a run that the gateway took up again after a crash.
+        /// or steered into a run, or a run that the gateway continued after a crash.
         answered_by: Option<String>,
     },
-    /// It failed, also where the gateway says `ok`: 2026.2.9 sends the model's error as if it were
-    /// an answer.
+    /// The run failed, also if the gateway says `ok`: 2026.2.9 sends the model's error like an answer.
     #[non_exhaustive]
     Failed {
-        /// Why.
+        /// The error.
         error: RunError,
         /// The text until then.
         text: String,
     },
-    /// Somebody stopped it.
+    /// The run was stopped.
     #[non_exhaustive]
     Aborted {
         /// The text until then.
         text: String,
     },
-    /// It took longer than it may.
+    /// The run took longer than its limit.
     #[non_exhaustive]
     TimedOut {
-        /// What it was doing, in the gateway's words: `provider`, `queue`, …; 2026.2.9 does not say.
+        /// The phase in which its time was over: `provider`, `queue`, …; 2026.2.9 does not say.
         phase: Option<String>,
         /// The gateway's message.
         message: Option<String>,
@@ -271,24 +269,24 @@ pub enum RunOutcome {
         /// The text until then.
         text: String,
     },
-    /// Nobody knows what became of it. It is not asked again, because it may have been done.
+    /// It is unknown how the run ended. It is not started again, because it may have been done.
     #[non_exhaustive]
     Lost {
-        /// Why nobody knows.
+        /// The reason.
         reason: LostReason,
         /// The text until then.
         text: String,
     },
-    /// It never began.
+    /// The run never started.
     #[non_exhaustive]
     NotStarted {
-        /// The gateway's refusal, or why nothing was sent.
+        /// The gateway's refusal, or the reason that nothing was sent.
         error: Error,
     },
 }
 
 impl RunOutcome {
-    /// The answer, if the run is done.
+    /// Returns the answer, if the run is done.
     #[must_use]
     pub fn answer(&self) -> Option<&str> {
         match self {
@@ -297,7 +295,7 @@ impl RunOutcome {
         }
     }
 
-    /// The text that there is, whatever the end.
+    /// Returns the text so far, for any outcome.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -311,7 +309,7 @@ impl RunOutcome {
         }
     }
 
-    /// A stable word for it, as in the program's `--json` output.
+    /// Returns a stable name, as in the program's `--json` output.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -349,18 +347,18 @@ impl fmt::Display for RunOutcome {
     }
 }
 
-/// Why a run failed.
+/// The error of a run that failed.
 #[derive(Clone, Debug, Default, Eq, PartialEq, thiserror::Error)]
 #[error("{}", crate::base::sanitize::printable(message))]
 #[non_exhaustive]
 pub struct RunError {
-    /// The gateway's or the model's words.
+    /// The message of the gateway or the model.
     pub message: String,
-    /// What the gateway observed, where it says so (2026.9.6).
+    /// The failure as the gateway observed it, where it says so (2026.9.6).
     pub detail: Option<FailureDetail>,
 }
 
-/// What the gateway observed of a failure.
+/// A failure as the gateway observed it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct FailureDetail {
@@ -374,17 +372,17 @@ pub struct FailureDetail {
     pub kind: Option<String>,
 }
 
-/// Why nobody knows what became of a run.
+/// The reason that it is unknown how a run ended.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum LostReason {
-    /// The gateway's process ended, and the new one knows nothing of the run.
+    /// The gateway's process ended, and the new one does not know the run.
     GatewayRestarted,
-    /// The connection broke around the request, and the gateway shows no trace of the run.
+    /// The connection broke around the request, and the gateway does not show the run.
     NoTrace,
-    /// The run gave no sign of life for as long as the caller was willing to wait.
+    /// The run showed no activity for as long as the caller was willing to wait.
     Silent,
-    /// The client was closed or has stopped. The gateway goes on with the run.
+    /// The client was closed or has stopped. The gateway continues the run.
     ClientStopped,
 }
 
@@ -392,8 +390,8 @@ impl fmt::Display for LostReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::GatewayRestarted => "the gateway restarted and knows nothing of it",
-            Self::NoTrace => "the gateway shows no trace of it",
-            Self::Silent => "it gave no sign of life",
+            Self::NoTrace => "the gateway does not show the run",
+            Self::Silent => "the run showed no activity",
             Self::ClientStopped => "the client has stopped",
         })
     }

@@ -1,69 +1,54 @@
-//! The items that wait for a run's consumer: bounded, without losing text or the end.
+//! The bounded queue of a run's items, which drops neither text nor the end.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
 
 use super::item::{RunItem, RunText};
+use crate::event::{Buffer, Channel};
 
-/// How many items wait before the oldest ones give way.
+/// The number of items from which on the oldest ones are dropped.
 const CAPACITY: usize = 1024;
 
+/// The items that the consumer has not read.
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct Items {
     items: VecDeque<RunItem>,
-    /// How many items are missing before the first one.
+    /// Number of items that were dropped before the first one.
     lagged: u64,
-    closed: bool,
-    waker: Option<Waker>,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Queue(Mutex<State>);
+pub(crate) type Queue = Channel<Items>;
 
 impl Queue {
     pub(crate) fn push(&self, item: RunItem) {
-        let mut state = self.lock();
-        if let (RunItem::Text(new), Some(RunItem::Text(last))) = (&item, state.items.back_mut()) {
-            merge(last, new);
-        } else {
-            state.items.push_back(item);
-        }
-        if state.items.len() > CAPACITY {
-            state.drop_oldest();
-        }
-        wake(state);
-    }
-
-    /// Nothing more comes.
-    pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        wake(state);
-    }
-
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Option<RunItem>> {
-        let mut state = self.lock();
-        if state.lagged > 0 {
-            return Poll::Ready(Some(RunItem::Lagged(std::mem::take(&mut state.lagged))));
-        }
-        match state.items.pop_front() {
-            Some(item) => Poll::Ready(Some(item)),
-            None if state.closed => Poll::Ready(None),
-            None => {
-                state.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.update(|items| items.push(item));
     }
 }
 
-impl State {
-    /// Drops the oldest item that is no text, and puts the texts around it together.
+impl Buffer for Items {
+    type Item = RunItem;
+
+    fn pop(&mut self) -> Option<RunItem> {
+        if self.lagged > 0 {
+            return Some(RunItem::Lagged(std::mem::take(&mut self.lagged)));
+        }
+        self.items.pop_front()
+    }
+}
+
+impl Items {
+    fn push(&mut self, item: RunItem) {
+        if let (RunItem::Text(new), Some(RunItem::Text(last))) = (&item, self.items.back_mut()) {
+            merge(last, new);
+        } else {
+            self.items.push_back(item);
+        }
+        if self.items.len() > CAPACITY {
+            self.drop_oldest();
+        }
+    }
+
+    /// Drops the oldest item that is no text, and merges the texts around it.
     fn drop_oldest(&mut self) {
         let can_go = |item: &RunItem| !matches!(item, RunItem::Text(_) | RunItem::Ended(_));
         let Some(at) = self.items.iter().position(can_go) else {
@@ -93,16 +78,10 @@ fn merge(before: &mut RunText, after: &RunText) {
     }
 }
 
-fn wake(mut state: MutexGuard<'_, State>) {
-    let waker = state.waker.take();
-    drop(state);
-    if let Some(waker) = waker {
-        waker.wake();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll};
+
     use futures_util::task::noop_waker_ref;
     use proptest::prelude::*;
 
@@ -125,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_nobody_has_read_become_one() {
+    fn unread_texts_become_one() {
         let queue = Queue::default();
         queue.push(text("a", "a", false));
         queue.push(text("ab", "b", false));
@@ -139,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retraction_survives_the_merging() {
+    fn a_replacement_survives_the_merging() {
         let queue = Queue::default();
         queue.push(text("ab", "ab", false));
         queue.push(text("", "", true));
@@ -154,13 +133,13 @@ mod tests {
         #[test]
         fn however_slow_the_reader_text_and_end_arrive(steps in proptest::collection::vec(0_u8..4, 0..4000)) {
             let queue = Queue::default();
-            let (mut whole, mut told) = (String::new(), String::new());
+            let (mut whole, mut text_read) = (String::new(), String::new());
             let (mut pushed, mut read_items, mut lagged) = (0_u64, 0_u64, 0_u64);
             let mut take = |item: RunItem| match item {
                 RunItem::Text(text) => {
-                    if text.replaced { told.clear(); }
-                    told.push_str(&text.delta);
-                    assert_eq!(*told, *text.text);
+                    if text.replaced { text_read.clear(); }
+                    text_read.push_str(&text.delta);
+                    assert_eq!(*text_read, *text.text);
                 }
                 RunItem::Lagged(n) => lagged += n,
                 RunItem::Usage { .. } => read_items += 1,
@@ -180,7 +159,9 @@ mod tests {
                     _ if n % 7 == 0 => if let Some(item) = read(&queue) { take(item); },
                     _ => {}
                 }
-                prop_assert!(queue.lock().items.len() <= CAPACITY);
+                let mut len = 0;
+                queue.update(|items| len = items.items.len());
+                prop_assert!(len <= CAPACITY);
             }
             queue.push(RunItem::Ended(RunOutcome::Queued));
             let mut ended = false;
@@ -189,7 +170,7 @@ mod tests {
                 take(item);
             }
             prop_assert!(ended);
-            prop_assert_eq!(told, whole);
+            prop_assert_eq!(text_read, whole);
             prop_assert_eq!(read_items + lagged, pushed);
         }
     }

@@ -1,123 +1,119 @@
-//! The text of an answer, put together from cumulative pieces.
+//! Assembles the text of an answer from cumulative pieces.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
 use std::sync::Arc;
 
-use super::event::{Voice, Words};
+use super::event::{TextSource, TextUpdate};
 use super::item::RunText;
 
-/// Between the parts of an answer, as 2026.9.6 puts it there.
-const BETWEEN: &str = "\n\n";
+/// The separator of an answer's parts, as 2026.9.6 writes it.
+const SEPARATOR: &str = "\n\n";
 
-/// What was said so far.
+/// The text of an answer so far.
 ///
-/// On 2026.9.6 a `chat` event carries everything, and an `agent` event the part since the last tool.
-/// On 2026.2.9 both carry the part, and `chat` comes late and not always. So one voice is listened to:
-/// `chat` on the new generation, `agent` on the old one; the other one serves until the first is heard.
+/// On 2026.9.6 a `chat` event carries the whole answer, and an `agent` event the part since the last
+/// tool. On 2026.2.9 both carry the part, and `chat` comes late and not always. So one source leads:
+/// `chat` on protocol 4, `agent` on protocol 3; the other one serves until the first of the leading one.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
-    leading: Voice,
-    heard_leading: bool,
-    said: String,
-    /// Where the current part begins.
+    leading: TextSource,
+    has_leading: bool,
+    whole: String,
+    /// Start of the current part.
     part: usize,
 }
 
 impl Text {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(protocol: u32) -> Self {
         Self {
-            leading: Voice::Chat,
-            heard_leading: false,
-            said: String::new(),
+            leading: leading(protocol),
+            has_leading: false,
+            whole: String::new(),
             part: 0,
         }
     }
 
-    /// Which generation is speaking.
     pub(crate) const fn set_protocol(&mut self, protocol: u32) {
-        self.leading = if protocol >= 4 {
-            Voice::Chat
-        } else {
-            Voice::Agent
-        };
+        self.leading = leading(protocol);
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.said
+        &self.whole
     }
 
-    /// Takes what was said; `None` if it is nothing new.
-    pub(crate) fn take(&mut self, words: &Words) -> Option<RunText> {
-        if words.voice == self.leading {
-            self.heard_leading = true;
-        } else if self.heard_leading {
+    /// Applies an update; `None` if it adds nothing.
+    pub(crate) fn apply(&mut self, update: &TextUpdate) -> Option<RunText> {
+        if update.source == self.leading {
+            self.has_leading = true;
+        } else if self.has_leading {
             return None;
         }
-        let everything = self.leading == Voice::Chat && words.voice == Voice::Chat;
-        if everything {
+        let is_whole = self.leading == TextSource::Chat && update.source == TextSource::Chat;
+        if is_whole {
             self.part = 0;
         }
-        let part = &self.said[self.part..];
-        if words.retracts {
-            return self.put(&words.text, true);
+        let part = &self.whole[self.part..];
+        if update.replaces {
+            return self.set_part(&update.text, true);
         }
-        if everything {
-            return if part.starts_with(&words.text) {
-                None
-            } else {
-                self.put(&words.text, false)
-            };
-        }
-        let is_next = words.begins && !part.is_empty();
-        if !is_next && words.text.starts_with(part) {
-            return self.put(&words.text, false);
-        }
-        if !is_next && part.starts_with(&words.text) {
+        let is_next = !is_whole && update.starts_part && !part.is_empty();
+        if !is_next && part.starts_with(&update.text) {
             return None;
         }
-        let before = self.said.len();
-        self.said.push_str(BETWEEN);
-        self.part = self.said.len();
-        self.said.push_str(&words.text);
-        Some(self.told(before, false))
+        if is_whole || !is_next && update.text.starts_with(part) {
+            return self.set_part(&update.text, false);
+        }
+        let before = self.whole.len();
+        self.whole.push_str(SEPARATOR);
+        self.part = self.whole.len();
+        self.whole.push_str(&update.text);
+        Some(self.item(before, false))
     }
 
-    /// A failed attempt begins again: the part that it had said counts no more.
-    pub(crate) fn retract_part(&mut self) -> Option<RunText> {
-        self.put("", true)
+    /// Discards the current part: a failed attempt starts again.
+    pub(crate) fn discard_part(&mut self) -> Option<RunText> {
+        self.set_part("", true)
     }
 
-    /// Puts a text from an answer in the place of what was heard.
+    /// Replaces the text by that of an answer.
     pub(crate) fn settle(&mut self, whole: &str) -> Option<RunText> {
         self.part = 0;
-        self.put(whole, false)
+        self.set_part(whole, false)
     }
 
-    /// Puts `words` in the place of the current part. What is no continuation replaces.
-    fn put(&mut self, words: &str, retracts: bool) -> Option<RunText> {
-        let part = &self.said[self.part..];
-        if part == words {
+    /// Sets the current part. A text that does not continue it replaces it.
+    fn set_part(&mut self, text: &str, replaces: bool) -> Option<RunText> {
+        let part = &self.whole[self.part..];
+        if part == text {
             return None;
         }
-        let replaced = retracts || !words.starts_with(part);
-        let before = self.said.len();
-        self.said.truncate(self.part);
-        self.said.push_str(words);
-        Some(self.told(before, replaced))
+        let is_other = replaces || !text.starts_with(part);
+        let before = self.whole.len();
+        self.whole.truncate(self.part);
+        self.whole.push_str(text);
+        Some(self.item(before, is_other))
     }
 
-    fn told(&self, before: usize, replaced: bool) -> RunText {
+    fn item(&self, before: usize, replaced: bool) -> RunText {
         let delta = if replaced {
-            self.said.clone()
+            self.whole.clone()
         } else {
-            self.said[before..].to_owned()
+            self.whole[before..].to_owned()
         };
         RunText {
-            text: Arc::from(&*self.said),
+            text: Arc::from(&*self.whole),
             delta,
             replaced,
         }
+    }
+}
+
+const fn leading(protocol: u32) -> TextSource {
+    if protocol >= 4 {
+        TextSource::Chat
+    } else {
+        TextSource::Agent
     }
 }
 
@@ -125,93 +121,96 @@ impl Text {
 mod tests {
     use super::*;
 
-    fn words(voice: Voice, text: &str) -> Words {
-        Words {
-            voice,
+    fn update(source: TextSource, text: &str) -> TextUpdate {
+        TextUpdate {
+            source,
             text: text.to_owned(),
-            retracts: false,
-            begins: false,
+            replaces: false,
+            starts_part: false,
         }
     }
 
-    fn new() -> Text {
-        let mut text = Text::new();
-        text.set_protocol(4);
-        text
+    const fn new() -> Text {
+        Text::new(4)
     }
 
-    fn old() -> Text {
-        let mut text = Text::new();
-        text.set_protocol(3);
-        text
+    const fn old() -> Text {
+        Text::new(3)
     }
 
     #[test]
-    fn the_new_generation_tells_everything_by_chat() {
+    fn chat_carries_the_whole_text_on_protocol_4() {
         let mut text = new();
-        assert_eq!(text.take(&words(Voice::Agent, "Fir")).unwrap().delta, "Fir");
-        assert_eq!(text.take(&words(Voice::Chat, "Fir")), None);
-        assert_eq!(text.take(&words(Voice::Agent, "Second")), None);
-        let told = text.take(&words(Voice::Chat, "First.\n\nSecond")).unwrap();
-        assert_eq!((&*told.delta, told.replaced), ("st.\n\nSecond", false));
+        assert_eq!(
+            text.apply(&update(TextSource::Agent, "Fir")).unwrap().delta,
+            "Fir"
+        );
+        assert_eq!(text.apply(&update(TextSource::Chat, "Fir")), None);
+        assert_eq!(text.apply(&update(TextSource::Agent, "Second")), None);
+        let item = text
+            .apply(&update(TextSource::Chat, "First.\n\nSecond"))
+            .unwrap();
+        assert_eq!((&*item.delta, item.replaced), ("st.\n\nSecond", false));
     }
 
     #[test]
-    fn the_old_generation_tells_part_by_part_by_agent() {
+    fn agent_carries_part_by_part_on_protocol_3() {
         let mut text = old();
-        text.take(&words(Voice::Agent, "Before"));
-        text.take(&words(Voice::Agent, "Before the tool."));
-        let mut next = words(Voice::Agent, "After");
-        next.begins = true;
-        assert_eq!(text.take(&next).unwrap().delta, "\n\nAfter");
-        assert_eq!(text.take(&words(Voice::Chat, "Af")), None);
-        text.take(&words(Voice::Agent, "After the tool."));
+        text.apply(&update(TextSource::Agent, "Before"));
+        text.apply(&update(TextSource::Agent, "Before the tool."));
+        let mut next = update(TextSource::Agent, "After");
+        next.starts_part = true;
+        assert_eq!(text.apply(&next).unwrap().delta, "\n\nAfter");
+        assert_eq!(text.apply(&update(TextSource::Chat, "Af")), None);
+        text.apply(&update(TextSource::Agent, "After the tool."));
         assert_eq!(text.as_str(), "Before the tool.\n\nAfter the tool.");
     }
 
     #[test]
-    fn a_retraction_is_said() {
+    fn a_replacement_is_reported() {
         let mut text = new();
-        text.take(&words(Voice::Chat, "First attempt."));
-        let mut back = words(Voice::Chat, "");
-        back.retracts = true;
-        let told = text.take(&back).unwrap();
-        assert!(told.replaced && told.text.is_empty() && told.delta.is_empty());
+        text.apply(&update(TextSource::Chat, "First attempt."));
+        let mut back = update(TextSource::Chat, "");
+        back.replaces = true;
+        let item = text.apply(&back).unwrap();
+        assert!(item.replaced && item.text.is_empty() && item.delta.is_empty());
         assert_eq!(
-            text.take(&words(Voice::Chat, "Second.")).unwrap().delta,
+            text.apply(&update(TextSource::Chat, "Second."))
+                .unwrap()
+                .delta,
             "Second."
         );
     }
 
     #[test]
-    fn an_attempt_that_begins_again_takes_only_its_own_part_back() {
+    fn an_attempt_that_starts_again_discards_only_its_own_part() {
         let mut text = old();
-        text.take(&words(Voice::Agent, "Kept."));
-        let mut next = words(Voice::Agent, "Gone");
-        next.begins = true;
-        text.take(&next);
-        let told = text.retract_part().unwrap();
-        assert!(told.replaced);
+        text.apply(&update(TextSource::Agent, "Kept."));
+        let mut next = update(TextSource::Agent, "Gone");
+        next.starts_part = true;
+        text.apply(&next);
+        let item = text.discard_part().unwrap();
+        assert!(item.replaced);
         assert_eq!(text.as_str(), "Kept.\n\n");
-        text.take(&words(Voice::Agent, "Again."));
+        text.apply(&update(TextSource::Agent, "Again."));
         assert_eq!(text.as_str(), "Kept.\n\nAgain.");
     }
 
     #[test]
-    fn what_comes_late_or_twice_changes_nothing() {
+    fn late_and_repeated_updates_change_nothing() {
         for mut text in [new(), old()] {
-            let voice = text.leading;
-            text.take(&words(voice, "One two"));
-            assert_eq!(text.take(&words(voice, "One two")), None);
-            assert_eq!(text.take(&words(voice, "One")), None);
+            let source = text.leading;
+            text.apply(&update(source, "One two"));
+            assert_eq!(text.apply(&update(source, "One two")), None);
+            assert_eq!(text.apply(&update(source, "One")), None);
             assert_eq!(text.as_str(), "One two");
         }
     }
 
     #[test]
-    fn the_answer_has_the_last_word() {
+    fn the_text_of_the_answer_replaces_what_was_streamed() {
         let mut text = new();
-        text.take(&words(Voice::Chat, "One"));
+        text.apply(&update(TextSource::Chat, "One"));
         assert_eq!(text.settle("One two").unwrap().delta, " two");
         assert!(text.settle("Three").unwrap().replaced);
         assert_eq!(text.settle("Three"), None);

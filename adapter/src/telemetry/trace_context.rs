@@ -31,10 +31,8 @@ impl TraceParent {
         parts.next().is_none().then(|| Self(text.into()))
     }
 
-    /// Puts it into a request frame, which is one JSON object.
-    pub(crate) fn add_to(&self, frame: &str) -> String {
-        let inside = frame.strip_suffix('}').unwrap_or(frame);
-        format!(r#"{inside},"traceparent":"{}"}}"#, self.0)
+    pub(crate) const fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -64,11 +62,5 @@ mod tests {
         ] {
             assert!(TraceParent::parse(bad).is_none(), "{bad}");
         }
-    }
-
-    #[test]
-    fn it_is_one_more_property_of_the_frame() {
-        let frame = TraceParent::parse(GOOD).unwrap().add_to(r#"{"id":"1"}"#);
-        assert_eq!(frame, format!(r#"{{"id":"1","traceparent":"{GOOD}"}}"#));
     }
 }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
-use tracing::{Instrument as _, Span, debug, info, warn};
+use tracing::{Instrument as _, Span, debug, field, info, warn};
 
-use crate::base::identity::DeviceIdentity;
+use crate::base::identity::{DeviceId, DeviceIdentity};
 use crate::config::Config;
 use crate::driver::attempt::{self, Made};
 use crate::driver::backlog::Backlog;
@@ -51,12 +51,16 @@ enum Asked {
     Nothing,
     Hurry,
     NewSecret,
+    /// The caller of this call has gone.
+    Forget(u64),
     Close,
 }
 
 /// Where the client is.
 #[derive(Debug)]
 enum Phase {
+    /// Loads the identity: without it there is nothing to offer to a gateway.
+    Load,
     Connect,
     Wait {
         until: Instant,
@@ -94,7 +98,7 @@ pub(crate) async fn run(config: Config, ends: Ends) {
     };
     tokio::select! {
         biased;
-        () = live(config, ends) => {}
+        () = Supervisor::new(config, ends).run() => {}
         // It hangs in a store. The calls it held fail when it is dropped; what it was writing is
         // written, or not, by the thread that does it.
         () = overdue => {
@@ -103,78 +107,6 @@ pub(crate) async fn run(config: Config, ends: Ends) {
             publish(hook.as_deref(), &state, CLOSED);
         }
     }
-}
-
-async fn live(mut config: Config, mut ends: Ends) {
-    let disk = Disk::new(&config);
-    // The identity comes first: without it there is nothing to say to a gateway.
-    let identity = loop {
-        match disk.identity().await {
-            Ok(identity) => break identity,
-            Err(error) => {
-                let reason = StopReason::Identity(Arc::new(error));
-                publish(
-                    config.on_state.as_deref(),
-                    &ends.state,
-                    ConnectionState::Stopped {
-                        reason: reason.clone(),
-                    },
-                );
-                warn!(
-                    target: STATE,
-                    kind = reason.kind(),
-                    fix = reason.fix(),
-                    "stopped: {reason}"
-                );
-                match wait_for_a_word(&mut ends, &reason).await {
-                    Word::GoOn => {}
-                    Word::Secret(secret) => {
-                        secret.given_origin().clone_into(&mut config.source.origin);
-                        config.secret = secret;
-                    }
-                    Word::Close => {
-                        finish(&config, ends).await;
-                        return;
-                    }
-                }
-            }
-        }
-    };
-    Supervisor::new(config, disk, identity, ends).run().await;
-}
-
-/// What ends a stop before there was an identity.
-enum Word {
-    GoOn,
-    Secret(Secret),
-    Close,
-}
-
-/// Stopped before there was an identity.
-async fn wait_for_a_word(ends: &mut Ends, reason: &StopReason) -> Word {
-    loop {
-        tokio::select! {
-            biased;
-            control = ends.control.recv() => match control {
-                None | Some(Control::Close) => return Word::Close,
-                Some(Control::RetryNow) => return Word::GoOn,
-                Some(Control::SetSecret(secret)) => return Word::Secret(secret),
-                Some(Control::IsStopped(answer)) => tell(answer, true),
-                Some(Control::Forget(_)) => {}
-            },
-            Some(call) = ends.calls.recv() => call.fail(reason.to_error()),
-        }
-    }
-}
-
-/// The client is closed: whoever still waits is told, and the state is the last one.
-async fn finish(config: &Config, mut ends: Ends) {
-    ends.calls.close();
-    while let Some(call) = ends.calls.recv().await {
-        call.fail(Error::Closed);
-    }
-    ends.shared.hub.close();
-    publish(config.on_state.as_deref(), &ends.state, CLOSED);
 }
 
 /// Answers whoever asked, if they are still there.
@@ -197,7 +129,8 @@ struct Supervisor {
     config: Config,
     dialer: Dialer,
     disk: Disk,
-    identity: DeviceIdentity,
+    /// Loaded once: it does not change under a running client.
+    identity: Option<DeviceIdentity>,
     life: Lifecycle,
     ends: Ends,
     /// Calls that wait for a connection.
@@ -210,7 +143,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn new(config: Config, disk: Disk, identity: DeviceIdentity, ends: Ends) -> Self {
+    fn new(config: Config, ends: Ends) -> Self {
         let rules = Rules {
             profile: Arc::clone(&config.profile),
             pairing: config.pairing,
@@ -221,7 +154,6 @@ impl Supervisor {
         };
         let life = Lifecycle::new(
             rules,
-            identity.id().clone(),
             config.secret.clone(),
             now(),
             config.seed.unwrap_or_else(|| fastrand::u64(..)),
@@ -237,10 +169,10 @@ impl Supervisor {
         };
         Self {
             server: Server::of(&config.endpoint),
+            disk: Disk::new(&config),
             config,
             dialer,
-            disk,
-            identity,
+            identity: None,
             life,
             backlog: Backlog::new(config_capacity),
             boot: None,
@@ -250,9 +182,10 @@ impl Supervisor {
     }
 
     async fn run(mut self) {
-        let mut phase = Phase::Connect;
+        let mut phase = Phase::Load;
         loop {
             let next = match phase {
+                Phase::Load => Some(self.load().await),
                 Phase::Connect => self.connect().await,
                 Phase::Wait { until } => self.wait(until).await,
                 Phase::Ready {
@@ -269,12 +202,32 @@ impl Supervisor {
         }
         info!(target: STATE, "closed");
         self.backlog.end(|call| call.fail(Error::Closed));
-        finish(&self.config, self.ends).await;
+        self.ends.calls.close();
+        while let Some(call) = self.ends.calls.recv().await {
+            call.fail(Error::Closed);
+        }
+        self.ends.shared.hub.close();
+        self.publish(CLOSED);
     }
 
-    /// One attempt. `None` when the client is to be closed.
+    async fn load(&mut self) -> Phase {
+        match self.disk.identity().await {
+            Ok(identity) => {
+                self.identity = Some(identity);
+                Phase::Connect
+            }
+            Err(error) => Phase::Stopped {
+                reason: StopReason::Identity(Arc::new(error)),
+            },
+        }
+    }
+
+    /// Makes one attempt; returns `None` when the client is to be closed.
     async fn connect(&mut self) -> Option<Phase> {
-        let memo = self.disk.memo().await;
+        let Some(identity) = self.identity.clone() else {
+            return Some(Phase::Load);
+        };
+        let memo = self.disk.memo(identity.id()).await;
         self.life.remember(memo.signature, memo.device);
         let number = self.life.count_attempt();
         metrics::attempt();
@@ -292,7 +245,7 @@ impl Supervisor {
         let span = self.server.connection(number);
         let attempt = attempt::run(
             self.dialer.clone(),
-            self.identity.clone(),
+            identity.clone(),
             Arc::clone(&self.config.profile),
             auth,
             signature,
@@ -309,7 +262,7 @@ impl Supervisor {
                         // What this attempt offers is outdated, and so is its outcome.
                         Asked::NewSecret => return Some(Phase::Connect),
                         // A hurry during an attempt is answered by the attempt itself.
-                        Asked::Hurry | Asked::Nothing => {}
+                        Asked::Hurry | Asked::Forget(_) | Asked::Nothing => {}
                     }
                 }
                 Some(call) = self.ends.calls.recv(), if self.backlog.has_room() => self.backlog.hold(call),
@@ -319,16 +272,18 @@ impl Supervisor {
         if let Some(how) = attempt::failure(&outcome) {
             spans::failed(&span, how);
         }
-        let next = self.life.attempt_ended(now(), now_ms(), outcome);
-        self.write_down().await;
+        let next = self
+            .life
+            .attempt_ended(now(), now_ms(), identity.id(), outcome);
+        self.write_down(identity.id()).await;
         self.follow(next, made.map(|made| (made, span))).await
     }
 
     /// Turns a decision into the next phase.
     async fn follow(&mut self, mut next: Next, made: Option<(Made, Span)>) -> Option<Phase> {
-        if matches!(next, Next::ReadToken) {
+        if let Next::ReadToken { refusal, otherwise } = next {
             let token = self.disk.token().await;
-            next = self.life.token_read(token);
+            next = self.life.token_read(token, refusal, otherwise);
         }
         Some(match next {
             Next::Ready(hello) => match made {
@@ -336,7 +291,7 @@ impl Supervisor {
                 // An accepted attempt always brings its socket.
                 None => Phase::Connect,
             },
-            Next::Again | Next::ReadToken => Phase::Connect,
+            Next::Again | Next::ReadToken { .. } => Phase::Connect,
             Next::BackOff { delay, cause } => self.back_off(delay, cause),
             Next::Await {
                 pairing,
@@ -386,7 +341,7 @@ impl Supervisor {
             conn_id = %hello.conn_id,
             protocol = hello.protocol,
             server_version = %hello.server_version,
-            device_id = %self.identity.id().short(),
+            device_id = self.identity.as_ref().map(|identity| field::display(identity.id().short())),
             "ready"
         );
         self.complaint.clear();
@@ -437,7 +392,7 @@ impl Supervisor {
                 control = self.ends.control.recv() => match self.heed(control) {
                     Asked::Close => return None,
                     Asked::Hurry | Asked::NewSecret => return Some(Phase::Connect),
-                    Asked::Nothing => {}
+                    Asked::Forget(_) | Asked::Nothing => {}
                 },
                 Some(call) = self.ends.calls.recv(), if self.backlog.has_room() => self.backlog.hold(call),
                 () = &mut timer => return Some(Phase::Connect),
@@ -465,7 +420,7 @@ impl Supervisor {
                 control = self.ends.control.recv() => match self.heed(control) {
                     Asked::Close => return None,
                     Asked::Hurry | Asked::NewSecret => return Some(Phase::Connect),
-                    Asked::Nothing => {}
+                    Asked::Forget(_) | Asked::Nothing => {}
                 },
                 Some(call) = self.ends.calls.recv() => call.fail(reason.to_error()),
                 () = sleep(TOKEN_FILE_POLL), if watches_file => {
@@ -482,7 +437,7 @@ impl Supervisor {
         }
     }
 
-    /// Does what a handle asks for, outside a connection.
+    /// Does what a handle asks for.
     fn heed(&mut self, control: Option<Control>) -> Asked {
         match control {
             None | Some(Control::Close) => Asked::Close,
@@ -500,7 +455,7 @@ impl Supervisor {
                 tell(answer, is_stopped);
                 Asked::Nothing
             }
-            Some(Control::Forget(_)) => Asked::Nothing,
+            Some(Control::Forget(id)) => Asked::Forget(id),
         }
     }
 
@@ -510,7 +465,7 @@ impl Supervisor {
         self.life.set_secret(secret, origin);
     }
 
-    async fn write_down(&mut self) {
+    async fn write_down(&mut self, device: &DeviceId) {
         for effect in self.life.take_effects() {
             if matches!(effect, Effect::WarnStaleSecret) {
                 let hints = self.life.hints();
@@ -520,7 +475,7 @@ impl Supervisor {
                     hints.origin,
                     hints.place()
                 );
-            } else if let Err(error) = self.disk.write(effect).await {
+            } else if let Err(error) = self.disk.write(device, effect).await {
                 // What is in memory goes on serving; only the next start will miss it.
                 warn!(
                     fix = error.fix(),

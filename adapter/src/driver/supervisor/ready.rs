@@ -12,9 +12,9 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 use tracing::{Span, debug, info};
 
-use super::{GOODBYE, Phase, Supervisor, tell};
+use super::{Asked, GOODBYE, Phase, Supervisor};
 use crate::base::sanitize::quoted;
-use crate::driver::call::{Call, Control};
+use crate::driver::call::Call;
 use crate::driver::clock::now;
 use crate::driver::shared::Shared;
 use crate::logic::error::{Error, TransportError, TransportErrorKind};
@@ -60,13 +60,11 @@ impl Supervisor {
             unanswered.store(session.waiting(), Ordering::Relaxed);
             tokio::select! {
                 biased;
-                control = self.ends.control.recv() => match control {
-                    Some(Control::Forget(id)) => session.forget(id),
-                    // The connection is good; the new token or password is for the next one.
-                    Some(Control::SetSecret(secret)) => self.set_secret(secret),
-                    Some(Control::RetryNow) => {}
-                    Some(Control::IsStopped(answer)) => tell(answer, false),
-                    None | Some(Control::Close) => {
+                control = self.ends.control.recv() => match self.heed(control) {
+                    Asked::Forget(id) => session.forget(id),
+                    // The connection is good; a new token or password is for the next one.
+                    Asked::Hurry | Asked::NewSecret | Asked::Nothing => {}
+                    Asked::Close => {
                         self.ends.shared.counters.unanswered.store(0, Ordering::Relaxed);
                         for call in session.end() {
                             call.fail(Error::Closed);
@@ -181,20 +179,25 @@ impl Supervisor {
     }
 }
 
-fn send(session: &mut Session<Call>, socket: &mut Socket, protocol: u32, mut call: Call) {
-    let size = call.address(protocol);
-    let limit = session.max_payload();
-    if size > limit {
-        let method = Arc::clone(&call.method);
-        call.fail(Error::TooLarge {
-            method,
-            size,
-            limit,
-        });
+fn send(session: &mut Session<Call>, socket: &mut Socket, protocol: u32, call: Call) {
+    if !call.is_wanted() {
         return;
     }
-    if let Some(frame) = call.take_frame() {
-        session.begin(call.id, call.mode, call);
-        socket.queue(frame);
+    let limit = session.max_payload();
+    let frame = call.frame(protocol).and_then(|frame| match frame.len() {
+        size if size > limit => Err(Error::TooLarge {
+            method: Arc::clone(&call.method),
+            size,
+            limit,
+        }),
+        _ => Ok(frame),
+    });
+    match frame {
+        Ok(frame) if call.claim() => {
+            session.begin(call.id, call.mode, call);
+            socket.queue(frame);
+        }
+        Ok(_) => {}
+        Err(error) => call.fail(error),
     }
 }

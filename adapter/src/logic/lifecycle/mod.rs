@@ -84,8 +84,12 @@ pub(crate) enum Next {
     Ready(Arc<Hello>),
     /// Try again at once, with something changed.
     Again,
-    /// Read the token's file again; then [`Lifecycle::token_read`].
-    ReadToken,
+    /// Read the token's file again; then [`Lifecycle::token_read`] with this refusal, and what follows
+    /// if the file holds the same token.
+    ReadToken {
+        refusal: Arc<Refusal>,
+        otherwise: AfterRefusal,
+    },
     /// Wait, then try again.
     BackOff { delay: Duration, cause: Arc<Error> },
     /// Wait for the operator, and ask again after `delay`.
@@ -129,15 +133,12 @@ pub(crate) struct Rules {
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     rules: Rules,
-    device_id: DeviceId,
     credentials: Credentials,
     /// Where the token or password in hand comes from.
     origin: String,
     used: Used,
     signature: SignatureVersion,
     other_signature_tried: bool,
-    /// The refusal that waits for the token's file to be read.
-    refused: Option<Refusal>,
     warned_stale: bool,
     retry: Retry,
     wait: PairingWait,
@@ -150,13 +151,7 @@ pub(crate) struct Lifecycle {
 }
 
 impl Lifecycle {
-    pub(crate) fn new(
-        rules: Rules,
-        device_id: DeviceId,
-        secret: Secret,
-        now: Instant,
-        seed: u64,
-    ) -> Self {
+    pub(crate) fn new(rules: Rules, secret: Secret, now: Instant, seed: u64) -> Self {
         let credentials = Credentials::new(
             secret,
             rules.profile.role.clone(),
@@ -167,12 +162,10 @@ impl Lifecycle {
         Self {
             origin: rules.token_origin.clone(),
             rules,
-            device_id,
             credentials,
             used: Used::Secret,
             signature: SignatureVersion::V3,
             other_signature_tried: false,
-            refused: None,
             warned_stale: false,
             retry,
             wait: PairingWait::default(),
@@ -231,14 +224,20 @@ impl Lifecycle {
         self.attempt
     }
 
-    /// An attempt has ended.
-    pub(crate) fn attempt_ended(&mut self, now: Instant, now_ms: u64, outcome: Outcome) -> Next {
+    /// Decides after an attempt of this device.
+    pub(crate) fn attempt_ended(
+        &mut self,
+        now: Instant,
+        now_ms: u64,
+        device: &DeviceId,
+        outcome: Outcome,
+    ) -> Next {
         match outcome {
             Outcome::Accepted(hello) => self.accepted(*hello, now_ms),
             Outcome::Refused {
                 error,
                 new_generation,
-            } => self.refused(now, *error, new_generation),
+            } => self.refused(now, device, *error, new_generation),
             Outcome::UpgradeRefused(refusal) if refusal.is_transient() => {
                 let hint = refusal.retry_after;
                 self.back_off(Error::UpgradeRefused(Arc::new(refusal)), hint)
@@ -246,7 +245,7 @@ impl Lifecycle {
             Outcome::UpgradeRefused(refusal) => {
                 Next::Stop(StopReason::UpgradeRefused(Arc::new(refusal)))
             }
-            Outcome::Closed(close) => self.closed_early(now, &close),
+            Outcome::Closed(close) => self.closed_early(now, device, &close),
             Outcome::Failed(error) => self.back_off(Error::Transport(error), None),
         }
     }
@@ -297,10 +296,16 @@ impl Lifecycle {
         }
     }
 
-    fn refused(&mut self, now: Instant, error: GatewayError, new_generation: bool) -> Next {
+    fn refused(
+        &mut self,
+        now: Instant,
+        device: &DeviceId,
+        error: GatewayError,
+        new_generation: bool,
+    ) -> Next {
         let kind = RefusalKind::of(&error);
         match (kind, self.used) {
-            (RefusalKind::PairingRequired, _) => self.pairing_required(now, &error),
+            (RefusalKind::PairingRequired, _) => self.pairing_required(now, device, &error),
             (RefusalKind::Unavailable, _) => {
                 let hint = error.retry_after();
                 let said = format!("{}: {}", word(&error.code), quoted(&error.message));
@@ -352,31 +357,32 @@ impl Lifecycle {
         kind: RefusalKind,
         error: GatewayError,
     ) -> Next {
-        let refusal = self.refusal(kind, error);
+        let refusal = Arc::new(self.refusal(kind, error));
         if self.rules.token_is_file && self.used == Used::Secret {
             // The file may hold another token by now; that comes before any second choice.
-            self.refused = Some(refusal);
-            return Next::ReadToken;
+            return Next::ReadToken {
+                refusal,
+                otherwise: next,
+            };
         }
         after_refusal(next, refusal)
     }
 
-    /// The token's file was read, after [`Next::ReadToken`]. `None`: it could not be.
-    pub(crate) fn token_read(&mut self, token: Option<Token>) -> Next {
+    /// Decides after [`Next::ReadToken`]; `token` is `None` if the file could not be read.
+    pub(crate) fn token_read(
+        &mut self,
+        token: Option<Token>,
+        refusal: Arc<Refusal>,
+        otherwise: AfterRefusal,
+    ) -> Next {
         if let Some(token) = token
             && !self.credentials.secret().is_token(&token)
         {
-            self.refused = None;
             self.origin.clone_from(&self.rules.token_origin);
             self.credentials.replace_secret(Secret::Token(token));
             return Next::Again;
         }
-        // The refusal was counted when it came; asking again says the same.
-        let next = self.credentials.secret_refused();
-        match self.refused.take() {
-            Some(refusal) => after_refusal(next, refusal),
-            None => Next::Again,
-        }
+        after_refusal(otherwise, refusal)
     }
 
     fn rate_limited(&mut self, error: GatewayError) -> Next {
@@ -395,11 +401,11 @@ impl Lifecycle {
         }
     }
 
-    fn pairing_required(&mut self, now: Instant, error: &GatewayError) -> Next {
+    fn pairing_required(&mut self, now: Instant, device: &DeviceId, error: &GatewayError) -> Next {
         self.signature_passed();
         let pairing = PairingRequired::from_error(
             error,
-            &self.device_id,
+            device,
             &self.rules.profile,
             self.credentials.device(),
         );
@@ -423,14 +429,14 @@ impl Lifecycle {
 
     /// Closed without an answer to `connect`. The error frame comes before the close on every
     /// recorded refusal, so this is a gateway on its way up or down, or a broken one.
-    fn closed_early(&mut self, now: Instant, close: &CloseInfo) -> Next {
+    fn closed_early(&mut self, now: Instant, device: &DeviceId, close: &CloseInfo) -> Next {
         let said = GatewayError::from_words(&close.reason);
         match close.code {
             1002 => self.stop(RefusalKind::ProtocolMismatch, said),
             1008 if RefusalKind::from_words(&close.reason)
                 .is_some_and(|kind| kind != RefusalKind::Unavailable) =>
             {
-                self.refused(now, said, false)
+                self.refused(now, device, said, false)
             }
             _ => self.back_off(Error::Transport(TransportError::closed(close)), None),
         }
@@ -460,7 +466,6 @@ impl Lifecycle {
 
     /// Another token or password, and where it comes from.
     pub(crate) fn set_secret(&mut self, secret: Secret, origin: String) {
-        self.refused = None;
         self.rate_limited = 0;
         self.origin = origin;
         self.credentials.replace_secret(secret);
@@ -505,10 +510,10 @@ impl Lifecycle {
     }
 }
 
-fn after_refusal(next: AfterRefusal, refusal: Refusal) -> Next {
+fn after_refusal(next: AfterRefusal, refusal: Arc<Refusal>) -> Next {
     match next {
         AfterRefusal::TryOther => Next::Again,
-        AfterRefusal::GiveUp => Next::Stop(StopReason::Refused(Arc::new(refusal))),
+        AfterRefusal::GiveUp => Next::Stop(StopReason::Refused(refusal)),
     }
 }
 

@@ -1,6 +1,6 @@
-//! The task that follows a run: it does what the [`Tracker`] asks for.
+//! The task that follows a run: it carries out the actions of the [`Tracker`].
 
-mod asking;
+mod actions;
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::Span;
 
-pub(crate) use self::asking::Request;
-use self::asking::{Asked, Read, call, own_terms, read, value};
+pub(crate) use self::actions::Request;
+use self::actions::{ActionResult, Read, call, own_terms, read, value};
 use super::answer::{self, Ack};
 use super::event;
 use super::item::{LostReason, RunItem, RunOutcome};
@@ -29,16 +29,16 @@ use crate::logic::state::ConnectionState;
 use crate::protocol::Hello;
 use crate::telemetry::spans;
 
-/// The reason that a run is lost for whose task has ended without a word.
-pub(crate) const NO_WORD: LostReason = LostReason::ClientStopped;
+/// The reason that a run is lost whose task ended without an outcome.
+pub(crate) const TASK_ENDED: LostReason = LostReason::ClientStopped;
 
-/// What a handle wants of the task.
+/// A command of a handle to the task.
 #[derive(Debug)]
 pub(crate) enum Command {
     Abort(oneshot::Sender<Result<bool, Error>>),
 }
 
-/// The ends that a task holds.
+/// The parts that a task is made of.
 pub(crate) struct Parts {
     pub(crate) client: Client,
     pub(crate) tracker: Tracker,
@@ -51,11 +51,11 @@ pub(crate) struct Parts {
     pub(crate) busy: Busy,
     /// The connection that the tracker knows of.
     pub(crate) conn_id: Option<String>,
-    /// Told when the gateway has taken the run, or has refused it.
+    /// Resolved when the gateway has accepted the run, or has refused it.
     pub(crate) accepted: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
-/// Ends the consumer's stream when the task ends, however it ends.
+/// Ends the consumer's stream when the task ends, also by a panic.
 struct Closing(Arc<Queue>);
 
 impl Drop for Closing {
@@ -72,16 +72,16 @@ struct Driver {
     request: Option<Request>,
     state: watch::Receiver<ConnectionState>,
     conn_id: Option<String>,
-    /// A new connection, of which it is not known yet whether it leads to the old process.
-    welcomed: Option<Arc<Hello>>,
+    /// A new connection, to the old process or to another one.
+    new_connection: Option<Arc<Hello>>,
     resync: Option<ResyncReason>,
-    /// The gateway has said that it goes down; the next connection leads to another process, even where
-    /// its uptime does not tell.
-    goes_down: bool,
-    asking: Option<BoxFuture<'static, Asked>>,
+    /// The gateway has announced its shutdown; the next connection leads to another process, even if
+    /// its uptime does not show it.
+    is_shutting_down: bool,
+    pending: Option<BoxFuture<'static, ActionResult>>,
     last: Option<Last>,
     protocol: u32,
-    /// Those who want the run stopped.
+    /// Callers that want the run stopped.
     aborts: Vec<oneshot::Sender<Result<bool, Error>>>,
     aborting: Option<BoxFuture<'static, Result<Value, Error>>>,
 }
@@ -112,10 +112,10 @@ pub(crate) async fn follow(parts: Parts) {
         run_id,
         request,
         conn_id,
-        welcomed: None,
+        new_connection: None,
         resync: None,
-        goes_down: false,
-        asking: None,
+        is_shutting_down: false,
+        pending: None,
         last: None,
         protocol: 0,
         aborts: Vec::new(),
@@ -123,7 +123,7 @@ pub(crate) async fn follow(parts: Parts) {
     };
     loop {
         while let Some(item) = driver.tracker.next_item() {
-            let over = match &item {
+            let end = match &item {
                 RunItem::Ended(outcome) => {
                     if !matches!(
                         outcome,
@@ -137,37 +137,37 @@ pub(crate) async fn follow(parts: Parts) {
                 }
                 _ => None,
             };
-            if let Some(taken) = taken(&item)
+            if let Some(acceptance) = acceptance(&item)
                 && let Some(accepted) = accepted.take()
             {
-                // Not everybody waits for it.
-                let _ = accepted.send(taken);
+                // Not every caller waits for it.
+                let _ = accepted.send(acceptance);
             }
             closing.0.push(item);
-            if let Some(stopped) = over {
+            if let Some(stopped) = end {
                 driver.leave(stopped);
                 return;
             }
         }
         let now = Instant::now().into_std();
-        if !driver.tracker.is_asking() {
-            driver.asking = None;
+        if !driver.tracker.is_busy() {
+            driver.pending = None;
         }
-        if let Some(ask) = driver.tracker.ask(now) {
-            driver.asking = Some(driver.start(ask));
+        if let Some(action) = driver.tracker.next_action(now) {
+            driver.pending = Some(driver.start(action));
         }
-        driver.stop_if_asked();
+        driver.abort_if_requested();
         let wake = driver.tracker.wake_at(now).map(Instant::from_std);
         tokio::select! {
-            // In this order, so that what happened first is taken first: the events of the end come
-            // before the answers that wait for it.
+            // In the order in which things happen: terminal events come before the answers that wait
+            // for the end.
             biased;
             Some(Command::Abort(reply)) = commands.recv() => driver.aborts.push(reply),
             item = events.next() => driver.on_item(item),
-            _ = driver.state.changed() => driver.look(),
-            answer = last_answer(&mut driver.last) => driver.on_last(answer),
-            asked = pending(&mut driver.asking) => driver.on_asked(asked),
-            aborted = pending(&mut driver.aborting) => driver.on_aborted(aborted),
+            _ = driver.state.changed() => driver.on_state(),
+            answer = final_answer(&mut driver.last) => driver.on_final_answer(answer),
+            result = resolved(&mut driver.pending) => driver.on_result(result),
+            aborted = resolved(&mut driver.aborting) => driver.on_aborted(aborted),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                 driver.tracker.on_tick(Instant::now().into_std());
             }
@@ -175,8 +175,8 @@ pub(crate) async fn follow(parts: Parts) {
     }
 }
 
-/// What an item says of the request.
-fn taken(item: &RunItem) -> Option<Result<(), Error>> {
+/// Reads from an item whether the request was accepted.
+fn acceptance(item: &RunItem) -> Option<Result<(), Error>> {
     match item {
         RunItem::Ended(RunOutcome::NotStarted { error }) => Some(Err(error.clone())),
         RunItem::Accepted { .. } | RunItem::Ended(_) => Some(Ok(())),
@@ -184,14 +184,14 @@ fn taken(item: &RunItem) -> Option<Result<(), Error>> {
     }
 }
 
-async fn last_answer(last: &mut Option<Last>) -> Result<Answer, Error> {
+async fn final_answer(last: &mut Option<Last>) -> Result<Answer, Error> {
     match last {
         Some(last) => last.answer().await,
         None => std::future::pending().await,
     }
 }
 
-async fn pending<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+async fn resolved<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
     match future {
         Some(future) => future.await,
         None => std::future::pending().await,
@@ -206,9 +206,9 @@ impl Driver {
                 let Ok(payload) = event.payload::<Value>() else {
                     return;
                 };
-                if let Some(said) = event::read(event.name(), &payload) {
+                if let Some(run_event) = event::read(event.name(), &payload) {
                     let seq = payload.get("seq").and_then(Value::as_i64);
-                    self.tracker.on_event(now, seq, said);
+                    self.tracker.on_event(now, seq, run_event);
                 }
             }
             Some(EventItem::Lagged(events)) => self.tracker.on_lagged(events),
@@ -218,9 +218,9 @@ impl Driver {
         }
     }
 
-    /// A mark in the stream of events: what comes now comes by a new connection.
+    /// The events that follow come by a new connection.
     fn on_resync(&mut self, reason: ResyncReason) {
-        if let Some(hello) = self.welcomed.take() {
+        if let Some(hello) = self.new_connection.take() {
             self.connected(&hello, reason);
             return;
         }
@@ -228,7 +228,7 @@ impl Driver {
             ConnectionState::Ready { hello } => self.conn_id.as_ref() == Some(&hello.conn_id),
             _ => false,
         };
-        // Of the first connection that was seen nothing is to be caught up with.
+        // Nothing was missed before the first connection.
         if !is_known {
             self.resync = Some(match self.resync {
                 Some(ResyncReason::GatewayRestarted) => ResyncReason::GatewayRestarted,
@@ -237,8 +237,8 @@ impl Driver {
         }
     }
 
-    /// The client does something else than before.
-    fn look(&mut self) {
+    /// The state of the client has changed.
+    fn on_state(&mut self) {
         let now = Instant::now().into_std();
         let state = self.state.borrow_and_update().clone();
         match state {
@@ -247,13 +247,13 @@ impl Driver {
                 if self.conn_id.is_none() {
                     self.conn_id = Some(hello.conn_id.clone());
                     self.resync = None;
-                    self.goes_down = false;
+                    self.is_shutting_down = false;
                     self.tracker.on_first_connected(now, hello.protocol);
                 } else if self.conn_id.as_ref() != Some(&hello.conn_id) {
                     match self.resync.take() {
                         Some(reason) => self.connected(&hello, reason),
                         // The mark in the stream of events comes next.
-                        None => self.welcomed = Some(hello),
+                        None => self.new_connection = Some(hello),
                     }
                 }
             }
@@ -261,7 +261,7 @@ impl Driver {
                 self.tracker.on_client_stopped(reason.to_error());
             }
             ConnectionState::BackingOff { cause, .. } => {
-                self.goes_down |= matches!(
+                self.is_shutting_down |= matches!(
                     &*cause,
                     Error::Transport(error) if error.kind() == TransportErrorKind::Restarting
                 );
@@ -272,7 +272,7 @@ impl Driver {
     }
 
     fn connected(&mut self, hello: &Hello, reason: ResyncReason) {
-        let went_down = std::mem::take(&mut self.goes_down);
+        let went_down = std::mem::take(&mut self.is_shutting_down);
         let restarted = reason == ResyncReason::GatewayRestarted || went_down;
         self.conn_id = Some(hello.conn_id.clone());
         self.protocol = hello.protocol;
@@ -280,12 +280,12 @@ impl Driver {
             .on_connected(Instant::now().into_std(), hello.protocol, restarted);
     }
 
-    fn on_asked(&mut self, asked: Asked) {
-        self.asking = None;
+    fn on_result(&mut self, result: ActionResult) {
+        self.pending = None;
         let now = Instant::now().into_std();
-        match asked {
-            Asked::Sent(Ok(begun)) => self.on_begun(begun),
-            Asked::Sent(Err(error)) => {
+        match result {
+            ActionResult::Sent(Ok(begun)) => self.on_begun(begun),
+            ActionResult::Sent(Err(error)) => {
                 let usual = self.client.inner().when_down;
                 let may_repeat = self
                     .request
@@ -293,14 +293,16 @@ impl Driver {
                     .is_some_and(|request| request.when_down.unwrap_or(usual) != WhenDown::Fail);
                 self.tracker.on_send_failed(now, error, may_repeat);
             }
-            Asked::Waited(answer) => match read(answer) {
-                Read::Answer(payload) => self.tracker.on_waited(now, answer::waited(&payload)),
-                Read::Lost => self.tracker.on_ask_lost(now),
+            ActionResult::WaitAnswer(answer) => match read(answer) {
+                Read::Answer(payload) => self
+                    .tracker
+                    .on_wait_answer(now, answer::wait_answer(&payload)),
+                Read::Lost => self.tracker.on_action_lost(now),
                 Read::Refused => self.tracker.on_wait_failed(now),
             },
-            Asked::History(answer) => match read(answer) {
+            ActionResult::History(answer) => match read(answer) {
                 Read::Answer(payload) => self.tracker.on_history(now, &payload),
-                Read::Lost => self.tracker.on_ask_lost(now),
+                Read::Lost => self.tracker.on_action_lost(now),
                 Read::Refused => self.tracker.on_history_failed(now),
             },
         }
@@ -328,33 +330,34 @@ impl Driver {
             },
             None => Error::Data {
                 method: method.into(),
-                what: "the answer says nothing of a run".into(),
+                what: "the answer names no run".into(),
                 delivery: Delivery::Unknown,
             },
         };
         self.tracker.on_send_failed(now, error, false);
     }
 
-    fn on_last(&mut self, answer: Result<Answer, Error>) {
+    fn on_final_answer(&mut self, answer: Result<Answer, Error>) {
         self.last = None;
         let now = Instant::now().into_std();
         match answer {
             Ok(answer) => {
                 let payload = value(answer.payload.as_deref());
-                let verdict = answer::last(&payload, answer.error.as_deref(), self.protocol);
-                self.tracker.on_last(now, verdict);
+                let verdict =
+                    answer::final_answer(&payload, answer.error.as_deref(), self.protocol);
+                self.tracker.on_final_answer(now, verdict);
             }
-            Err(_) => self.tracker.on_last_lost(now),
+            Err(_) => self.tracker.on_final_answer_lost(now),
         }
     }
 
-    /// Asks the gateway to stop the run, as soon as it has it. `chat.abort` changes nothing the second
-    /// time, so it is asked again after a reconnect.
-    fn stop_if_asked(&mut self) {
-        if self.aborts.is_empty() || self.aborting.is_some() || !self.tracker.is_taken() {
+    /// Asks the gateway to stop the run, as soon as it has it. `chat.abort` is idempotent, so it is
+    /// repeated after a reconnect.
+    fn abort_if_requested(&mut self) {
+        if self.aborts.is_empty() || self.aborting.is_some() || !self.tracker.is_accepted() {
             return;
         }
-        self.tracker.on_abort_asked();
+        self.tracker.on_abort_requested();
         let client = self.client.clone();
         let params = json!({"sessionKey": &*self.session_key, "runId": &*self.run_id});
         self.aborting = Some(Box::pin(async move {
@@ -374,7 +377,7 @@ impl Driver {
             self.tracker.on_aborted(Instant::now().into_std());
         }
         for reply in self.aborts.drain(..) {
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = reply.send(answer.clone());
         }
     }

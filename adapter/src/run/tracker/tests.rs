@@ -85,7 +85,10 @@ fn a_tool_begins_without_its_arguments_where_nobody_tells_them() {
     tracker.on_event(now, None, event);
     assert_eq!(steps(&mut tracker), []);
 
-    assert!(tracker.ask(now).is_some(), "the request is to be sent");
+    assert!(
+        tracker.next_action(now).is_some(),
+        "the request is to be sent"
+    );
     let wake = tracker.wake_at(now).unwrap();
     assert!(wake <= now + Duration::from_millis(50), "{:?}", wake - now);
     tracker.on_tick(wake);

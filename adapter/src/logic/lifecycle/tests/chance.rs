@@ -79,15 +79,15 @@ proptest! {
         let mut at_once = 0;
         for outcome in outcomes {
             let mut next = happen(&mut life, outcome);
-            if matches!(next, Next::ReadToken) {
+            if let Next::ReadToken { refusal, otherwise } = next {
                 let token = tokens.next().map(|text| token(&format!("file-token-{text}")));
-                next = life.life.token_read(token);
+                next = life.life.token_read(token, refusal, otherwise);
             }
             let pause = match next {
                 Next::BackOff { delay, .. } | Next::Await { delay, .. } => delay,
                 // Whoever is let in, or told to stop, does not ask again by itself.
                 Next::Ready(_) | Next::Stop(_) => Duration::MAX,
-                Next::Again | Next::ReadToken => Duration::ZERO,
+                Next::Again | Next::ReadToken { .. } => Duration::ZERO,
             };
             if pause == Duration::ZERO {
                 at_once += 1;

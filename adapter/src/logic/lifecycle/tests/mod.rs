@@ -14,6 +14,7 @@ const OLD: bool = false;
 
 struct Life {
     life: Lifecycle,
+    device: DeviceId,
     now: Instant,
 }
 
@@ -42,7 +43,8 @@ impl Life {
         let device = DeviceIdentity::generate(0).unwrap().id().clone();
         let secret = Secret::Token(token("shared-token"));
         Self {
-            life: Lifecycle::new(rules, device, secret, now, 7),
+            life: Lifecycle::new(rules, secret, now, 7),
+            device,
             now,
         }
     }
@@ -63,7 +65,7 @@ impl Life {
 
     fn ended(&mut self, outcome: Outcome) -> Next {
         self.life.begin();
-        self.life.attempt_ended(self.now, 0, outcome)
+        self.life.attempt_ended(self.now, 0, &self.device, outcome)
     }
 
     fn refused(&mut self, new_generation: bool, error: Value) -> Next {
@@ -92,6 +94,14 @@ impl Life {
         };
         self.life
             .connection_lost(Duration::from_secs(lived), Loss::of_close(&close, false))
+    }
+
+    /// Reads the token's file after a refusal of the shared token.
+    fn refused_and_read(&mut self, file: &str) -> Next {
+        let Next::ReadToken { refusal, otherwise } = self.refused(NEW, token_mismatch()) else {
+            panic!("the file is not read");
+        };
+        self.life.token_read(Some(token(file)), refusal, otherwise)
     }
 
     fn offers_device_token(&mut self) -> bool {
@@ -375,24 +385,10 @@ fn a_file_is_read_before_anything_else_is_tried() {
         ..Setup::default()
     })
     .holding(ENOUGH);
-    assert!(matches!(
-        life.refused(NEW, token_mismatch()),
-        Next::ReadToken
-    ));
-    assert!(matches!(
-        life.life.token_read(Some(token("new-token"))),
-        Next::Again
-    ));
+    assert!(matches!(life.refused_and_read("new-token"), Next::Again));
     assert!(!life.offers_device_token());
-    assert!(matches!(
-        life.refused(NEW, token_mismatch()),
-        Next::ReadToken
-    ));
     // The same token again: now the device token, then the end.
-    assert!(matches!(
-        life.life.token_read(Some(token("new-token"))),
-        Next::Again
-    ));
+    assert!(matches!(life.refused_and_read("new-token"), Next::Again));
     assert!(life.offers_device_token());
     assert_eq!(
         stop_kind(&life.refused(NEW, device_token_mismatch())),

@@ -179,7 +179,7 @@ fn error(text: &str) -> GatewayError {
 struct World {
     tracker: Tracker,
     now: Instant,
-    asked: Option<Ask>,
+    asked: Option<Action>,
     told: String,
     outcome: Option<RunOutcome>,
     protocol: u32,
@@ -189,11 +189,11 @@ struct World {
 impl World {
     fn look(&mut self) {
         self.tracker.on_tick(self.now);
-        if !self.tracker.is_asking() {
+        if !self.tracker.is_busy() {
             self.asked = None;
         }
-        if let Some(ask) = self.tracker.ask(self.now) {
-            let is_repeated = ask == Ask::Send && self.may_have_arrived && self.protocol < 4;
+        if let Some(ask) = self.tracker.next_action(self.now) {
+            let is_repeated = ask == Action::Send && self.may_have_arrived && self.protocol < 4;
             assert!(!is_repeated, "sent again to a gateway that forgets keys");
             self.asked = Some(ask);
         }
@@ -229,30 +229,31 @@ impl World {
                 let event = event::read(name, payload).unwrap();
                 self.tracker.on_event(now, Some(seq), event);
             }
-            Step::Answer(answer) if self.asked == Some(Ask::Send) => self.acknowledge(answer),
-            Step::Last(answer) if self.tracker.final_due => {
+            Step::Answer(answer) if self.asked == Some(Action::Send) => self.acknowledge(answer),
+            Step::Last(answer) if self.tracker.link.is_final_due() => {
                 let (payload, refusal) = &answers()[answer];
                 let refusal = refusal.map(error);
-                let verdict = answer::last(payload, refusal.as_ref(), self.protocol);
-                self.tracker.on_last(now, verdict);
+                let verdict = answer::final_answer(payload, refusal.as_ref(), self.protocol);
+                self.tracker.on_final_answer(now, verdict);
             }
-            Step::LastLost => self.tracker.on_last_lost(now),
-            Step::Wait(wait) if matches!(self.asked, Some(Ask::Wait(_))) => {
-                self.tracker.on_waited(now, answer::waited(&waits()[wait]));
+            Step::LastLost => self.tracker.on_final_answer_lost(now),
+            Step::Wait(wait) if matches!(self.asked, Some(Action::Wait(_))) => {
+                self.tracker
+                    .on_wait_answer(now, answer::wait_answer(&waits()[wait]));
             }
-            Step::WaitFails if matches!(self.asked, Some(Ask::Wait(_))) => {
+            Step::WaitFails if matches!(self.asked, Some(Action::Wait(_))) => {
                 self.tracker.on_wait_failed(now);
             }
-            Step::History(history) if self.asked == Some(Ask::History) => {
+            Step::History(history) if self.asked == Some(Action::History) => {
                 self.tracker.on_history(now, &histories()[history]);
             }
-            Step::HistoryFails if self.asked == Some(Ask::History) => {
+            Step::HistoryFails if self.asked == Some(Action::History) => {
                 self.tracker.on_history_failed(now);
             }
-            Step::AskLost if matches!(self.asked, Some(Ask::Wait(_) | Ask::History)) => {
-                self.tracker.on_ask_lost(now);
+            Step::AskLost if matches!(self.asked, Some(Action::Wait(_) | Action::History)) => {
+                self.tracker.on_action_lost(now);
             }
-            Step::SendFails(sent) if self.asked == Some(Ask::Send) => {
+            Step::SendFails(sent) if self.asked == Some(Action::Send) => {
                 let delivery = if sent {
                     Delivery::Unknown
                 } else {
@@ -269,7 +270,7 @@ impl World {
             Step::Down => self.tracker.on_disconnected(now),
             Step::Up(restarted) => self.tracker.on_connected(now, self.protocol, restarted),
             Step::Lagged => self.tracker.on_lagged(1),
-            Step::AbortAsked => self.tracker.on_abort_asked(),
+            Step::AbortAsked => self.tracker.on_abort_requested(),
             Step::Aborted => self.tracker.on_aborted(now),
             Step::Pass(ms) => self.now += Duration::from_millis(ms),
             _ => {}
@@ -314,14 +315,14 @@ proptest! {
         let silence = world.now;
         while world.outcome.is_none() {
             let step = match (world.asked, answers_at_last) {
-                (Some(Ask::Send), _) => Step::SendFails(true),
-                (Some(Ask::Wait(_)), 0) => Step::Wait(0),
-                (Some(Ask::Wait(_)), 1) => Step::WaitFails,
-                (Some(Ask::History), 0) => Step::History(0),
-                (Some(Ask::History), 1) => Step::HistoryFails,
-                (Some(Ask::Wait(_) | Ask::History), _) => Step::AskLost,
+                (Some(Action::Send), _) => Step::SendFails(true),
+                (Some(Action::Wait(_)), 0) => Step::Wait(0),
+                (Some(Action::Wait(_)), 1) => Step::WaitFails,
+                (Some(Action::History), 0) => Step::History(0),
+                (Some(Action::History), 1) => Step::HistoryFails,
+                (Some(Action::Wait(_) | Action::History), _) => Step::AskLost,
                 // A final answer that is due comes, or its connection ends.
-                (None, _) if world.tracker.final_due => Step::LastLost,
+                (None, _) if world.tracker.link.is_final_due() => Step::LastLost,
                 (None, _) => Step::Pass(0),
             };
             let wake = world.tracker.wake_at(world.now).expect("nothing to wait for");

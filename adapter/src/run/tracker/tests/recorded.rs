@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::protocol::GatewayError;
-use crate::run::answer::{self, Ack, Waited};
+use crate::run::answer::{self, Ack, WaitAnswer};
 
 /// One line of a recording.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -64,7 +64,7 @@ struct Player<'a> {
     mine: Option<String>,
     hello: (u64, Value),
     answers: u32,
-    asked: Option<Ask>,
+    asked: Option<Action>,
     last_wait: Option<Value>,
     last_history: Option<Value>,
     told: String,
@@ -93,7 +93,7 @@ impl<'a> Player<'a> {
             Some(hello.protocol),
             now,
         );
-        assert_eq!(tracker.ask(now), Some(Ask::Send));
+        assert_eq!(tracker.next_action(now), Some(Action::Send));
         Self {
             lines,
             send,
@@ -142,18 +142,18 @@ impl<'a> Player<'a> {
             at += 250;
             let now = self.now(at);
             match self.asked.take() {
-                Some(Ask::Wait(_)) => {
+                Some(Action::Wait(_)) => {
                     let wait = self
                         .last_wait
                         .clone()
                         .unwrap_or_else(|| json!({"status":"timeout"}));
-                    self.tracker.on_waited(now, answer::waited(&wait));
+                    self.tracker.on_wait_answer(now, answer::wait_answer(&wait));
                 }
-                Some(Ask::History) => match self.last_history.clone() {
+                Some(Action::History) => match self.last_history.clone() {
                     Some(history) => self.tracker.on_history(now, &history),
                     None => self.tracker.on_history_failed(now),
                 },
-                Some(Ask::Send) => panic!("{} was sent twice", self.run()),
+                Some(Action::Send) => panic!("{} was sent twice", self.run()),
                 None => {}
             }
             self.tick(at);
@@ -171,7 +171,7 @@ impl<'a> Player<'a> {
     fn tick(&mut self, at: u64) {
         let now = self.now(at);
         self.tracker.on_tick(now);
-        if let Some(ask) = self.tracker.ask(now) {
+        if let Some(ask) = self.tracker.next_action(now) {
             self.asked = Some(ask);
         }
         if let Some(outcome) = drain(&mut self.tracker, &mut self.told) {
@@ -212,10 +212,11 @@ impl<'a> Player<'a> {
             }
             "answer" if line.c == self.send.c && line.id == self.send.id => {
                 self.answers += 1;
-                let protocol = self.tracker.protocol;
+                let protocol = self.tracker.link.protocol();
                 if self.answers > 1 {
-                    let verdict = answer::last(&line.payload, line.error.as_ref(), protocol);
-                    self.tracker.on_last(now, verdict);
+                    let verdict =
+                        answer::final_answer(&line.payload, line.error.as_ref(), protocol);
+                    self.tracker.on_final_answer(now, verdict);
                 } else if let Some(ack) = answer::ack(&line.payload, line.error.as_ref(), protocol)
                 {
                     let due = line.method == "agent" && ack == Ack::Accepted;
@@ -231,21 +232,21 @@ impl<'a> Player<'a> {
             }
             "wait" if is_mine && is_run => {
                 self.last_wait = Some(line.payload.clone());
-                let waited = answer::waited(&line.payload);
-                if matches!(self.asked, Some(Ask::Wait(_))) && waited != Waited::Running {
+                let waited = answer::wait_answer(&line.payload);
+                if matches!(self.asked, Some(Action::Wait(_))) && waited != WaitAnswer::Running {
                     self.asked = None;
-                    self.tracker.on_waited(now, waited);
+                    self.tracker.on_wait_answer(now, waited);
                 }
             }
             "history" if is_mine && is_session => {
                 self.last_history = Some(line.payload.clone());
-                if self.asked == Some(Ask::History) {
+                if self.asked == Some(Action::History) {
                     self.asked = None;
                     self.tracker.on_history(now, &line.payload);
                 }
             }
             "abort" if is_mine && is_session && (line.run.is_none() || is_run) => {
-                self.tracker.on_abort_asked();
+                self.tracker.on_abort_requested();
             }
             "aborted" if is_mine && is_session => {
                 let runs = line.payload["runIds"].as_array().unwrap();

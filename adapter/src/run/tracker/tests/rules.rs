@@ -7,6 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::logic::error::Delivery;
 use crate::run::answer::{self, Ack};
+use crate::run::tracker::schedule::PAUSE;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -26,7 +27,7 @@ impl Play {
             told: String::new(),
             outcome: None,
         };
-        assert_eq!(play.tracker.ask(now), Some(Ask::Send));
+        assert_eq!(play.tracker.next_action(now), Some(Action::Send));
         play.tracker.on_ack(now, Ack::Accepted, kind == Kind::Agent);
         play.look();
         play
@@ -70,16 +71,16 @@ impl Play {
     }
 
     fn last(&mut self, payload: &Value) -> &mut Self {
-        let verdict = answer::last(payload, None, self.tracker.protocol);
-        self.tracker.on_last(self.now, verdict);
+        let verdict = answer::final_answer(payload, None, self.tracker.link.protocol());
+        self.tracker.on_final_answer(self.now, verdict);
         self.look();
         self
     }
 
     /// Lets time pass until something is asked.
-    fn asks(&mut self) -> Ask {
+    fn asks(&mut self) -> Action {
         for _ in 0..100_000 {
-            if let Some(ask) = self.tracker.ask(self.now) {
+            if let Some(ask) = self.tracker.next_action(self.now) {
                 return ask;
             }
             self.pass(50 * MS);
@@ -95,14 +96,15 @@ impl Play {
     }
 
     fn waited(&mut self, payload: &Value) -> &mut Self {
-        assert!(matches!(self.asks(), Ask::Wait(_)));
-        self.tracker.on_waited(self.now, answer::waited(payload));
+        assert!(matches!(self.asks(), Action::Wait(_)));
+        self.tracker
+            .on_wait_answer(self.now, answer::wait_answer(payload));
         self.look();
         self
     }
 
     fn history(&mut self, payload: &Value) -> &mut Self {
-        assert_eq!(self.asks(), Ask::History);
+        assert_eq!(self.asks(), Action::History);
         self.tracker.on_history(self.now, payload);
         self.look();
         self
@@ -114,7 +116,7 @@ impl Play {
     }
 
     fn up(&mut self, restarted: bool) -> &mut Self {
-        let protocol = self.tracker.protocol;
+        let protocol = self.tracker.link.protocol();
         self.tracker.on_connected(self.now, protocol, restarted);
         self.look();
         self
@@ -264,8 +266,8 @@ fn a_run_that_nobody_takes_up_again_is_lost_in_time_and_not_sent_again() {
     let since = play.now;
     let known = json!({"messages":[user("r")],"sessionInfo":{"hasActiveRun":false}});
     while play.outcome.is_none() {
-        match play.tracker.ask(play.now) {
-            Some(Ask::History) => play.tracker.on_history(play.now, &known),
+        match play.tracker.next_action(play.now) {
+            Some(Action::History) => play.tracker.on_history(play.now, &known),
             Some(other) => panic!("asks {other:?}"),
             None => {}
         }
@@ -284,17 +286,17 @@ fn a_request_of_unknown_fate_is_sent_again_where_the_history_does_not_show_it() 
     };
     for protocol in [3, 4] {
         let mut tracker = Tracker::new(start(Kind::Agent), Some(protocol), now);
-        assert_eq!(tracker.ask(now), Some(Ask::Send));
+        assert_eq!(tracker.next_action(now), Some(Action::Send));
         tracker.on_send_failed(now, unknown(), true);
         tracker.on_connected(now, protocol, false);
-        let next = tracker.ask(now + PAUSE);
+        let next = tracker.next_action(now + PAUSE);
         if protocol < 4 {
-            assert!(matches!(next, Some(Ask::Wait(_))), "{next:?}");
+            assert!(matches!(next, Some(Action::Wait(_))), "{next:?}");
             continue;
         }
-        assert_eq!(next, Some(Ask::History));
+        assert_eq!(next, Some(Action::History));
         tracker.on_history(now + PAUSE, &json!({"messages":[]}));
-        assert_eq!(tracker.ask(now + 3 * PAUSE), Some(Ask::Send));
+        assert_eq!(tracker.next_action(now + 3 * PAUSE), Some(Action::Send));
         tracker.on_ack(now + 3 * PAUSE, Ack::InFlight, false);
         assert!(matches!(
             tracker.next_item(),
@@ -362,7 +364,7 @@ fn a_run_that_is_silent_on_a_good_connection_is_left_alone() {
     let mut play = Play::new(Kind::Agent, 4);
     play.begun().pass(Duration::from_secs(7_200));
     assert!(play.outcome.is_none());
-    assert_eq!(play.tracker.ask(play.now), None);
+    assert_eq!(play.tracker.next_action(play.now), None);
 }
 
 #[test]
@@ -381,7 +383,10 @@ fn a_run_whose_connection_is_gone_sleeps_until_there_is_another() {
 fn a_run_that_has_been_asked_about_sleeps_until_it_is_answered() {
     let mut play = Play::new(Kind::Agent, 3);
     play.begun().said("One").pass(21_000 * MS);
-    assert!(matches!(play.tracker.ask(play.now), Some(Ask::Wait(_))));
+    assert!(matches!(
+        play.tracker.next_action(play.now),
+        Some(Action::Wait(_))
+    ));
     let wake = play.tracker.wake_at(play.now).unwrap();
     assert!(wake >= play.now + 10_000 * MS, "{:?}", wake - play.now);
 }
@@ -390,7 +395,7 @@ fn a_run_that_has_been_asked_about_sleeps_until_it_is_answered() {
 fn a_request_that_cannot_go_out_is_no_reason_to_stay_awake() {
     let now = Instant::now();
     let mut tracker = Tracker::new(start(Kind::Agent), None, now);
-    assert_eq!(tracker.ask(now), Some(Ask::Send));
+    assert_eq!(tracker.next_action(now), Some(Action::Send));
     let later = now + Duration::from_secs(7_200);
     tracker.on_tick(later);
     assert!(tracker.wake_at(later).unwrap() >= later + 10_000 * MS);
@@ -423,7 +428,7 @@ fn not_sent(error: fn(Arc<str>, Delivery) -> Error) -> Error {
 fn a_request_whose_time_is_over_before_it_went_out_is_not_sent_later() {
     let now = Instant::now();
     let mut tracker = Tracker::new(start(Kind::Agent), None, now);
-    assert_eq!(tracker.ask(now), Some(Ask::Send));
+    assert_eq!(tracker.next_action(now), Some(Action::Send));
     let timeout = not_sent(|method, delivery| Error::Timeout {
         method,
         after: Duration::from_secs(5),
@@ -442,7 +447,7 @@ fn a_request_whose_time_is_over_before_it_went_out_is_not_sent_later() {
 fn a_request_that_never_goes_out_is_never_said_to_be_lost() {
     let mut now = Instant::now();
     let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);
-    while let Some(Ask::Send) = tracker.ask(now) {
+    while let Some(Action::Send) = tracker.next_action(now) {
         let lost = not_sent(|method, delivery| Error::Disconnected { method, delivery });
         tracker.on_send_failed(now, lost, true);
         now += 10_000 * MS;
@@ -457,7 +462,7 @@ fn a_request_that_never_goes_out_is_never_said_to_be_lost() {
 fn a_client_that_is_closed_under_its_request_does_not_say_that_it_was_not_sent() {
     let now = Instant::now();
     let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);
-    assert_eq!(tracker.ask(now), Some(Ask::Send));
+    assert_eq!(tracker.next_action(now), Some(Action::Send));
     tracker.on_send_failed(now, Error::Closed, true);
     let outcome = drain(&mut tracker, &mut String::new()).expect("no outcome");
     assert_eq!(outcome.kind(), "lost");

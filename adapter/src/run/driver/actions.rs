@@ -1,4 +1,4 @@
-//! What a run's task asks the gateway, and how it reads the answers.
+//! Carries out the actions of a tracker, and reads the answers.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::driver::send::{Begun, Terms};
 use crate::logic::error::Error;
 use crate::logic::session::Answer;
 use crate::protocol::method::{AnswerMode, Method};
-use crate::run::tracker::Ask;
+use crate::run::tracker::Action;
 
-/// How much longer than its own timeout an answer to `agent.wait` may take.
-const WAY_THERE_AND_BACK: Duration = Duration::from_secs(15);
-/// How many rows of the history are looked at: the run's own are the last ones, and a call of a tool
+/// The time that an answer to `agent.wait` may take beyond its own timeout.
+const ROUND_TRIP: Duration = Duration::from_secs(15);
+/// The number of rows to ask of the history: the run's own are the last ones, and a call of a tool
 /// makes three.
 const ROWS: u32 = 200;
-/// How much of a row 2026.9.6 shows; 8,000 characters if it is not asked for more.
+/// The characters of a row to ask of 2026.9.6, which shows 8,000 by default.
 const ROW_CHARS: u32 = 500_000;
 
 /// The request that starts a run.
@@ -32,7 +32,7 @@ pub(crate) struct Request {
     pub(crate) params: Box<RawValue>,
     pub(crate) within: Option<Duration>,
     pub(crate) when_down: Option<WhenDown>,
-    /// Of the gateway's generation.
+    /// The gateways that have the method.
     needs: Needs,
 }
 
@@ -45,8 +45,7 @@ impl Request {
         Self {
             method: M::NAME,
             mode: M::ANSWERS,
-            // Parameters are maps of JSON, which is always written; were it not, the gateway would
-            // refuse them by name.
+            // Parameters are maps of JSON, which always serialise; empty ones would be refused by name.
             params: serde_json::value::to_raw_value(method).unwrap_or_default(),
             within,
             when_down,
@@ -55,26 +54,26 @@ impl Request {
     }
 }
 
-/// What an ask was answered.
-pub(super) enum Asked {
+/// The result of an action.
+pub(super) enum ActionResult {
     Sent(Result<Begun, Error>),
-    Waited(Result<Answer, Error>),
+    WaitAnswer(Result<Answer, Error>),
     History(Result<Answer, Error>),
 }
 
 impl Driver {
-    pub(super) fn start(&self, ask: Ask) -> BoxFuture<'static, Asked> {
+    pub(super) fn start(&self, action: Action) -> BoxFuture<'static, ActionResult> {
         let client = self.client.clone();
-        match ask {
-            Ask::Send => {
+        match action {
+            Action::Send => {
                 let Some(request) = &self.request else {
-                    // The tracker of a run that is only looked at sends nothing.
-                    return Box::pin(async { Asked::Sent(Err(Error::Closed)) });
+                    // The tracker of an attached run sends nothing.
+                    return Box::pin(async { ActionResult::Sent(Err(Error::Closed)) });
                 };
                 let terms = Terms {
                     within: request.within,
                     when_down: request.when_down,
-                    is_inner: self.tracker.was_sent_before(),
+                    is_inner: self.tracker.may_have_arrived(),
                 };
                 let prepared =
                     client
@@ -82,37 +81,37 @@ impl Driver {
                         .prepare(request.method, request.mode, &request.params, terms);
                 let needs = request.needs.clone();
                 Box::pin(async move {
-                    let sent = async {
+                    let begun = async {
                         let call = prepared?;
                         client.inner().check_protocol(&call, needs).await?;
                         client.inner().begin(&call).await
                     };
-                    Asked::Sent(sent.await)
+                    ActionResult::Sent(begun.await)
                 })
             }
-            Ask::Wait(timeout) => {
+            Action::Wait(timeout) => {
                 let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 let params = json!({"runId": &*self.run_id, "timeoutMs": timeout_ms});
-                let terms = own_terms(Some(timeout + WAY_THERE_AND_BACK));
-                Box::pin(
-                    async move { Asked::Waited(call(&client, "agent.wait", &params, terms).await) },
-                )
+                let terms = own_terms(Some(timeout + ROUND_TRIP));
+                Box::pin(async move {
+                    ActionResult::WaitAnswer(call(&client, "agent.wait", &params, terms).await)
+                })
             }
-            Ask::History => {
+            Action::History => {
                 let mut params = json!({"sessionKey": &*self.session_key, "limit": ROWS});
                 if self.protocol >= 4 {
                     params["maxChars"] = ROW_CHARS.into();
                 }
-                let terms = own_terms(Some(WAY_THERE_AND_BACK * 2));
+                let terms = own_terms(Some(ROUND_TRIP * 2));
                 Box::pin(async move {
-                    Asked::History(call(&client, "chat.history", &params, terms).await)
+                    ActionResult::History(call(&client, "chat.history", &params, terms).await)
                 })
             }
         }
     }
 }
 
-/// For a call of the task's own.
+/// Returns the options of a call that the task makes by itself.
 pub(super) const fn own_terms(within: Option<Duration>) -> Terms {
     Terms {
         within,
@@ -133,10 +132,10 @@ pub(super) async fn call(
     client.inner().exchange(&call).await
 }
 
-/// An answer to a question that changes nothing.
+/// The answer to a question that changes nothing.
 pub(super) enum Read {
     Answer(Value),
-    /// Asking again may help.
+    /// It may be answered the next time.
     Lost,
     Refused,
 }
