@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes
 use super::Connection;
 use crate::logic::error::CloseInfo;
 use crate::logic::redact::Veil;
+use crate::protocol::json::replace_lone_surrogates;
 
 /// What arrives on a socket.
 #[derive(Debug)]
@@ -133,7 +134,10 @@ impl Socket {
         match Pin::new(&mut self.stream).poll_next(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(None) => Poll::Ready(Inbound::Closed(CloseInfo::broken())),
-            Poll::Ready(Some(Ok(Message::Text(text)))) => Poll::Ready(Inbound::Text(text)),
+            Poll::Ready(Some(Ok(Message::Text(text)))) => {
+                let replaced = replace_lone_surrogates(&text).map(Into::into);
+                Poll::Ready(Inbound::Text(replaced.unwrap_or(text)))
+            }
             Poll::Ready(Some(Ok(Message::Close(frame)))) => {
                 Poll::Ready(Inbound::Closed(close_info(frame)))
             }

@@ -9,6 +9,7 @@
 pub(crate) mod connect;
 pub(crate) mod error;
 pub(crate) mod frame;
+pub(crate) mod json;
 pub(crate) mod method;
 mod signature;
 
