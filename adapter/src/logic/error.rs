@@ -366,6 +366,7 @@ impl From<ConfigError> for Error {
 pub struct TransportError {
     kind: TransportErrorKind,
     what: Arc<str>,
+    close_code: Option<u16>,
 }
 
 /// What failed, roughly in the order in which a connection is made.
@@ -420,6 +421,7 @@ impl TransportError {
         Self {
             kind,
             what: what.into(),
+            close_code: None,
         }
     }
 
@@ -431,7 +433,15 @@ impl TransportError {
             1006 => TransportErrorKind::Broken,
             _ => TransportErrorKind::Closed,
         };
-        Self::new(kind, close.to_string())
+        Self {
+            close_code: Some(close.code),
+            ..Self::new(kind, close.to_string())
+        }
+    }
+
+    /// The code of the gateway's close.
+    pub(crate) const fn close_code(&self) -> Option<u16> {
+        self.close_code
     }
 
     /// What failed.

@@ -20,6 +20,8 @@ const REPLY_LIMIT: usize = 4096;
 pub(crate) struct TerminalReply {
     pub(crate) text: Option<String>,
     pub(crate) cut: bool,
+    /// The gateway's verdict is that the model said nothing.
+    pub(crate) is_silent: bool,
 }
 
 impl TerminalReply {
@@ -30,6 +32,10 @@ impl TerminalReply {
             // Counted as the gateway does, in UTF-16; one less where a pair would have been split.
             cut: text.is_some_and(|text| text.encode_utf16().count() + 1 >= REPLY_LIMIT),
             text: text.map(ToOwned::to_owned),
+            is_silent: matches!(
+                reply.get("disposition").and_then(Value::as_str),
+                Some("silent" | "empty")
+            ),
         })
     }
 }
@@ -60,6 +66,8 @@ pub(crate) struct Success {
     /// The answer does not show that this run itself did anything: the turn may have been queued,
     /// steered into another one, or failed (2026.2.9).
     pub(crate) without_result: bool,
+    /// The gateway's verdict is that the model said nothing, whatever was streamed.
+    pub(crate) is_silent: bool,
     /// The start of the run, by the gateway's clock.
     pub(crate) started_at_ms: Option<i64>,
 }
@@ -74,6 +82,15 @@ impl Success {
 }
 
 impl Verdict {
+    /// Reads an error. 2026.7.35 reports an abort as one, without a stop reason.
+    fn failed(message: String) -> Self {
+        if message.contains("This operation was aborted") {
+            Self::Aborted
+        } else {
+            Self::Failed { message }
+        }
+    }
+
     pub(crate) const fn started_at_ms(&self) -> Option<i64> {
         match self {
             Self::Done(success) => success.started_at_ms,
@@ -103,7 +120,7 @@ pub(crate) fn ack(payload: &Value, error: Option<&GatewayError>, protocol: u32) 
         Some("in_flight") if error.is_none() => Some(Ack::InFlight),
         Some(_) => final_answer(payload, error, protocol).map(Ack::Ended),
         // Measured: `/stop` as a message is answered `{ok, aborted, runIds}`.
-        None if error.is_none() => Some(Ack::NoRun),
+        None if error.is_none() && payload.is_object() => Some(Ack::NoRun),
         None => None,
     }
 }
@@ -125,12 +142,10 @@ pub(crate) fn final_answer(
             .unwrap_or_default()
     };
     if error.is_some() {
-        return Some(Verdict::Failed { message: failure() });
+        return Some(Verdict::failed(failure()));
     }
     Some(match status {
-        "ok" if payloads.error.is_some() && payloads.texts.is_empty() => {
-            Verdict::Failed { message: failure() }
-        }
+        "ok" if payloads.error.is_some() && payloads.texts.is_empty() => Verdict::failed(failure()),
         // 2026.2.9 cannot abort an `agent` run: it only runs out of time.
         "ok" if flag(&result["meta"], "aborted") && protocol < 4 => Verdict::TimedOut {
             phase: None,
@@ -142,6 +157,7 @@ pub(crate) fn final_answer(
             cut: false,
             usage: usage(&result["meta"]["agentMeta"]["usage"]),
             without_result: !result.is_object(),
+            is_silent: payloads.texts.is_empty() && result["payloads"].is_array(),
             // Measured on 2026.2.9: at most 20 ms before the run's own row in the history.
             started_at_ms: number(&result["meta"]["systemPromptReport"], "generatedAt"),
         }),
@@ -152,7 +168,7 @@ pub(crate) fn final_answer(
             },
             None => by_stop_reason(text(payload, "stopReason")).unwrap_or(Verdict::Aborted),
         },
-        _ => Verdict::Failed { message: failure() },
+        _ => Verdict::failed(failure()),
     })
 }
 
@@ -204,6 +220,7 @@ pub(crate) fn wait_answer(payload: &Value) -> WaitAnswer {
         Some("ok") => Verdict::Done(Success {
             without_result: reply.is_none() && payload.get("terminalReceipt").is_none(),
             cut: reply.as_ref().is_some_and(|reply| reply.cut),
+            is_silent: reply.as_ref().is_some_and(|reply| reply.is_silent),
             text: reply.and_then(|reply| reply.text),
             usage: None,
             started_at_ms: number(payload, "startedAt"),
@@ -219,9 +236,9 @@ pub(crate) fn wait_answer(payload: &Value) -> WaitAnswer {
             (_, Some(error)) if error == "aborted" => Verdict::Aborted,
             // `stop` also comes with the error of a model that said nothing.
             (Some("stop"), Some(message)) => Verdict::Failed { message },
-            (reason, error) => by_stop_reason(reason).unwrap_or_else(|| Verdict::Failed {
-                message: error.unwrap_or_default(),
-            }),
+            (reason, error) => {
+                by_stop_reason(reason).unwrap_or_else(|| Verdict::failed(error.unwrap_or_default()))
+            }
         },
         _ => return WaitAnswer::Running,
     })

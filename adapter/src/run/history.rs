@@ -16,6 +16,12 @@ use super::json::{flag, number, owned, text};
 /// 2026.2.9: at most 2.
 const CLOSE_MS: i64 = 1_000;
 
+/// The same where no mark tells rows apart, and the start is that of a `lifecycle` event. Measured on
+/// 2026.6.11 and 2026.7.35: 6 ms.
+const NEAR_MS: i64 = 5_000;
+/// The end of a text that a gateway has cut; 2026.9.6 marks the row as well.
+const CUT: &str = "\n...(truncated)...";
+
 /// One run as its session's history shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct HistoryView {
@@ -65,6 +71,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) message: Option<&'a str>,
     /// The start of the run, by the gateway's clock.
     pub(crate) started_at_ms: Option<i64>,
+    /// The text that was streamed.
+    pub(crate) streamed: &'a str,
+    /// The run is known to have ended.
+    pub(crate) has_ended: bool,
     pub(crate) protocol: u32,
 }
 
@@ -74,9 +84,10 @@ pub(crate) fn read(history: &Value, wanted: Wanted<'_>) -> HistoryView {
         .as_array()
         .map_or(&[][..], Vec::as_slice);
     if wanted.protocol < 4 {
-        let answer = wanted
-            .started_at_ms
-            .and_then(|start| by_time(rows, start, wanted.message));
+        let answer = match wanted.started_at_ms {
+            Some(start) => by_time(rows, start, wanted.message),
+            None => by_message(rows, wanted).map(|question| answer_to(rows, question, wanted).0),
+        };
         return HistoryView {
             known: answer.is_some(),
             answer,
@@ -128,21 +139,81 @@ fn by_marks(rows: &[Value], wanted: Wanted<'_>) -> (bool, Option<HistoryAnswer>)
     if let Some(question) = question
         && is_open
     {
-        // After a crash the gateway goes on under another id, after a row that says so.
-        let after = rows[question + 1..]
-            .iter()
-            .take_while(|row| !is_user(row) || is_recovery(row))
-            .filter(|row| text(row, "role") == Some("assistant"));
-        let after: Vec<&Value> = after.collect();
-        let other = after.iter().rev().find_map(|row| run_of(row));
-        if let Some(other) = other.filter(|other| *other != wanted.run_id) {
-            answer = Some(HistoryAnswer {
-                by: Some(other.to_owned()),
-                ..read_rows(&after)
-            });
+        let (after, run_ids) = answer_to(rows, question, wanted);
+        match run_ids.last() {
+            Some(other) if *other != wanted.run_id => {
+                answer = Some(HistoryAnswer {
+                    by: Some((*other).to_owned()),
+                    ..after
+                });
+            }
+            // Releases before 2026.8.2 do not mark an answer.
+            None if own.is_empty() && after != HistoryAnswer::default() => answer = Some(after),
+            _ => {}
         }
     }
+    if question.is_none() && own.is_empty() {
+        let found = by_message(rows, wanted).map(|question| answer_to(rows, question, wanted).0);
+        return (found.is_some(), found);
+    }
     (question.is_some() || !own.is_empty(), answer)
+}
+
+/// Reads the answer to the user's row at `question`, and the runs that gave it.
+fn answer_to<'a>(
+    rows: &'a [Value],
+    question: usize,
+    wanted: Wanted<'_>,
+) -> (HistoryAnswer, Vec<&'a str>) {
+    let asked = &rows[question];
+    // A retry writes the user's row again, under its key or with a note behind its text; after a crash
+    // the gateway continues under another id, after a row that says so.
+    let is_same = |row: &Value| match text(asked, "idempotencyKey") {
+        Some(key) => text(row, "idempotencyKey") == Some(key),
+        None => wanted.message.is_some_and(|message| {
+            let note = format!("{}\n\nThe previous attempt ", message.trim());
+            message_text(row).is_some_and(|text| text.starts_with(&note))
+        }),
+    };
+    let answer: Vec<&Value> = rows[question + 1..]
+        .iter()
+        .take_while(|row| !is_user(row) || is_recovery(row) || is_same(row))
+        .filter(|row| text(row, "role") == Some("assistant"))
+        .collect();
+    let run_ids = answer.iter().filter_map(|row| run_of(row)).collect();
+    (read_rows(&answer), run_ids)
+}
+
+/// Finds the user's row of a run where nothing marks it: it has our message, stands near the start of
+/// the run or is the only one, and its answer continues what was streamed.
+fn by_message(rows: &[Value], wanted: Wanted<'_>) -> Option<usize> {
+    let message = wanted.message?.trim();
+    let mut candidates = (0..rows.len()).filter(|at| {
+        let row = &rows[*at];
+        is_user(row)
+            && row.get("idempotencyKey").is_none()
+            && message_text(row).is_some_and(|text| text.trim() == message)
+    });
+    let found = match wanted.started_at_ms {
+        Some(start) => {
+            let distance = |at: usize| Some((number(&rows[at], "timestamp")? - start).abs());
+            candidates
+                .filter_map(|at| Some((distance(at)?, at)))
+                .min()
+                .filter(|(distance, _)| *distance <= NEAR_MS)?
+                .1
+        }
+        // One of several may be another turn with the same message.
+        None if wanted.has_ended => candidates.next().filter(|_| candidates.next().is_none())?,
+        None => return None,
+    };
+    let letters = |text: &str| {
+        let is_kept = |c: &char| !c.is_whitespace() && *c != char::REPLACEMENT_CHARACTER;
+        text.chars().filter(is_kept).collect::<String>()
+    };
+    let (answer, _) = answer_to(rows, found, wanted);
+    let continues = letters(&answer.text).starts_with(&letters(wanted.streamed));
+    (continues || answer.ending != Ending::Stopped).then_some(found)
 }
 
 /// Finds the answer to the run that started at `start`.
@@ -179,7 +250,7 @@ fn read_rows(rows: &[&Value]) -> HistoryAnswer {
         }
         let part = message_text(row).unwrap_or_default();
         let part = part.trim();
-        answer.cut |= flag(&row["__openclaw"], "truncated");
+        answer.cut |= flag(&row["__openclaw"], "truncated") || part.ends_with(CUT.trim());
         answer.usage = usage(&row["usage"]).or(answer.usage);
         if let Ending::Failed(_) = answer.ending {
             // Another attempt: the text of the failed one is discarded.
@@ -188,6 +259,13 @@ fn read_rows(rows: &[&Value]) -> HistoryAnswer {
         kept = texts.len();
         answer.ending = match text(row, "stopReason") {
             _ if row.get("openclawAbort").is_some() => Ending::Aborted,
+            // 2026.4.29 writes a failure like an answer.
+            _ if text(row, "model") == Some("gateway-injected")
+                && part.starts_with("⚠️ Agent failed") =>
+            {
+                answer.failures += 1;
+                Ending::Failed(part.to_owned())
+            }
             Some("error") => {
                 answer.failures += 1;
                 Ending::Failed(owned(row, "errorMessage").unwrap_or_else(|| part.to_owned()))
@@ -247,6 +325,8 @@ mod tests {
         run_id: "r",
         message: Some("two"),
         started_at_ms: None,
+        streamed: "",
+        has_ended: false,
         protocol: 4,
     };
 

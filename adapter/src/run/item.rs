@@ -223,7 +223,8 @@ pub enum RunOutcome {
     /// The model has answered.
     #[non_exhaustive]
     Done {
-        /// The answer, with all its parts; empty if the model said nothing.
+        /// The answer, with all its parts; empty if the model said nothing. It is whole: an answer of
+        /// which a part was missed ends as [`LostReason::AnswerIncomplete`].
         ///
         /// As the gateway shows it: 2026.9.6 leaves out a paragraph that repeats the one before it, takes back
         /// what it had streamed of it ([`RunText::replaced`]), and keeps it in the history, which is what is
@@ -384,11 +385,34 @@ pub enum LostReason {
     Silent,
     /// The client was closed or has stopped. The gateway continues the run.
     ClientStopped,
+    /// The run has ended well, but a part of its answer was missed and cannot be found: the gateway does
+    /// not repeat it, and the history cannot be read, is cut, or does not say which answer is this one's.
+    AnswerIncomplete,
+    /// The gateway, or a proxy before it, closed the connection with this code while the request was
+    /// sent. It would do so again: 1009 is a message over its limit.
+    #[non_exhaustive]
+    ConnectionClosed {
+        /// The WebSocket close code.
+        code: u16,
+    },
 }
 
 impl fmt::Display for LostReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::AnswerIncomplete => "the run has ended, but only a part of its answer is known",
+            Self::ConnectionClosed { code } => {
+                let meaning = match code {
+                    1009 => "the message is too big",
+                    1007 => "the message has invalid data",
+                    1003 => "the type of the message is not accepted",
+                    _ => "a protocol error",
+                };
+                return write!(
+                    f,
+                    "the request was answered by closing the connection with {code} ({meaning})"
+                );
+            }
             Self::GatewayRestarted => "the gateway restarted and knows nothing of it",
             Self::NoTrace => "the gateway does not show the run",
             Self::Silent => "the run showed no activity",

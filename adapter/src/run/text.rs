@@ -58,10 +58,10 @@ impl Text {
             return self.set_part(&update.text, true);
         }
         let is_next = !is_whole && update.starts_part && !part.is_empty();
-        if !is_next && part.starts_with(&update.text) {
+        if !is_next && part.starts_with(without_half_pair(&update.text)) {
             return None;
         }
-        if is_whole || !is_next && update.text.starts_with(part) {
+        if is_whole || !is_next && update.text.starts_with(without_half_pair(part)) {
             return self.set_part(&update.text, false);
         }
         let before = self.whole.len();
@@ -107,6 +107,12 @@ impl Text {
             replaced,
         }
     }
+}
+
+/// Leaves out the end of a text that was cut in the middle of a surrogate pair; it is completed later.
+pub(crate) fn without_half_pair(text: &str) -> &str {
+    text.strip_suffix(char::REPLACEMENT_CHARACTER)
+        .unwrap_or(text)
 }
 
 const fn leading(protocol: u32) -> TextSource {
@@ -194,6 +200,18 @@ mod tests {
         assert_eq!(text.as_str(), "Kept.\n\n");
         text.apply(&update(TextSource::Agent, "Again."));
         assert_eq!(text.as_str(), "Kept.\n\nAgain.");
+    }
+
+    #[test]
+    fn a_pair_that_is_split_over_two_updates_is_one_character() {
+        for mut text in [new(), old()] {
+            let source = text.leading;
+            text.apply(&update(source, "Part \u{fffd}"));
+            let item = text.apply(&update(source, "Part 😀 two")).unwrap();
+            assert_eq!((&*item.text, item.replaced), ("Part 😀 two", true));
+            assert_eq!(text.apply(&update(source, "Part \u{fffd}")), None);
+            assert_eq!(text.as_str(), "Part 😀 two");
+        }
     }
 
     #[test]

@@ -7,12 +7,14 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Driver;
+use crate::base::sanitize::printable;
 use crate::client::Client;
 use crate::client::call::Needs;
 use crate::config::WhenDown;
 use crate::driver::send::{Begun, Terms};
 use crate::logic::error::Error;
 use crate::logic::session::Answer;
+use crate::protocol::json::from_str_lossy;
 use crate::protocol::method::{AnswerMode, Method};
 use crate::run::tracker::Action;
 
@@ -143,7 +145,7 @@ pub(super) enum Read {
 pub(super) fn read(answer: Result<Answer, Error>) -> Read {
     match answer {
         Ok(answer) => match answer.error {
-            None => Read::Answer(value(answer.payload.as_deref())),
+            None => value(answer.payload.as_deref()).map_or(Read::Refused, Read::Answer),
             Some(error) if error.retryable == Some(true) => Read::Lost,
             Some(_) => Read::Refused,
         },
@@ -152,8 +154,15 @@ pub(super) fn read(answer: Result<Answer, Error>) -> Read {
     }
 }
 
-pub(super) fn value(payload: Option<&RawValue>) -> Value {
-    payload
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default()
+/// Reads a payload, `null` if there is none; `None` if it cannot be read, which is logged.
+pub(super) fn value(payload: Option<&RawValue>) -> Option<Value> {
+    let Some(raw) = payload else {
+        return Some(Value::Null);
+    };
+    from_str_lossy(raw.get())
+        .inspect_err(|error| {
+            let error = printable(&error.to_string());
+            tracing::warn!(%error, bytes = raw.get().len(), "a payload of the run cannot be read");
+        })
+        .ok()
 }

@@ -203,7 +203,8 @@ impl Driver {
         let now = Instant::now().into_std();
         match item {
             Some(EventItem::Event(event)) => {
-                let Ok(payload) = event.payload::<Value>() else {
+                let Some(payload) = value(event.raw_payload()) else {
+                    self.tracker.on_unreadable_event(now);
                     return;
                 };
                 if let Some(run_event) = event::read(event.name(), &payload) {
@@ -265,9 +266,13 @@ impl Driver {
                     &*cause,
                     Error::Transport(error) if error.kind() == TransportErrorKind::Restarting
                 );
-                self.tracker.on_disconnected(now);
+                let code = match &*cause {
+                    Error::Transport(error) => error.close_code(),
+                    _ => None,
+                };
+                self.tracker.on_disconnected(now, code);
             }
-            _ => self.tracker.on_disconnected(now),
+            _ => self.tracker.on_disconnected(now, None),
         }
     }
 
@@ -314,7 +319,7 @@ impl Driver {
             First::Accepted(payload) => (Some(payload), None),
             First::Answered(answer) => (answer.payload, answer.error),
         };
-        let value = value(payload.as_deref());
+        let value = value(payload.as_deref()).unwrap_or_default();
         if let Some(ack) = answer::ack(&value, error.as_deref(), self.protocol) {
             self.last = begun.last;
             let final_due = self.last.is_some() && ack == Ack::Accepted;
@@ -342,7 +347,7 @@ impl Driver {
         let now = Instant::now().into_std();
         match answer {
             Ok(answer) => {
-                let payload = value(answer.payload.as_deref());
+                let payload = value(answer.payload.as_deref()).unwrap_or_default();
                 let verdict =
                     answer::final_answer(&payload, answer.error.as_deref(), self.protocol);
                 self.tracker.on_final_answer(now, verdict);

@@ -82,12 +82,18 @@ impl TerminalEvents {
     /// A `chat` event without text ends the run.
     pub(super) fn has_empty_final(&self) -> bool {
         let chat = self.chat.as_ref();
-        chat.is_some_and(|end| end.kind == TerminalKind::ChatFinal && end.text.is_none())
+        chat.is_some_and(|end| end.kind == TerminalKind::ChatFinal && end.final_text().is_none())
     }
 
     pub(super) fn failure_detail(&self) -> Option<FailureDetail> {
         let mut events = [&self.lifecycle, &self.chat].into_iter().flatten();
         events.find_map(|event| event.detail.clone())
+    }
+
+    /// The run was cancelled; later sources report that as an error or a timeout.
+    fn cancellation(&self) -> Option<Verdict> {
+        let cancelled = self.cancelled.as_ref()?;
+        by_stop_reason(cancelled.stop_reason.as_deref()).or(Some(Verdict::Aborted))
     }
 
     pub(super) fn timeout_phase(&self) -> Option<String> {
@@ -101,9 +107,8 @@ impl TerminalEvents {
 
 impl TerminalEvent {
     fn final_text(&self) -> Option<&str> {
-        (self.kind == TerminalKind::ChatFinal)
-            .then_some(self.text.as_deref())
-            .flatten()
+        let text = self.text.as_deref().filter(|text| !text.is_empty());
+        text.filter(|_| self.kind == TerminalKind::ChatFinal)
     }
 
     /// The failure that the event reports.
@@ -167,6 +172,11 @@ impl Evidence {
     }
 
     pub(super) const fn on_disconnected(&mut self) {
+        self.on_unreadable();
+    }
+
+    /// Something of the run was missed.
+    pub(super) const fn on_unreadable(&mut self) {
         self.has_gap = true;
         self.needs_history_check = true;
     }
@@ -269,10 +279,14 @@ impl Evidence {
         let without_result =
             |answer: &&Verdict| matches!(answer, Verdict::Done(success) if success.without_result);
         let final_answer = self.final_answer.as_ref();
-        final_answer
-            .filter(|answer| !without_result(answer))
-            .or(self.wait.answer.as_ref())
-            .cloned()
+        self.events
+            .cancellation()
+            .or_else(|| {
+                final_answer
+                    .filter(|answer| !without_result(answer))
+                    .or(self.wait.answer.as_ref())
+                    .cloned()
+            })
             .or_else(|| {
                 if is_old {
                     self.verdict_from_old_events(is_last_chance)
@@ -286,9 +300,6 @@ impl Evidence {
     fn verdict_from_events(&self, is_last_chance: bool) -> Option<Verdict> {
         let chat = self.events.chat.as_ref();
         let lifecycle = self.events.lifecycle.as_ref();
-        if let Some(cancelled) = &self.events.cancelled {
-            return by_stop_reason(cancelled.stop_reason.as_deref()).or(Some(Verdict::Aborted));
-        }
         if let Some(error) =
             lifecycle.filter(|end| end.kind == TerminalKind::LifecycleError && !end.aborted)
         {
@@ -313,6 +324,7 @@ impl Evidence {
             let reply = end.reply.clone().unwrap_or_default();
             Verdict::Done(Success {
                 cut: reply.cut,
+                is_silent: reply.is_silent,
                 without_result: lifecycle.is_none() && self.attempts == 0,
                 ..Success::with_text(reply.text)
             })

@@ -26,6 +26,7 @@ use super::answer::{Ack, Success, Verdict, WaitAnswer};
 use super::event::{RunEvent, TerminalEvent, TerminalKind};
 use super::history::{self, Ending, HistoryAnswer, HistoryView, Wanted};
 use super::item::{LostReason, Retry, RunError, RunItem, RunOutcome, Usage};
+use super::text::without_half_pair;
 use crate::logic::error::{self, Error};
 
 /// The timeout of `agent.wait` while a run is active.
@@ -50,7 +51,7 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 /// The time that 2026.9.6 may take to continue a run after a crash. Measured: 2 s after it listens.
 const RECOVERY: Duration = Duration::from_secs(30);
 /// The time that a request may take to show that it arrived.
-const ARRIVAL: Duration = Duration::from_secs(120);
+const ARRIVAL: Duration = Duration::from_secs(60);
 /// The number of times that 2026.2.9 asks a model that fails.
 const OLD_ATTEMPTS: usize = 4;
 /// The longest time between two attempts of 2026.2.9, which waits 2, 4 and 8 s.
@@ -140,12 +141,13 @@ impl Tracker {
         self.output.set_protocol(protocol);
     }
 
-    /// The connection is lost.
-    pub(crate) fn on_disconnected(&mut self, now: Instant) {
+    /// The connection is lost; `code` is that of its close, if it was closed.
+    pub(crate) fn on_disconnected(&mut self, now: Instant, code: Option<u16>) {
         if self.is_ended() || !self.link.is_up() {
             return;
         }
-        self.link.disconnect();
+        self.link.disconnect(code);
+        self.lose_if_rejected();
         self.evidence.on_disconnected();
         self.schedule.cancel_questions();
         // A run that has settled needs no connection.
@@ -158,10 +160,11 @@ impl Tracker {
     /// There is a new connection, to the same process or to another one.
     pub(crate) fn on_connected(&mut self, now: Instant, protocol: u32, restarted: bool) {
         // The loss itself may not have been seen.
-        self.on_disconnected(now);
+        self.on_disconnected(now, None);
         if self.is_ended() {
             return;
         }
+        self.request.on_new_link();
         let was_accepted = self.request.is_accepted();
         self.connect(protocol);
         self.schedule.restart(now);
@@ -231,9 +234,12 @@ impl Tracker {
             return;
         }
         let delivery = match &error {
-            Error::Timeout { delivery, .. } | Error::Disconnected { delivery, .. } => {
-                Some(*delivery)
-            }
+            Error::Timeout { delivery, .. }
+            | Error::Disconnected { delivery, .. }
+            | Error::Data {
+                delivery: delivery @ error::Delivery::Unknown,
+                ..
+            } => Some(*delivery),
             _ => None,
         };
         let may_have_arrived = self.request.may_have_arrived();
@@ -241,8 +247,9 @@ impl Tracker {
             // Events have shown meanwhile that it arrived.
             _ if self.request.is_accepted() => self.evidence.needs_history_check = true,
             Some(error::Delivery::Unknown) => {
-                self.request.set_unknown();
+                self.request.on_unknown();
                 self.evidence.needs_history_check = true;
+                self.lose_if_rejected();
             }
             // Its time was over before it went out.
             Some(error::Delivery::NotSent)
@@ -262,6 +269,16 @@ impl Tracker {
         self.decide(now);
     }
 
+    /// Gives up a request that was answered by a close: it would be again.
+    fn lose_if_rejected(&mut self) {
+        if self.request.delivery() == Delivery::Unknown
+            && self.request.is_on_latest_link()
+            && let Some(code) = self.link.permanent_close()
+        {
+            self.lose(LostReason::ConnectionClosed { code });
+        }
+    }
+
     /// The final answer to `agent` has come; `None` if it says nothing about a run.
     pub(crate) fn on_final_answer(&mut self, now: Instant, verdict: Option<Verdict>) {
         self.link.set_final_due(false);
@@ -273,7 +290,7 @@ impl Tracker {
                 self.evidence.set_final_answer(verdict);
                 self.settle_since(now);
             }
-            None => self.evidence.needs_history_check = true,
+            None => self.evidence.on_unreadable(),
         }
         self.decide(now);
     }
@@ -332,6 +349,8 @@ impl Tracker {
             run_id: &self.start.run_id,
             message: self.start.message.as_deref(),
             started_at_ms: self.evidence.started_at_ms,
+            streamed: self.output.text(),
+            has_ended: matches!(self.stage, Stage::Settling { .. }),
             protocol: self.link.protocol(),
         };
         self.on_history_view(now, history::read(history, wanted));
@@ -344,7 +363,7 @@ impl Tracker {
         self.evidence.needs_history_check = false;
         if let Some(text) = &view.in_flight
             // It may be older than the text of events; then it adds nothing.
-            && text.starts_with(self.output.text())
+            && text.starts_with(without_half_pair(self.output.text()))
         {
             self.output.apply_whole(text);
         }
@@ -467,6 +486,12 @@ impl Tracker {
         if !self.is_ended() {
             self.output.push(RunItem::Lagged(events));
         }
+    }
+
+    /// An event names the run, and cannot be read: it counts as missed.
+    pub(crate) fn on_unreadable_event(&mut self, now: Instant) {
+        self.evidence.on_unreadable();
+        self.on_event(now, None, RunEvent::Activity);
     }
 
     /// The gateway dropped events.
@@ -599,7 +624,7 @@ impl Tracker {
         self.request.delivery() == Delivery::Unknown
             && !self.link.is_old()
             && self.start.can_send
-            && self.request.has_attempts_left()
+            && self.request.may_repeat_unknown()
             && view.is_some_and(|view| !view.known)
     }
 
@@ -697,7 +722,14 @@ impl Tracker {
     }
 
     fn decide_running(&mut self, now: Instant) {
-        if self.link.is_final_due() || self.link.is_old() || !self.request.is_accepted() {
+        if self.link.is_final_due() || self.link.is_old() || !self.request.may_have_arrived() {
+            return;
+        }
+        if !self.request.is_accepted() {
+            // It was sent again, and does not arrive.
+            if !self.request.may_repeat_unknown() && self.schedule.has_missed_enough() {
+                self.lose(LostReason::NoTrace);
+            }
             return;
         }
         let Some(view) = &self.evidence.history.answer else {
@@ -746,6 +778,9 @@ impl Tracker {
                 self.conclude_old_success(now, since, &success);
             }
             Verdict::Done(success) => self.conclude_success(now, since, &success),
+            Verdict::Failed { .. } if matches!(self.evidence.abort, Abort::Confirmed { .. }) => {
+                self.abort();
+            }
             Verdict::Failed { message } => self.fail(message),
             Verdict::Aborted => self.abort(),
             Verdict::Superseded if self.evidence.abort != Abort::NotRequested => self.abort(),
@@ -775,6 +810,12 @@ impl Tracker {
             self.queue(now);
             return;
         }
+        let is_empty = success.text.is_none() && self.evidence.events.has_empty_final();
+        if success.is_silent || is_empty {
+            // What was streamed is not the answer, such as `NO_REPLY`.
+            self.finish_done(String::new(), success.usage, None);
+            return;
+        }
         let streamed = self.output.text();
         let whole = match &success.text {
             _ if self.evidence.has_gap || success.cut => None,
@@ -791,14 +832,34 @@ impl Tracker {
             self.finish_done(answer.text, usage, answer.by);
         } else if self.evidence.history.is_unavailable || self.is_late(now, since) {
             let streamed = self.output.text();
-            let whole = match &success.text {
-                None => streamed.to_owned(),
-                Some(text) if streamed.ends_with(&**text) => streamed.to_owned(),
-                Some(text) if success.cut && streamed.len() > text.len() => streamed.to_owned(),
-                Some(text) => text.clone(),
+            let has_gap = self.evidence.has_gap;
+            let whole = match success.text.as_deref() {
+                Some("") | None => None,
+                Some(text) if success.cut => {
+                    (!has_gap && streamed.len() > text.len()).then_some(streamed)
+                }
+                Some(text) if streamed.ends_with(text) => Some(streamed),
+                // A part that was missed would stand before.
+                Some(text) if has_gap && (streamed.is_empty() || !text.starts_with(streamed)) => {
+                    None
+                }
+                Some(text) => Some(text),
             };
-            self.finish_done(whole, success.usage, None);
+            match whole.map(ToOwned::to_owned) {
+                Some(whole) => self.finish_done(whole, success.usage, None),
+                None => self.finish_incomplete(success),
+            }
         }
+    }
+
+    /// Ends a run of whose answer a part is missing.
+    fn finish_incomplete(&mut self, success: &Success) {
+        if let Some(text) = &success.text
+            && text.starts_with(without_half_pair(self.output.text()))
+        {
+            self.output.settle(text);
+        }
+        self.lose(LostReason::AnswerIncomplete);
     }
 
     /// 2026.2.9 answers `ok` to everything. A success that counts its tokens is one; the history shows
@@ -823,7 +884,8 @@ impl Tracker {
         let is_late = self.is_late(now, since);
         let view = evidence.history.answer.as_ref();
         let Some(answer) = view.and_then(|view| view.answer.clone()) else {
-            let cannot_look = evidence.history.is_unavailable || evidence.started_at_ms.is_none();
+            let is_unfindable = evidence.started_at_ms.is_none() && self.start.message.is_none();
+            let cannot_look = evidence.history.is_unavailable || is_unfindable;
             let has_waited = evidence.wait.answer.is_some() || evidence.wait.is_unavailable;
             if is_late || cannot_look && has_waited {
                 self.finish_unchecked(success);
@@ -843,6 +905,7 @@ impl Tracker {
                 }
             }
             Ending::Aborted => self.abort(),
+            Ending::Stopped if answer.cut && !has_final => self.finish_unchecked(success),
             Ending::Stopped => {
                 let text = success.text.clone().filter(|_| has_final);
                 self.finish_done(text.unwrap_or(answer.text), answer.usage, None);
@@ -853,6 +916,11 @@ impl Tracker {
     }
 
     fn finish_unchecked(&mut self, success: &Success) {
+        let has_final = matches!(&self.evidence.final_answer, Some(Verdict::Done(answer)) if answer.text.is_some());
+        if self.evidence.has_gap && !has_final {
+            self.finish_incomplete(success);
+            return;
+        }
         let text = success.text.clone().or_else(|| self.final_text());
         let streamed = self.output.text();
         let text = text
@@ -912,6 +980,10 @@ impl Tracker {
             Ending::Aborted => {
                 self.settle_text(&answer.text);
                 self.abort();
+            }
+            Ending::Stopped | Ending::Open if answer.cut => {
+                self.settle_text(&answer.text);
+                self.lose(LostReason::AnswerIncomplete);
             }
             Ending::Stopped | Ending::Open => {
                 self.finish_done(answer.text, answer.usage, answer.by);

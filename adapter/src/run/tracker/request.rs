@@ -1,6 +1,6 @@
 //! The request that starts a run, and the connection that it goes out on.
 
-/// The most attempts to send a request.
+/// The most attempts to send a request that has not gone out.
 const MAX_SEND_ATTEMPTS: u32 = 8;
 
 /// The delivery of a request.
@@ -20,6 +20,10 @@ pub(super) enum Delivery {
 pub(super) struct RequestState {
     delivery: Delivery,
     send_attempts: u32,
+    /// Attempts that went out and may have arrived.
+    unknown_attempts: u32,
+    /// One of them went out on the latest connection.
+    is_on_latest_link: bool,
 }
 
 impl RequestState {
@@ -31,6 +35,8 @@ impl RequestState {
                 Delivery::Accepted
             },
             send_attempts: 0,
+            unknown_attempts: 0,
+            is_on_latest_link: false,
         }
     }
 
@@ -65,7 +71,27 @@ impl RequestState {
         }
     }
 
-    /// An attempt went out, or the gateway that had the request is another one now.
+    /// A request of unknown fate is sent once more at most.
+    pub(super) const fn may_repeat_unknown(&self) -> bool {
+        self.unknown_attempts <= 1 && self.has_attempts_left()
+    }
+
+    pub(super) const fn is_on_latest_link(&self) -> bool {
+        self.is_on_latest_link
+    }
+
+    pub(super) const fn on_new_link(&mut self) {
+        self.is_on_latest_link = false;
+    }
+
+    /// An attempt went out, and may have arrived.
+    pub(super) const fn on_unknown(&mut self) {
+        self.unknown_attempts += 1;
+        self.is_on_latest_link = true;
+        self.set_unknown();
+    }
+
+    /// The gateway that had the request is another one now.
     pub(super) const fn set_unknown(&mut self) {
         self.delivery = Delivery::Unknown;
     }
@@ -87,18 +113,17 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 enum Connection {
-    Down,
+    /// Closed with this code, if it was closed at all.
+    Down { code: Option<u16> },
     /// `final_due`: the final answer to `agent` comes on this connection.
-    Up {
-        final_due: bool,
-    },
+    Up { final_due: bool },
 }
 
 impl Link {
     pub(super) const fn new(protocol: Option<u32>) -> Self {
         let (protocol, connection) = match protocol {
             Some(protocol) => (protocol, Connection::Up { final_due: false }),
-            None => (4, Connection::Down),
+            None => (4, Connection::Down { code: None }),
         };
         Self {
             protocol,
@@ -128,8 +153,18 @@ impl Link {
         self.connection = Connection::Up { final_due: false };
     }
 
-    pub(super) const fn disconnect(&mut self) {
-        self.connection = Connection::Down;
+    pub(super) const fn disconnect(&mut self, code: Option<u16>) {
+        self.connection = Connection::Down { code };
+    }
+
+    /// The code of a close that the same message brings about again.
+    pub(super) const fn permanent_close(&self) -> Option<u16> {
+        match self.connection {
+            Connection::Down {
+                code: Some(code @ (1002 | 1003 | 1007 | 1009)),
+            } => Some(code),
+            _ => None,
+        }
     }
 
     pub(super) const fn set_final_due(&mut self, due: bool) {

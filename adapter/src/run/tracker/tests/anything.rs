@@ -267,7 +267,7 @@ impl World {
                 self.may_have_arrived |= sent;
                 self.tracker.on_send_failed(now, error, true);
             }
-            Step::Down => self.tracker.on_disconnected(now),
+            Step::Down => self.tracker.on_disconnected(now, None),
             Step::Up(restarted) => self.tracker.on_connected(now, self.protocol, restarted),
             Step::Lagged => self.tracker.on_lagged(1),
             Step::AbortAsked => self.tracker.on_abort_requested(),

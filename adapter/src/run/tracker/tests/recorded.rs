@@ -190,7 +190,7 @@ impl<'a> Player<'a> {
             "close" if is_mine && self.is_followed_on(line) => {
                 self.mine = None;
                 self.asked = None;
-                self.tracker.on_disconnected(now);
+                self.tracker.on_disconnected(now, None);
             }
             "hello" if self.mine.is_none() => {
                 let restarted = is_restart((self.hello.0, &self.hello.1), (line.at, &line.boot));

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::logic::error::Delivery;
+use crate::protocol::GatewayError;
 use crate::run::answer::{self, Ack};
 use crate::run::tracker::schedule::PAUSE;
 
@@ -111,7 +112,7 @@ impl Play {
     }
 
     fn down(&mut self) -> &mut Self {
-        self.tracker.on_disconnected(self.now);
+        self.tracker.on_disconnected(self.now, None);
         self
     }
 
@@ -466,4 +467,302 @@ fn a_client_that_is_closed_under_its_request_does_not_say_that_it_was_not_sent()
     tracker.on_send_failed(now, Error::Closed, true);
     let outcome = drain(&mut tracker, &mut String::new()).expect("no outcome");
     assert_eq!(outcome.kind(), "lost");
+}
+
+/// As recorded on 2026.6.11 and 2026.7.35, whose `agent.wait` has no `terminalReply`.
+fn ended() -> Value {
+    json!({"status":"ok","endedAt":2_000,"stopReason":"stop","livenessState":"working"})
+}
+
+/// As recorded there: neither key nor run id for runs of `agent`, the key for turns of `chat.send`.
+fn unmarked(role: &str, text: &str, at: i64) -> Value {
+    json!({"role":role,"content":[{"type":"text","text":text}],"timestamp":at,
+        "stopReason":"stop","__openclaw":{"id":"d327eaf9","recordTimestampMs":at,"seq":1}})
+}
+
+fn lost_reason(play: &Play) -> LostReason {
+    match &play.outcome {
+        Some(RunOutcome::Lost { reason, .. }) => *reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Answers whatever is asked until the run ends.
+fn answer_all(play: &mut Play, wait: &Value, history: Option<&Value>) {
+    for _ in 0..2_000 {
+        if play.outcome.is_some() {
+            return;
+        }
+        match (play.tracker.next_action(play.now), history) {
+            (Some(Action::Wait(_)), _) => {
+                let answer = answer::wait_answer(wait);
+                play.tracker.on_wait_answer(play.now, answer);
+            }
+            (Some(Action::History), Some(history)) => play.tracker.on_history(play.now, history),
+            (Some(Action::History), None) => play.tracker.on_history_failed(play.now),
+            (Some(Action::Send), _) => panic!("sent again"),
+            (None, _) => {}
+        }
+        play.look();
+        play.pass(50 * MS);
+    }
+}
+
+#[test]
+fn an_answer_that_ended_while_we_were_away_is_found_by_its_message() {
+    for protocol in [3, 4] {
+        let mut play = Play::new(Kind::Agent, protocol);
+        play.begun().said("The who").down().up(false);
+        let history = json!({"messages":[
+            unmarked("user", "hi", -90_000), unmarked("assistant", "Another.", -89_000),
+            unmarked("user", "hi", 1_006), unmarked("assistant", "The whole answer.", 1_100),
+        ]});
+        answer_all(&mut play, &ended(), Some(&history));
+        play.ends("done", "The whole answer.");
+    }
+}
+
+#[test]
+fn a_turn_that_ended_while_we_were_away_is_found_by_its_key_also_after_a_retry() {
+    let mut play = Play::new(Kind::Chat, 4);
+    play.begun().chat("delta", Some("The who")).down().up(false);
+    let mut question = unmarked("user", "hi", 1_006);
+    question["idempotencyKey"] = json!("r:user");
+    let mut failed = unmarked("assistant", "", 1_007);
+    failed["stopReason"] = json!("error");
+    let history = json!({"messages":[
+        question, failed, question, unmarked("assistant", "The whole answer.", 1_100),
+        unmarked("user", "next", 3_000), unmarked("assistant", "No.", 3_001),
+    ]});
+    let wait = json!({"status":"ok","endedAt":2_000});
+    answer_all(&mut play, &wait, Some(&history));
+    play.ends("done", "The whole answer.");
+}
+
+#[test]
+fn a_part_of_an_answer_is_never_called_done() {
+    let cut = format!("The who{}\n...(truncated)...", "x".repeat(8_000));
+    let same = [
+        unmarked("user", "hi", 9_000),
+        unmarked("assistant", "Other.", 9_001),
+    ];
+    let histories = [
+        None,
+        Some(json!({"messages":[]})),
+        Some(
+            json!({"messages":[unmarked("user", "hi", 1_006), unmarked("assistant", &cut, 1_007)]}),
+        ),
+        // The same message twice, and neither near the start of the run.
+        Some(json!({"messages":[same[0], same[1], same[0], same[1]]})),
+        // Another text than the one that was streamed.
+        Some(
+            json!({"messages":[unmarked("user", "hi", 1_006), unmarked("assistant", "Other.", 1_007)]}),
+        ),
+    ];
+    let long = json!({"status":"ok","endedAt":2_000,"terminalReceipt":{},
+        "terminalReply":{"disposition":"visible","text":"x".repeat(4_096)}});
+    for kind in [Kind::Agent, Kind::Chat] {
+        for protocol in [3, 4] {
+            for wait in [&ended(), &long] {
+                // On protocol 3 the start of the run alone finds its row.
+                let findable = usize::from(protocol == 3);
+                for history in &histories[..histories.len() - findable] {
+                    let mut play = Play::new(kind, protocol);
+                    play.begun().said("The who").down().up(false);
+                    answer_all(&mut play, wait, history.as_ref());
+                    assert_eq!(
+                        lost_reason(&play),
+                        LostReason::AnswerIncomplete,
+                        "{kind:?} {protocol} {wait} {history:?}"
+                    );
+                    let text = play.outcome.as_ref().unwrap().text();
+                    assert!(text.starts_with("The who") || text.is_empty(), "{text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_was_streamed_whole_is_done_although_the_history_cannot_be_read() {
+    let mut play = Play::new(Kind::Agent, 4);
+    play.begun()
+        .chat("delta", Some("All of it."))
+        .down()
+        .up(false);
+    let wait = json!({"status":"ok","endedAt":2_000,"terminalReceipt":{},
+        "terminalReply":{"disposition":"visible","text":"All of it."}});
+    answer_all(&mut play, &wait, None);
+    play.ends("done", "All of it.");
+}
+
+#[test]
+fn an_answer_that_the_gateway_hides_is_empty_although_it_was_streamed() {
+    // 2026.7.35 and 2026.8.2, one character at a time: never taken back.
+    let silent = json!({"status":"ok","endedAt":2_000,"terminalReceipt":{},
+        "terminalReply":{"disposition":"silent"}});
+    let hidden = json!({"status":"ok","summary":"completed","result":{"payloads":[],
+        "meta":{"finalAssistantVisibleText":"NO_REPLY","agentMeta":{"usage":{"output":7}}}}});
+    for wait in [ended(), silent] {
+        let mut chat = Play::new(Kind::Chat, 4);
+        chat.begun().said("NO_REPLY").chat("delta", Some("N"));
+        chat.chat("final", None);
+        answer_all(&mut chat, &wait, Some(&json!({"messages":[]})));
+        chat.ends("done", "");
+    }
+    let mut agent = Play::new(Kind::Agent, 4);
+    agent.begun().said("NO_REPLY").chat("final", None);
+    agent.last(&hidden);
+    agent.ends("done", "");
+}
+
+#[test]
+fn a_final_without_text_takes_nothing_back_that_another_source_has() {
+    let reply = json!({"status":"ok","endedAt":2_000,"terminalReceipt":{},
+        "terminalReply":{"disposition":"visible","text":"It is paid."}});
+    let empty = json!({"state":"final","message":{"content":[]}});
+    for event in [json!({"state":"final"}), empty] {
+        let mut chat = Play::new(Kind::Chat, 4);
+        chat.begun().chat("delta", Some("It is p"));
+        chat.event("chat", &event).waited(&reply);
+        chat.ends("done", "It is paid.");
+        let mut agent = Play::new(Kind::Agent, 4);
+        agent.begun().chat("delta", Some("It is p"));
+        agent.event("chat", &event).last(&ok(&["It is paid."]));
+        agent.ends("done", "It is paid.");
+    }
+}
+
+#[test]
+fn an_abort_is_one_whatever_later_sources_call_it() {
+    let error: GatewayError = serde_json::from_value(
+        json!({"code":"UNAVAILABLE","message":"EmbeddedAttemptSessionTakeoverError: This operation was aborted"}),
+    )
+    .unwrap();
+    let finals = [
+        (
+            json!({"status":"error","summary":"EmbeddedAttemptSessionTakeoverError: x"}),
+            Some(&error),
+        ),
+        (
+            json!({"status":"error","summary":"failed","stopReason":"aborted","result":{"payloads":[]}}),
+            None,
+        ),
+        (
+            json!({"status":"timeout","summary":"aborted","stopReason":"aborted",
+            "result":{"payloads":[{"text":"LLM request failed."}]}}),
+            None,
+        ),
+    ];
+    for (payload, error) in finals {
+        let mut play = Play::new(Kind::Agent, 4);
+        play.begun().chat("delta", Some("Par"));
+        play.lifecycle(
+            &json!({"phase":"end","status":"cancelled","aborted":true,"stopReason":"rpc"}),
+        );
+        let verdict = answer::final_answer(&payload, error, 4);
+        play.tracker.on_final_answer(play.now, verdict);
+        play.look();
+        play.ends("aborted", "Par");
+    }
+    // Its events were missed; 2026.7.35 gives no stop reason.
+    let mut play = Play::new(Kind::Agent, 4);
+    play.begun().chat("delta", Some("Par")).down().up(false);
+    let wait = json!({"status":"error","endedAt":2_000,
+        "error":"EmbeddedAttemptSessionTakeoverError: This operation was aborted | 20"});
+    answer_all(&mut play, &wait, Some(&json!({"messages":[]})));
+    play.ends("aborted", "Par");
+}
+
+fn unknown_fate() -> Error {
+    Error::Disconnected {
+        method: "agent".into(),
+        delivery: Delivery::Unknown,
+    }
+}
+
+#[test]
+fn a_request_that_is_answered_by_a_close_is_not_sent_again() {
+    for code in [1002, 1003, 1007, 1009] {
+        for close_is_seen_first in [true, false] {
+            let now = Instant::now();
+            let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);
+            assert_eq!(tracker.next_action(now), Some(Action::Send));
+            if close_is_seen_first {
+                tracker.on_disconnected(now, Some(code));
+                tracker.on_send_failed(now, unknown_fate(), true);
+            } else {
+                tracker.on_send_failed(now, unknown_fate(), true);
+                tracker.on_disconnected(now, Some(code));
+            }
+            let Some(RunOutcome::Lost { reason, .. }) = drain(&mut tracker, &mut String::new())
+            else {
+                panic!("{code} {close_is_seen_first}")
+            };
+            assert_eq!(reason, LostReason::ConnectionClosed { code });
+            assert!(reason.to_string().contains(&code.to_string()), "{reason}");
+        }
+    }
+}
+
+#[test]
+fn a_request_of_unknown_fate_is_sent_again_once() {
+    let mut now = Instant::now();
+    let mut tracker = Tracker::new(start(Kind::Agent), Some(4), now);
+    let (mut sent, mut outcome) = (0, None);
+    for _ in 0..2_000 {
+        match tracker.next_action(now) {
+            Some(Action::Send) => {
+                sent += 1;
+                tracker.on_send_failed(now, unknown_fate(), true);
+                tracker.on_disconnected(now, None);
+                tracker.on_connected(now, 4, false);
+            }
+            Some(Action::History) => tracker.on_history(now, &json!({"messages":[]})),
+            Some(Action::Wait(_)) => {
+                tracker.on_wait_answer(now, answer::wait_answer(&json!({"status":"timeout"})));
+            }
+            None => {}
+        }
+        now += 50 * MS;
+        tracker.on_tick(now);
+        outcome = outcome.or_else(|| drain(&mut tracker, &mut String::new()));
+    }
+    assert_eq!(sent, 2);
+    let Some(RunOutcome::Lost { reason, .. }) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(reason, LostReason::NoTrace);
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_a_gap_and_the_history_is_read() {
+    for kind in [Kind::Agent, Kind::Chat] {
+        let mut play = Play::new(kind, 4);
+        play.begun().chat("delta", Some("Part one."));
+        play.tracker.on_unreadable_event(play.now);
+        if kind == Kind::Agent {
+            play.tracker.on_final_answer(play.now, None);
+        }
+        let wait = json!({"status":"ok","endedAt":2_000,"stopReason":"stop"});
+        let history = json!({"messages":[user("r"), row("r", "Part one. The rest.", "stop")],
+            "sessionInfo":{"hasActiveRun":false}});
+        answer_all(&mut play, &wait, Some(&history));
+        play.ends("done", "Part one. The rest.");
+    }
+}
+
+#[test]
+fn a_first_answer_that_cannot_be_read_is_a_request_of_unknown_fate() {
+    assert_eq!(answer::ack(&Value::Null, None, 4), None);
+    let now = Instant::now();
+    let mut tracker = Tracker::new(start(Kind::Chat), Some(4), now);
+    assert_eq!(tracker.next_action(now), Some(Action::Send));
+    let error = Error::Data {
+        method: "chat.send".into(),
+        what: "the answer names no run".into(),
+        delivery: Delivery::Unknown,
+    };
+    tracker.on_send_failed(now, error, false);
+    assert_eq!(tracker.next_action(now), Some(Action::History));
 }
