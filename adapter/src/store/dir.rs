@@ -72,8 +72,11 @@ impl PrivateDir {
         let Some(state) = state.map_err(StoreError::of_state_dir)? else {
             // A link into nothing is a volume that is not mounted, not a first start.
             return match fs::symlink_metadata(&self.state) {
-                Ok(_) => Err(StoreError::new(StoreErrorKind::Missing, self.state.clone())),
-                Err(_) => Ok(false),
+                Ok(seen) if seen.is_symlink() => {
+                    Err(StoreError::new(StoreErrorKind::Missing, self.state.clone()))
+                }
+                // Another process may have made it between the two looks.
+                _ => Ok(false),
             };
         };
         permissions::check_dir(&self.state, &state).map_err(StoreError::of_state_dir)?;
