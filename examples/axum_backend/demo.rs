@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use openclaw_adapter::{Client, Config, MemoryStore, Token, WhenDown};
 use openclaw_examples::{fact, soon, title, until};
-use openclaw_mock_gateway::{MockGateway, RunScript, RunRequest};
+use openclaw_mock_gateway::{MockGateway, RunRequest, RunScript};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;

@@ -108,7 +108,11 @@ async fn an_agent_that_fails_is_not_taken_for_a_summary() {
     // The old generation sends the model's error as if it were an answer.
     for edition in [Edition::V2026_9_6, Edition::V2026_2_9] {
         let gateway = MockGateway::builder().edition(edition).start().await;
-        gateway.script_runs(|_| RunScript::silent().fails("the model is overloaded").attempts(1));
+        gateway.script_runs(|_| {
+            RunScript::silent()
+                .fails("the model is overloaded")
+                .attempts(1)
+        });
         let summaries = service_beside(&gateway).await;
         let failed = summaries.of(&TICKET).await.unwrap_err();
         assert!(matches!(failed, SummaryError::Failed(_)), "{failed}");

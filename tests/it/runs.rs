@@ -2,6 +2,7 @@
 
 mod cuts;
 mod followed;
+mod outages;
 mod road;
 
 use std::sync::Arc;

@@ -66,7 +66,9 @@ async fn with_json_the_id_comes_first_and_the_outcome_last() {
 async fn a_run_that_fails_ends_with_15_and_the_reason() {
     for edition in Edition::ALL {
         let gateway = gateway(edition, || {
-            RunScript::silent().fails("the model is on fire").attempts(1)
+            RunScript::silent()
+                .fails("the model is on fire")
+                .attempts(1)
         })
         .await;
         let host = Host::new();
@@ -112,7 +114,10 @@ async fn a_run_is_followed_over_a_lost_connection() {
 
 #[tokio::test]
 async fn a_run_that_a_restart_has_swallowed_ends_with_16() {
-    let gateway = gateway(Edition::V2026_2_9, || RunScript::text(TEXT).deltas(3).hangs()).await;
+    let gateway = gateway(Edition::V2026_2_9, || {
+        RunScript::text(TEXT).deltas(3).hangs()
+    })
+    .await;
     let host = Host::new();
     let mut running = run(&host, &gateway, &["hi", "--json"]).start();
     running.line("text", |line| line["item"] == "text").await;
@@ -124,7 +129,10 @@ async fn a_run_that_a_restart_has_swallowed_ends_with_16() {
 
 #[tokio::test]
 async fn a_signal_stops_the_run_and_the_second_one_leaves() {
-    let gateway = gateway(Edition::V2026_9_6, || RunScript::text(TEXT).deltas(3).hangs()).await;
+    let gateway = gateway(Edition::V2026_9_6, || {
+        RunScript::text(TEXT).deltas(3).hangs()
+    })
+    .await;
     let host = Host::new();
     let mut running = run(&host, &gateway, &["hi", "--json"]).start();
     running.line("text", |line| line["item"] == "text").await;
@@ -134,7 +142,10 @@ async fn a_signal_stops_the_run_and_the_second_one_leaves() {
     assert_eq!(ended.last()["outcome"], "aborted");
 
     // 2026.2.9 cannot stop a run of `agent`.
-    let old = self::gateway(Edition::V2026_2_9, || RunScript::text(TEXT).deltas(3).hangs()).await;
+    let old = self::gateway(Edition::V2026_2_9, || {
+        RunScript::text(TEXT).deltas(3).hangs()
+    })
+    .await;
     let mut running = run(&host, &old, &["hi", "--json"]).start();
     running.line("text", |line| line["item"] == "text").await;
     running.signal("TERM").await;

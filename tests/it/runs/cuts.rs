@@ -9,7 +9,7 @@ use super::road::{Cut, Road};
 use super::{NEW, OLD, Stage, TEXT, Told, begin, read, spoken};
 
 /// One run whose first connection is cut; whether it was.
-async fn with(edition: Edition, by_chat: bool, cuts: &[Cut]) -> (Stage, Told, usize) {
+pub(crate) async fn with(edition: Edition, by_chat: bool, cuts: &[Cut]) -> (Stage, Told, usize) {
     let stage = Stage::new(edition, spoken);
     let road = Road::default();
     for cut in cuts {

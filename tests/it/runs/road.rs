@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use openclaw_adapter::{Client, Config, Connecting, Connection, Connector, MemoryStore, Token};
 use openclaw_mock_gateway::{Locality, MockGateway};
 use tokio::io::DuplexStream;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 /// Where one connection is cut. Frames are counted from 0 after hello-ok.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,6 +19,12 @@ pub(crate) enum Cut {
     Down(usize),
     /// In place of the client's first request of this method.
     Up(&'static str),
+    /// As [`Down`](Self::Down), and no other connection is made for this time.
+    Outage(usize, Duration),
+    /// The client's first request of this method is answered by a close with this code.
+    Close(&'static str, u16),
+    /// Not cut: in the gateway's frames, the first text stands as the second one.
+    Rewrite(&'static str, &'static str),
 }
 
 /// What the next connections will meet.
@@ -27,6 +36,7 @@ struct State {
     cuts: VecDeque<Cut>,
     /// How many cuts were made.
     made: usize,
+    down_until: Option<Instant>,
 }
 
 impl Road {
@@ -64,6 +74,10 @@ struct Via {
 impl Connector for Via {
     fn connect<'a>(&'a self, _host: &'a str, _port: u16) -> Connecting<'a> {
         Box::pin(async move {
+            let down_until = self.road.0.lock().unwrap().down_until;
+            if down_until.is_some_and(|until| Instant::now() < until) {
+                return Err(std::io::ErrorKind::ConnectionRefused.into());
+            }
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
             let (near, far) = tokio::io::duplex(64 * 1024);
             tokio::spawn(self.gateway.serve(far, Locality::Local));
@@ -71,7 +85,13 @@ impl Connector for Via {
             tokio::spawn(async move {
                 let cut = road.0.lock().unwrap().cuts.pop_front();
                 match relay(theirs, near, cut.as_ref()).await {
-                    Way::Cut => road.0.lock().unwrap().made += 1,
+                    Way::Cut => {
+                        let mut state = road.0.lock().unwrap();
+                        state.made += 1;
+                        if let Some(Cut::Outage(_, time)) = cut {
+                            state.down_until = Some(Instant::now() + time);
+                        }
+                    }
                     // The cut is for a connection that comes as far as hello-ok.
                     Way::Refused => road.0.lock().unwrap().cuts.extend(cut),
                     Way::Ended => {}
@@ -107,12 +127,18 @@ async fn relay(client: DuplexStream, gateway: DuplexStream, cut: Option<&Cut>) -
     loop {
         tokio::select! {
             message = gateway.next() => {
-                let Some(Ok(message)) = message else { return over(down) };
+                let Some(Ok(mut message)) = message else { return over(down) };
+                if let (Message::Text(text), Some(Cut::Rewrite(from, to))) = (&message, cut) {
+                    message = Message::text(text.replace(from, to));
+                }
                 if let Some(count) = &mut down
                     && message.is_text()
                 {
-                    if cut == Some(&Cut::Down(*count)) {
-                        return Way::Cut;
+                    match cut {
+                        Some(Cut::Down(frame) | Cut::Outage(frame, _)) if frame == count => {
+                            return Way::Cut;
+                        }
+                        _ => {}
                     }
                     *count += 1;
                 }
@@ -126,10 +152,15 @@ async fn relay(client: DuplexStream, gateway: DuplexStream, cut: Option<&Cut>) -
             }
             message = client.next() => {
                 let Some(Ok(message)) = message else { return over(down) };
-                if let Some(Cut::Up(method)) = cut
+                if let Some(Cut::Up(method) | Cut::Close(method, _)) = cut
                     && let Message::Text(text) = &message
                     && text.contains(&format!("\"method\":\"{method}\""))
                 {
+                    if let Some(Cut::Close(_, code)) = cut {
+                        let (code, reason) = ((*code).into(), "no".into());
+                        let _ = client.close(Some(CloseFrame { code, reason })).await;
+                        while let Some(Ok(_)) = client.next().await {}
+                    }
                     return Way::Cut;
                 }
                 if gateway.send(message).await.is_err() {
