@@ -167,7 +167,7 @@ fn answer_to<'a>(
 ) -> (HistoryAnswer, Vec<&'a str>) {
     let asked = &rows[question];
     // A retry writes the user's row again, under its key or with a note behind its text; after a crash
-    // the gateway continues under another id, after a row that says so.
+    // the gateway continues under another id, after a row that names it.
     let is_same = |row: &Value| match text(asked, "idempotencyKey") {
         Some(key) => text(row, "idempotencyKey") == Some(key),
         None => wanted.message.is_some_and(|message| {

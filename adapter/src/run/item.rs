@@ -230,7 +230,7 @@ pub enum RunOutcome {
         /// what it had streamed of it ([`RunText::replaced`]), and keeps it in the history, which is what is
         /// read if the connection is lost at that moment.
         text: String,
-        /// The tokens, where the gateway tells them: in the final answer to `agent`, which is lost
+        /// The tokens, where the gateway sends them: in the final answer to `agent`, which is lost
         /// with the connection.
         usage: Option<Usage>,
         /// The run that gave the answer, if it was another one: a turn that was queued, collected

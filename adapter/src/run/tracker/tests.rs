@@ -23,18 +23,18 @@ pub(super) fn start(kind: Kind) -> Start {
 }
 
 /// The outcome among the items that there are, and the text that they add up to.
-pub(super) fn drain(tracker: &mut Tracker, told: &mut String) -> Option<RunOutcome> {
+pub(super) fn drain(tracker: &mut Tracker, streamed: &mut String) -> Option<RunOutcome> {
     let mut outcome = None;
     while let Some(item) = tracker.next_item() {
         assert!(outcome.is_none(), "{item:?} after the end");
         match item {
             RunItem::Text(text) => {
                 if text.replaced {
-                    told.clone_from(&text.delta);
+                    streamed.clone_from(&text.delta);
                 } else {
-                    told.push_str(&text.delta);
+                    streamed.push_str(&text.delta);
                 }
-                assert_eq!(**told, *text.text, "the deltas do not add up");
+                assert_eq!(**streamed, *text.text, "the deltas do not add up");
             }
             RunItem::Ended(end) => outcome = Some(end),
             _ => {}

@@ -180,7 +180,7 @@ struct World {
     tracker: Tracker,
     now: Instant,
     asked: Option<Action>,
-    told: String,
+    streamed: String,
     outcome: Option<RunOutcome>,
     protocol: u32,
     may_have_arrived: bool,
@@ -197,7 +197,7 @@ impl World {
             assert!(!is_repeated, "sent again to a gateway that forgets keys");
             self.asked = Some(ask);
         }
-        if let Some(outcome) = drain(&mut self.tracker, &mut self.told) {
+        if let Some(outcome) = drain(&mut self.tracker, &mut self.streamed) {
             assert!(self.outcome.is_none(), "a second outcome");
             self.outcome = Some(outcome);
         }
@@ -301,7 +301,7 @@ proptest! {
             tracker: Tracker::new(start, Some(protocol), now),
             now,
             asked: None,
-            told: String::new(),
+            streamed: String::new(),
             outcome: None,
             protocol,
             may_have_arrived: false,
@@ -310,7 +310,7 @@ proptest! {
         for step in steps {
             world.take(step);
         }
-        // From here on nothing of the run is heard any more; the connection is good.
+        // From here on nothing of the run comes any more; the connection is good.
         world.take(Step::Up(false));
         let silence = world.now;
         while world.outcome.is_none() {
@@ -330,13 +330,13 @@ proptest! {
             world.take(step);
             prop_assert!(world.now < silence + PATIENCE * 3, "no end: {:?}", world.tracker);
         }
-        let ended = world.told.clone();
+        let ended = world.streamed.clone();
         for event in 0..events().len() {
             world.take(Step::Event(event, 99));
         }
         world.take(Step::Up(true));
         prop_assert_eq!(world.tracker.wake_at(world.now), None);
-        prop_assert_eq!(&world.told, &ended, "something after the end");
+        prop_assert_eq!(&world.streamed, &ended, "something after the end");
         if let Some(RunOutcome::Done { text, .. }) = &world.outcome {
             prop_assert_eq!(text, &ended);
         }

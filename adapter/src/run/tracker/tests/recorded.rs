@@ -47,7 +47,7 @@ fn lines(path: &Path) -> Vec<Line> {
         .collect()
 }
 
-/// Whether two connections lead to different processes.
+/// Compares two connections: `true` if they lead to different processes.
 fn is_restart(before: (u64, &Value), now: (u64, &Value)) -> bool {
     match (before.1.as_u64(), now.1.as_u64()) {
         (Some(then), Some(up)) => up + 2_000 < then + (now.0 - before.0),
@@ -67,7 +67,7 @@ struct Player<'a> {
     asked: Option<Action>,
     last_wait: Option<Value>,
     last_history: Option<Value>,
-    told: String,
+    streamed: String,
     outcome: Option<RunOutcome>,
 }
 
@@ -105,7 +105,7 @@ impl<'a> Player<'a> {
             asked: None,
             last_wait: None,
             last_history: None,
-            told: String::new(),
+            streamed: String::new(),
             outcome: None,
         }
     }
@@ -158,11 +158,11 @@ impl<'a> Player<'a> {
             }
             self.tick(at);
         }
-        let told = self.told;
-        (told, self.outcome.expect("no outcome"))
+        let streamed = self.streamed;
+        (streamed, self.outcome.expect("no outcome"))
     }
 
-    /// Whether somebody connects again after this line.
+    /// `true` if a connection is made after this line.
     fn is_followed_on(&self, line: &Line) -> bool {
         let after = |other: &&Line| other.at >= line.at && other.what == "hello";
         self.lines.iter().any(|other| after(&other))
@@ -174,7 +174,7 @@ impl<'a> Player<'a> {
         if let Some(ask) = self.tracker.next_action(now) {
             self.asked = Some(ask);
         }
-        if let Some(outcome) = drain(&mut self.tracker, &mut self.told) {
+        if let Some(outcome) = drain(&mut self.tracker, &mut self.streamed) {
             assert!(self.outcome.is_none(), "{}: a second outcome", self.run());
             self.outcome = Some(outcome);
         }
@@ -273,9 +273,9 @@ fn play_all() -> BTreeMap<String, String> {
                     continue;
                 }
                 seen.push(key);
-                let (told, outcome) = Player::new(&lines, send, zero).play();
+                let (streamed, outcome) = Player::new(&lines, send, zero).play();
                 if let RunOutcome::Done { text, .. } = &outcome {
-                    assert_eq!(*text, told, "{path:?}");
+                    assert_eq!(*text, streamed, "{path:?}");
                 }
                 let recording = path.file_stem().unwrap().to_str().unwrap();
                 let number = recording.split('-').next().unwrap();

@@ -15,7 +15,7 @@ const MS: Duration = Duration::from_millis(1);
 struct Play {
     tracker: Tracker,
     now: Instant,
-    told: String,
+    streamed: String,
     outcome: Option<RunOutcome>,
 }
 
@@ -25,7 +25,7 @@ impl Play {
         let mut play = Self {
             tracker: Tracker::new(start(kind), Some(protocol), now),
             now,
-            told: String::new(),
+            streamed: String::new(),
             outcome: None,
         };
         assert_eq!(play.tracker.next_action(now), Some(Action::Send));
@@ -35,7 +35,7 @@ impl Play {
     }
 
     fn look(&mut self) {
-        if let Some(outcome) = drain(&mut self.tracker, &mut self.told) {
+        if let Some(outcome) = drain(&mut self.tracker, &mut self.streamed) {
             assert!(self.outcome.is_none());
             self.outcome = Some(outcome);
         }
@@ -170,7 +170,7 @@ fn where_events_were_missed_the_history_has_the_whole_text() {
         &json!({"messages":[user("r")],"sessionInfo":{"hasActiveRun":true},
         "inFlightRun":{"runId":"r","text":"Before.\n\nAf"}}),
     );
-    assert_eq!(play.told, "Before.\n\nAf");
+    assert_eq!(play.streamed, "Before.\n\nAf");
     play.waited(&json!({"status":"ok","endedAt":1,"terminalReply":{"text":"After."}}));
     play.history(
         &json!({"messages":[user("r"), row("r", "Before.", "toolUse"), row("r", "After.", "stop")]}),
@@ -192,7 +192,7 @@ fn a_reply_that_was_cut_is_not_taken_for_the_answer() {
 }
 
 #[test]
-fn the_words_of_an_abort_that_contradict_are_one_outcome() {
+fn reports_of_an_abort_that_contradict_are_one_outcome() {
     let mut play = Play::new(Kind::Agent, 4);
     play.begun().chat("delta", Some("Par"));
     play.event(
