@@ -4,6 +4,7 @@
 #![allow(clippy::missing_panics_doc)]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -21,6 +22,7 @@ use crate::logic::retry::RetryPolicy;
 use crate::logic::session::{Output, Session};
 use crate::protocol::connect::Profile;
 use crate::protocol::frame::{self, Incoming};
+use crate::protocol::json::replace_lone_surrogates;
 use crate::protocol::method::AnswerMode;
 use crate::protocol::{GatewayError, Hello};
 use crate::store::{SignatureVersion, read_tokens_twice};
@@ -273,6 +275,38 @@ pub fn session_ops(data: &[u8]) {
     assert!(left.into_iter().eq(waits.into_keys()), "not all are told");
 }
 
+/// A string of any UTF-16 units, in an event as `JSON.stringify` writes it.
+pub fn node_string(data: &[u8]) {
+    let units = data
+        .chunks_exact(2)
+        .filter_map(|pair| pair.try_into().ok().map(u16::from_le_bytes));
+    let mut text = String::from(r#"{"type":"event","event":"e","payload":""#);
+    let mut expected = String::new();
+    for unit in char::decode_utf16(units) {
+        match unit {
+            Ok(character) => {
+                let quoted = Value::from(character.to_string()).to_string();
+                text.push_str(quoted.get(1..quoted.len() - 1).unwrap_or_default());
+                expected.push(character);
+            }
+            Err(lone) => {
+                // Writing to a string does not fail.
+                let _ = write!(text, "\\u{:04x}", lone.unpaired_surrogate());
+                expected.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+    }
+    text.push_str("\"}");
+    let text = replace_lone_surrogates(&text).unwrap_or(text);
+    let read: Option<String> = match frame::parse(&text) {
+        Ok(Incoming::Event(event)) => event
+            .payload
+            .and_then(|payload| serde_json::from_str(payload.get()).ok()),
+        _ => None,
+    };
+    assert_eq!(read, Some(expected), "{text}");
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -305,6 +339,11 @@ mod tests {
     #[test]
     fn the_corpus_of_store_files_holds() {
         run("store_file", store_file);
+    }
+
+    #[test]
+    fn the_corpus_of_node_strings_holds() {
+        run("node_string", node_string);
     }
 
     #[test]
