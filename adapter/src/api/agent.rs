@@ -1,20 +1,17 @@
 //! `agent` and `agent.wait`: agent runs. Both need the scope `operator.write`.
 
-use std::future::IntoFuture;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::session_key;
+use super::run_builder::{RunBuilder, run_builder};
 use crate::client::Client;
-use crate::config::WhenDown;
 use crate::logic::error::Error;
 use crate::protocol::method::{AnswerMode, Effect, Method};
-use crate::run::{Kind, PATIENCE, Plan, Request, Run};
+use crate::run::Kind;
 
 /// Agent runs; from [`Client::agent`].
 ///
@@ -36,9 +33,9 @@ use crate::run::{Kind, PATIENCE, Plan, Request, Run};
 /// let mut run = client.agent().run("billing", "How many are open?").await?;
 /// assert_eq!(run.outcome().await.answer(), Some("Two are open."));
 ///
-/// // Of a run that somebody else has started, the gateway's word alone.
-/// let told = client.agent().wait(run.id(), Duration::from_secs(5)).await?;
-/// assert_eq!(told.status, "ok");
+/// // For a run of another process, the status that the gateway gives.
+/// let answer = client.agent().wait(run.id(), Duration::from_secs(5)).await?;
+/// assert_eq!(answer.status, "ok");
 /// # Ok(())
 /// # }
 /// ```
@@ -60,24 +57,18 @@ impl<'a> Agent<'a> {
     /// lower-case, because 2026.2.9 does not do it and 2026.9.6 does.
     #[doc(alias = "agent")]
     pub fn run(&self, session: impl AsRef<str>, message: impl Into<String>) -> AgentRun<'a> {
-        AgentRun {
-            client: self.client,
-            session: session.as_ref().to_owned(),
-            agent_id: None,
-            run_id: uuid::Uuid::new_v4().to_string(),
-            message: message.into(),
-            params: Map::new(),
-            within: None,
-            when_down: None,
-            patience: PATIENCE,
-        }
+        AgentRun(RunBuilder::new(
+            self.client,
+            session.as_ref(),
+            message.into(),
+        ))
     }
 
-    /// Waits for a run to end, at most for `timeout`, and says what the gateway says.
+    /// Waits for a run to end, at most for `timeout`, and returns the status that the gateway gives.
     ///
-    /// What it says is not always so (measured): 2026.2.9 says `ok` after the first attempt of a run whose model
-    /// fails and is asked again, and neither generation tells a run that goes on from one that it has
-    /// never heard of. [`Run::attach`] knows better.
+    /// The status is not always right (measured): 2026.2.9 says `ok` after the first attempt of a run whose model
+    /// fails and is asked again, and neither generation tells an active run from an
+    /// unknown one. [`Run::attach`] knows better.
     ///
     /// # Errors
     ///
@@ -112,10 +103,10 @@ pub struct WaitAnswer {
     /// `ok`, `error`, `timeout` (also if the run goes on, or is unknown) or `pending`.
     #[serde(default)]
     pub status: String,
-    /// Why it failed.
+    /// Reason of the failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What else the gateway says: `endedAt` if the run is over, `terminalReply` and more on 2026.9.6.
+    /// Further fields: `endedAt` if the run is over, `terminalReply` and more on 2026.9.6.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -247,142 +238,34 @@ impl Attachment {
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a run starts with `.await` or `start`"]
-pub struct AgentRun<'a> {
-    client: &'a Client,
-    session: String,
-    agent_id: Option<String>,
-    run_id: String,
-    message: String,
-    params: Map<String, Value>,
-    within: Option<Duration>,
-    when_down: Option<WhenDown>,
-    patience: Duration,
-}
+pub struct AgentRun<'a>(RunBuilder<'a>);
+
+run_builder!(AgentRun, Kind::Agent, StartAgent);
 
 impl AgentRun<'_> {
-    /// The id that the run will have: a new UUID, or what [`with_id`](Self::with_id) says.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.run_id
-    }
-
-    /// Chooses the run's id, which is also the idempotency key of the request. Outer blanks are removed:
-    /// gateways stumble over them.
-    ///
-    /// A key that the gateway knows starts nothing: the run that has it is joined, and its outcome
-    /// told. Gateways know a key for five minutes after the run's end (code of both generations), and
-    /// 2026.2.9 not beyond its own restart.
-    pub fn with_id(mut self, run_id: impl AsRef<str>) -> Self {
-        run_id.as_ref().trim().clone_into(&mut self.run_id);
-        self
-    }
-
-    /// The agent that a session's bare name belongs to.
+    /// Names the agent that a session's bare name belongs to.
     pub fn agent_id(mut self, agent_id: impl Into<String>) -> Self {
-        self.agent_id = Some(agent_id.into());
+        self.0.agent_id = Some(agent_id.into());
         self
     }
 
-    /// How hard the model is to think: `off`, `low`, …, as the gateway knows it.
-    pub fn thinking(self, level: impl Into<String>) -> Self {
-        self.param("thinking", level.into())
-    }
-
-    /// How long the run may take, in whole seconds and at least one. On 2026.9.6 it then ends as
+    /// Limits the run's time, in whole seconds and at least one. On 2026.9.6 it then ends as
     /// [`TimedOut`](crate::RunOutcome::TimedOut); 2026.2.9 does the same for runs begun with `agent`.
     pub fn timeout(self, timeout: Duration) -> Self {
         let seconds = timeout.as_secs() + u64::from(timeout.subsec_nanos() > 0);
         self.param("timeout", seconds.max(1))
     }
 
-    /// More instructions for the model.
+    /// Adds instructions for the model.
     pub fn extra_system_prompt(self, prompt: impl Into<String>) -> Self {
         self.param("extraSystemPrompt", prompt.into())
-    }
-
-    /// A file that goes with the message. May be called more than once.
-    pub fn attachment(mut self, attachment: &Attachment) -> Self {
-        add_attachment(&mut self.params, attachment);
-        self
-    }
-
-    /// Any other parameter of `agent`, by its name on the wire. Gateways refuse what they do not know.
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.params.insert(name.into(), value.into());
-        self
-    }
-
-    /// How long the gateway may take to accept the run; the client's
-    /// [`request_timeout`](crate::ConfigBuilder::request_timeout) otherwise. A run that could not be sent
-    /// in this time, for want of a connection, ends as
-    /// [`NotStarted`](crate::RunOutcome::NotStarted).
-    pub const fn within(mut self, within: Duration) -> Self {
-        self.within = Some(within);
-        self
-    }
-
-    /// What happens without a connection at the start; the client's own setting otherwise.
-    pub const fn when_down(mut self, when_down: WhenDown) -> Self {
-        self.when_down = Some(when_down);
-        self
-    }
-
-    /// How long the run may give no sign of life before it is given up as
-    /// [`Lost`](crate::RunOutcome::Lost); 15 minutes otherwise. It does not count while the final
-    /// answer is due on a good connection: then the gateway's own limits hold.
-    pub const fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
-
-    /// Starts the run and does not wait: whether the gateway takes it is told by its items.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime, as [`tokio::spawn`] does.
-    pub fn start(self) -> Run {
-        let session_key = session_key(self.client, &self.session, self.agent_id.as_deref());
-        let mut params = self.params;
-        params.insert("message".to_owned(), json!(self.message));
-        params.insert("idempotencyKey".to_owned(), json!(self.run_id));
-        params.insert("sessionKey".to_owned(), json!(session_key));
-        let request = Request::of(&StartAgent(params), self.within, self.when_down);
-        Run::begin(
-            self.client,
-            Plan {
-                kind: Kind::Agent,
-                run_id: self.run_id,
-                session_key,
-                message: Some(self.message),
-                request: Some(request),
-                patience: self.patience,
-            },
-        )
-    }
-}
-
-impl<'a> IntoFuture for AgentRun<'a> {
-    type Output = Result<Run, Error>;
-    type IntoFuture = BoxFuture<'a, Self::Output>;
-
-    /// Starts the run and waits until the gateway has taken it.
-    fn into_future(self) -> Self::IntoFuture {
-        let run = self.start();
-        Box::pin(run.when_accepted())
-    }
-}
-
-pub(super) fn add_attachment(params: &mut Map<String, Value>, attachment: &Attachment) {
-    let list = params
-        .entry("attachments")
-        .or_insert_with(|| Value::Array(Vec::new()));
-    if let Value::Array(list) = list {
-        list.push(json!(attachment));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

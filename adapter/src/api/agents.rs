@@ -1,6 +1,6 @@
 //! `agents.list`: the agents of a gateway.
 
-use super::wire::{answer, params, words};
+use super::wire::{answer, params, string_enum};
 use crate::client::Client;
 use crate::client::call::TypedCall;
 
@@ -63,7 +63,7 @@ answer! {
             /// The last part of the key of an agent's main session: `main` in
             /// `agent:<id>:main`.
             main_key: String,
-            /// Whether senders share a session.
+            /// Scope of sessions: shared by senders, or one for each.
             scope: Scope,
         }
         lists {
@@ -73,8 +73,8 @@ answer! {
     }
 }
 
-words! {
-    /// Whether senders share a session.
+string_enum! {
+    /// Scope of sessions: shared by senders, or one for each.
     Scope {
         /// Each has their own.
         PerSender = "per-sender",
@@ -97,7 +97,7 @@ answer! {
             workspace: String,
             /// Its models (2026.9.6).
             model: AgentModel,
-            /// What it may do without asking (2026.9.6).
+            /// Permission mode: actions that need no approval (2026.9.6).
             default_permission_mode: String,
         }
     }

@@ -8,16 +8,15 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::agent::{Attachment, add_attachment};
 use super::lenient;
+use super::run_builder::{RunBuilder, run_builder};
 use super::session_key;
 use super::sessions::{InFlightRun, Message, Session};
-use super::wire::words;
+use super::wire::string_enum;
 use crate::client::Client;
-use crate::config::WhenDown;
 use crate::logic::error::Error;
 use crate::protocol::method::{Effect, Method};
-use crate::run::{Kind, PATIENCE, Plan, Request, Run};
+use crate::run::Kind;
 
 /// Conversations; from [`Client::chat`].
 ///
@@ -60,22 +59,17 @@ impl<'a> Chat<'a> {
     ///
     /// A turn differs from a run of `agent`: a message like `/status` is a command, several turns in one
     /// session follow the [queue mode](ChatTurn::queue_mode), 2026.2.9 can stop it, and no final answer
-    /// tells its tokens.
+    /// has its tokens.
     #[doc(alias = "chat.send")]
     pub fn send(&self, session: impl AsRef<str>, message: impl Into<String>) -> ChatTurn<'a> {
-        ChatTurn {
-            client: self.client,
-            session: session.as_ref().to_owned(),
-            run_id: uuid::Uuid::new_v4().to_string(),
-            message: message.into(),
-            params: Map::new(),
-            within: None,
-            when_down: None,
-            patience: PATIENCE,
-        }
+        ChatTurn(RunBuilder::new(
+            self.client,
+            session.as_ref(),
+            message.into(),
+        ))
     }
 
-    /// What was said in a session; `.await` asks. An unknown session is an empty one.
+    /// Reads the messages of a session; `.await` makes the request. An unknown session is an empty one.
     #[doc(alias = "chat.history")]
     pub fn history(&self, session: impl AsRef<str>) -> HistoryQuery<'a> {
         HistoryQuery {
@@ -110,7 +104,7 @@ impl<'a> Chat<'a> {
     }
 }
 
-/// What happens to a turn while another one runs in its session. 2026.9.6 only: 2026.2.9 knows no modes,
+/// The fate of a turn while another one runs in its session. 2026.9.6 only: 2026.2.9 knows no modes,
 /// and lets turns wait.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -163,10 +157,10 @@ impl Method for ChatAbort<'_> {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ChatAborted {
-    /// Whether anything was stopped.
+    /// True if anything was stopped.
     #[serde(default)]
     pub aborted: bool,
-    /// What was stopped.
+    /// The ids of the runs that were stopped.
     #[serde(default)]
     pub run_ids: Vec<String>,
 }
@@ -215,114 +209,21 @@ pub struct ChatAborted {
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a turn is sent with `.await` or `start`"]
-pub struct ChatTurn<'a> {
-    client: &'a Client,
-    session: String,
-    run_id: String,
-    message: String,
-    params: Map<String, Value>,
-    within: Option<Duration>,
-    when_down: Option<WhenDown>,
-    patience: Duration,
-}
+pub struct ChatTurn<'a>(RunBuilder<'a>);
+
+run_builder!(ChatTurn, Kind::Chat, ChatSend);
 
 impl ChatTurn<'_> {
-    /// The id that the turn's run will have: a new UUID, or what [`with_id`](Self::with_id) says.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.run_id
-    }
-
-    /// Chooses the id; see [`AgentRun::with_id`](crate::AgentRun::with_id). 2026.9.6 refuses a known id
-    /// with another message.
-    pub fn with_id(mut self, run_id: impl AsRef<str>) -> Self {
-        run_id.as_ref().trim().clone_into(&mut self.run_id);
-        self
-    }
-
-    /// What happens while another turn runs in the session. On 2026.2.9 the turn is not sent, with
-    /// [`Error::UnsupportedParameter`].
+    /// Sets the fate of the turn while another one runs in the session. On 2026.2.9 the turn is not
+    /// sent, with [`Error::UnsupportedParameter`].
     pub fn queue_mode(self, mode: QueueMode) -> Self {
         self.param(QUEUE_MODE, json!(mode))
     }
 
-    /// How hard the model is to think, as the gateway knows it.
-    pub fn thinking(self, level: impl Into<String>) -> Self {
-        self.param("thinking", level.into())
-    }
-
-    /// How long the turn may take. 2026.2.9 does not hold itself to it.
+    /// Limits the turn's time. 2026.2.9 does not hold itself to it.
     pub fn timeout(self, timeout: Duration) -> Self {
         let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         self.param("timeoutMs", ms)
-    }
-
-    /// A file that goes with the message. May be called more than once.
-    pub fn attachment(mut self, attachment: &Attachment) -> Self {
-        add_attachment(&mut self.params, attachment);
-        self
-    }
-
-    /// Any other parameter of `chat.send`, by its name on the wire. Gateways refuse what they do not
-    /// know.
-    pub fn param(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.params.insert(name.into(), value.into());
-        self
-    }
-
-    /// As [`AgentRun::within`](crate::AgentRun::within).
-    pub const fn within(mut self, within: Duration) -> Self {
-        self.within = Some(within);
-        self
-    }
-
-    /// As [`AgentRun::when_down`](crate::AgentRun::when_down).
-    pub const fn when_down(mut self, when_down: WhenDown) -> Self {
-        self.when_down = Some(when_down);
-        self
-    }
-
-    /// How long the turn may give no sign of life, and how long one that waits behind another turn is
-    /// followed; 15 minutes otherwise.
-    pub const fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
-
-    /// Sends the turn and does not wait: whether the gateway takes it is told by its items.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime, as [`tokio::spawn`] does.
-    pub fn start(self) -> Run {
-        let session_key = session_key(self.client, &self.session, None);
-        let mut params = self.params;
-        params.insert("message".to_owned(), json!(self.message));
-        params.insert("idempotencyKey".to_owned(), json!(self.run_id));
-        params.insert("sessionKey".to_owned(), json!(session_key));
-        let request = Request::of(&ChatSend(params), self.within, self.when_down);
-        Run::begin(
-            self.client,
-            Plan {
-                kind: Kind::Chat,
-                run_id: self.run_id,
-                session_key,
-                message: Some(self.message),
-                request: Some(request),
-                patience: self.patience,
-            },
-        )
-    }
-}
-
-impl<'a> IntoFuture for ChatTurn<'a> {
-    type Output = Result<Run, Error>;
-    type IntoFuture = BoxFuture<'a, Self::Output>;
-
-    /// Sends the turn and waits until the gateway has taken it.
-    fn into_future(self) -> Self::IntoFuture {
-        let run = self.start();
-        Box::pin(run.when_accepted())
     }
 }
 
@@ -341,7 +242,7 @@ pub(crate) struct ChatHistory {
 }
 
 impl ChatHistory {
-    /// What is new since a cursor, or all.
+    /// Asks for the rows since a cursor, or for all.
     pub(crate) fn since(session_key: String, cursor: Option<String>) -> Self {
         Self {
             session_key,
@@ -422,7 +323,7 @@ impl HistoryQuery<'_> {
         self
     }
 
-    /// How much of each row is shown; 2026.9.6 cuts at 8,000 characters if it is not asked for more
+    /// Limits the characters per row; 2026.9.6 cuts at 8,000 characters if it is not asked for more
     /// (measured up to 500,000). 2026.2.9 refuses the parameter and cuts nothing.
     pub const fn max_chars(mut self, chars: u32) -> Self {
         self.params.max_chars = Some(chars);
@@ -461,7 +362,7 @@ pub struct History {
     /// since.
     #[serde(deserialize_with = "rows")]
     pub messages: Vec<Message>,
-    /// What [`HistoryQuery::since`] came to.
+    /// Kind of the answer to [`HistoryQuery::since`].
     #[serde(
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
@@ -473,7 +374,7 @@ pub struct History {
         skip_serializing_if = "Option::is_none"
     )]
     pub delta_cursor: Option<String>,
-    /// Whether there are older messages (2026.9.6).
+    /// True if there are older messages (2026.9.6).
     #[serde(
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
@@ -497,13 +398,13 @@ pub struct History {
         skip_serializing_if = "Option::is_none"
     )]
     pub in_flight_run: Option<InFlightRun>,
-    /// What else the gateway says: `pendingInputs`, `defaults` and more.
+    /// Further fields: `pendingInputs`, `defaults` and more.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
-words! {
-    /// What asking only for what is new came to (2026.9.6).
+string_enum! {
+    /// Kind of an answer to a request for new rows only (2026.9.6).
     HistoryKind {
         /// The messages are those that came since.
         Delta = "delta",
@@ -512,7 +413,7 @@ words! {
     }
 }
 
-/// Rows as they are, or, after [`HistoryQuery::since`], each inside of what `session.message` tells.
+/// Rows as they are, or, after [`HistoryQuery::since`], each in the form of `session.message`.
 fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Message>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

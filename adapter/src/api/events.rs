@@ -1,13 +1,13 @@
 //! Events of the gateway as a whole.
 
-use super::wire::{answer, words};
+use super::wire::{answer, string_enum};
 pub use crate::event::EventPayload;
 
 answer! {
     /// Event `tick`: the gateway is alive. Every 30 s on gateways of both generations.
     Tick {
         has {
-            /// When, in milliseconds of the gateway's clock.
+            /// Time, in milliseconds of the gateway's clock.
             ts: u64,
         }
     }
@@ -21,9 +21,9 @@ answer! {
     /// Event `shutdown`: the gateway stops. The connection is closed with 1012 right after it.
     Shutdown {
         may_have {
-            /// The gateway's own words.
+            /// The reason in the gateway's own words.
             reason: String,
-            /// When it means to be back, in milliseconds from now. 2026.2.9 says `null`.
+            /// Expected duration of the absence, in milliseconds. 2026.2.9 sends `null`.
             restart_expected_ms: u64,
         }
     }
@@ -37,21 +37,21 @@ answer! {
     /// Event `heartbeat`: an agent looked whether there was something to do of its own accord.
     Heartbeat {
         has {
-            /// When, in milliseconds of the gateway's clock.
+            /// Time, in milliseconds of the gateway's clock.
             ts: u64,
-            /// What came of it.
+            /// Result.
             status: HeartbeatStatus,
         }
         may_have {
-            /// Why nothing came of it, such as `no-route` or `requests-in-flight`.
+            /// Reason for no result, such as `no-route` or `requests-in-flight`.
             reason: String,
-            /// How long it took, in milliseconds.
+            /// Duration, in milliseconds.
             duration_ms: u64,
             /// The beginning of what the agent said.
             preview: String,
-            /// What is wrong, in the gateway's own words (2026.9.6).
+            /// Problem, in the gateway's own words (2026.9.6).
             message: String,
-            /// Whether the agent sent media.
+            /// True if the agent sent media.
             has_media: bool,
         }
     }
@@ -61,8 +61,8 @@ impl EventPayload for Heartbeat {
     const NAME: &'static str = "heartbeat";
 }
 
-words! {
-    /// What came of a heartbeat.
+string_enum! {
+    /// Result of a heartbeat.
     HeartbeatStatus {
         /// Nothing was done.
         Skipped = "skipped",
@@ -104,13 +104,13 @@ answer! {
             version: String,
             /// The platform that the client reports.
             platform: String,
-            /// What kind of client it is: `gateway`, `backend`, `cli` and so on.
+            /// Kind of client: `gateway`, `backend`, `cli` and so on.
             mode: String,
-            /// Why it is in the list: `self`, `connect`, `disconnect`.
+            /// Reason of the entry: `self`, `connect`, `disconnect`.
             reason: String,
             /// All of it in one line.
             text: String,
-            /// When, in milliseconds of the gateway's clock.
+            /// Time, in milliseconds of the gateway's clock.
             ts: u64,
             /// The device.
             device_id: String,
@@ -128,7 +128,7 @@ answer! {
     /// Event `task` (2026.9.6): something that runs in the background has changed.
     TaskChanged {
         has {
-            /// What happened to it: `upserted`.
+            /// Change: `upserted`.
             action: String,
         }
         may_have {
@@ -148,13 +148,13 @@ answer! {
         has {
             /// The id of the task.
             id: String,
-            /// How it stands.
+            /// State.
             status: TaskStatus,
         }
         may_have {
-            /// What kind it is: `cli`, `automation_run`.
+            /// Kind: `cli`, `automation_run`.
             kind: String,
-            /// What runs it: `cli`, `cron`, `subagent`.
+            /// Runtime: `cli`, `cron`, `subagent`.
             runtime: String,
             /// The beginning of what was asked.
             title: String,
@@ -166,30 +166,30 @@ answer! {
             session_key: String,
             /// The session that it runs in.
             child_session_key: String,
-            /// When it was made, in milliseconds of the gateway's clock.
+            /// Creation time, in milliseconds of the gateway's clock.
             created_at: u64,
-            /// When it last changed, on the same clock.
+            /// Time of the last change, on the same clock.
             updated_at: u64,
-            /// When it began, likewise.
+            /// Start time, likewise.
             started_at: u64,
-            /// When it ended, likewise.
+            /// End time, likewise.
             ended_at: u64,
             /// The beginning of what it said last.
             last_activity: String,
-            /// What came of it, in short.
+            /// Short result.
             terminal_summary: String,
-            /// How it failed.
+            /// Error text.
             error: String,
         }
     }
 }
 
-words! {
-    /// How a task stands.
+string_enum! {
+    /// State of a task.
     TaskStatus {
         /// It waits for its turn.
         Queued = "queued",
-        /// It is under way.
+        /// It is active.
         Running = "running",
         /// It is done.
         Completed = "completed",

@@ -1,14 +1,14 @@
-//! `exec.approval.*`: commands of agents that somebody has to allow. All need the scope
+//! `exec.approval.*`: commands of agents that need an approval. All need the scope
 //! `operator.approvals`.
 
 use serde_json::{Map, Value};
 
 use super::events::EventPayload;
-use super::wire::{answer, params, words};
+use super::wire::{answer, params, string_enum};
 use crate::client::Client;
 use crate::client::call::TypedCall;
 
-/// Commands of agents that somebody has to allow; from [`Client::exec_approvals`].
+/// Commands of agents that need an approval; from [`Client::exec_approvals`].
 ///
 /// Each method makes the call with what is needed; the types of this module have the rest, for
 /// [`Client::call`].
@@ -78,7 +78,7 @@ impl<'a> ExecApprovals<'a> {
 params! {
     /// Asks which commands wait to be allowed (2026.9.6).
     ///
-    /// On 2026.2.9 there is no way to ask: what was requested while nobody listened is not known.
+    /// 2026.2.9 cannot list them: requests from before the subscription are unknown there.
     List: "exec.approval.list", Reads, since 4 => Vec<Requested> {}
 }
 
@@ -104,13 +104,13 @@ answer! {
             command_text: String,
             /// The beginning of a long command.
             command_preview: String,
-            /// Where it would run.
+            /// Host that it would run on.
             host: String,
             /// The node that it would run on.
             node_id: String,
             /// The agent that asks.
             agent_id: String,
-            /// When it is denied by itself, in milliseconds of the gateway's clock.
+            /// Expiry time, after which it is denied, in milliseconds of the gateway's clock.
             expires_at_ms: u64,
         }
         lists {
@@ -149,8 +149,8 @@ answer! {
     }
 }
 
-words! {
-    /// What is decided about a command.
+string_enum! {
+    /// Decision about a command.
     Decision {
         /// It may run this time.
         AllowOnce = "allow-once",
@@ -172,15 +172,15 @@ answer! {
         has {
             /// The id of the approval.
             id: String,
-            /// What is to run.
+            /// The command.
             request: Request,
         }
         may_have {
             /// `exec` (2026.9.6).
             approval_kind: String,
-            /// When it was asked for, in milliseconds of the gateway's clock.
+            /// Time of the request, in milliseconds of the gateway's clock.
             created_at_ms: u64,
-            /// When it is denied by itself.
+            /// Expiry time, after which it is denied.
             expires_at_ms: u64,
         }
     }
@@ -191,7 +191,7 @@ impl EventPayload for Requested {
 }
 
 answer! {
-    /// What is to run, and for whom.
+    /// The command, and its origin.
     Request {
         has {
             /// The command.
@@ -200,13 +200,13 @@ answer! {
         may_have {
             /// The folder that it runs in.
             cwd: String,
-            /// Where it runs: `gateway`, `node`, `sandbox`.
+            /// Host: `gateway`, `node`, `sandbox`.
             host: String,
             /// The node that it runs on (2026.9.6).
             node_id: String,
-            /// Which commands may run: `allowlist` and so on.
+            /// Policy on commands: `allowlist` and so on.
             security: String,
-            /// Which commands are asked about: `always`, `on-miss`.
+            /// Policy on approvals: `always`, `on-miss`.
             ask: String,
             /// The agent that asks.
             agent_id: String,
@@ -218,9 +218,9 @@ answer! {
             run_id: String,
             /// The call of the tool that asks (2026.9.6).
             tool_call_id: String,
-            /// What somebody should know before they decide (2026.9.6).
+            /// Warning for the person who decides (2026.9.6).
             warning_text: String,
-            /// What the gateway found in the command (2026.9.6).
+            /// The gateway's analysis of the command (2026.9.6).
             command_analysis: Map<String, Value>,
         }
         lists {
@@ -235,7 +235,7 @@ answer! {
 answer! {
     /// Event `exec.approval.resolved`: a command was allowed or denied.
     ///
-    /// When nobody decides in time, 2026.9.6 says `deny` by nobody, and 2026.2.9 says nothing.
+    /// At its expiry, 2026.9.6 sends `deny` without an author, and 2026.2.9 sends nothing.
     Decided {
         has {
             /// The id of the approval.
@@ -246,9 +246,9 @@ answer! {
         may_have {
             /// The name that the client gave itself that decided; absent if the time was over.
             resolved_by: String,
-            /// When, in milliseconds of the gateway's clock.
+            /// Time, in milliseconds of the gateway's clock.
             ts: u64,
-            /// What was to run (2026.9.6).
+            /// The command (2026.9.6).
             request: Request,
         }
     }

@@ -18,7 +18,7 @@
 //! let health = client.health().await?;
 //! assert_eq!(health.ok, Some(true));
 //!
-//! // Looked at anew, the channels too.
+//! // Checked again, including the channels.
 //! let health = client.call(Get::new().probe(true)).await?;
 //! println!("it took {} ms", health.duration_ms.unwrap_or_default());
 //! # Ok(())
@@ -34,7 +34,7 @@ params! {
     /// Asks how the gateway is.
     Get: "health", Reads => Health {
         may_have {
-            /// Looks anew, at the channels too, instead of telling what was seen last.
+            /// Checks again, including the channels, instead of giving the last result.
             probe: bool;
         }
     }
@@ -44,11 +44,11 @@ answer! {
     /// Answer to [`Get`], and the event `health`, which comes every minute.
     Health {
         may_have {
-            /// Whether the gateway is well.
+            /// True if the gateway is healthy.
             ok: bool,
-            /// When it was looked at, in milliseconds of the gateway's clock.
+            /// Time of the check, in milliseconds of the gateway's clock.
             ts: u64,
-            /// How long that took, in milliseconds.
+            /// Duration of the check, in milliseconds.
             duration_ms: u64,
             /// The channels by their ids.
             channels: Map<String, Value>,
@@ -60,9 +60,9 @@ answer! {
             default_agent_id: String,
             /// The sessions.
             sessions: SessionsHealth,
-            /// Whether models can be asked (2026.9.6).
+            /// Availability of models (2026.9.6).
             model_runtime: ModelRuntime,
-            /// Whether the gateway keeps up (2026.9.6).
+            /// Load of the gateway's event loop (2026.9.6).
             event_loop: EventLoop,
         }
         lists {
@@ -79,12 +79,12 @@ impl EventPayload for Health {
 }
 
 answer! {
-    /// How many sessions there are, and the latest of them.
+    /// Number of sessions, and the latest of them.
     SessionsHealth {
         may_have {
             /// The file on the gateway's host that they are kept in.
             path: String,
-            /// How many there are.
+            /// Number of entries.
             count: u64,
         }
         lists {
@@ -102,9 +102,9 @@ answer! {
             key: String,
         }
         may_have {
-            /// When it last changed, in milliseconds of the gateway's clock.
+            /// Time of the last change, in milliseconds of the gateway's clock.
             updated_at: u64,
-            /// How long ago that was, in milliseconds.
+            /// Age of that change, in milliseconds.
             age: u64,
         }
     }
@@ -118,7 +118,7 @@ answer! {
             agent_id: String,
         }
         may_have {
-            /// Whether it is meant where none is named.
+            /// True for the default agent.
             is_default: bool,
             /// Its heartbeat.
             heartbeat: HeartbeatSettings,
@@ -129,28 +129,28 @@ answer! {
 }
 
 answer! {
-    /// When an agent looks whether there is something to do of its own accord.
+    /// Heartbeat settings of an agent.
     HeartbeatSettings {
         may_have {
-            /// Whether it does.
+            /// True if it is enabled.
             enabled: bool,
-            /// How often, in the gateway's words: `30m`.
+            /// Interval, in the gateway's words: `30m`.
             every: String,
-            /// How often, in milliseconds.
+            /// Interval, in milliseconds.
             every_ms: u64,
-            /// What it is asked.
+            /// Prompt.
             prompt: String,
-            /// Whom it tells.
+            /// Recipient.
             target: String,
         }
     }
 }
 
 answer! {
-    /// Whether models can be asked (2026.9.6).
+    /// Availability of models (2026.9.6).
     ModelRuntime {
         may_have {
-            /// Whether something is wrong.
+            /// True if something is wrong.
             degraded: bool,
         }
         lists {
@@ -161,14 +161,14 @@ answer! {
 }
 
 answer! {
-    /// Whether the gateway keeps up with its work (2026.9.6).
+    /// Load of the gateway's event loop (2026.9.6).
     EventLoop {
         may_have {
-            /// Whether it does not.
+            /// True if it is overloaded.
             degraded: bool,
-            /// Since when, in milliseconds of the gateway's clock.
+            /// Start of the measurement, in milliseconds of the gateway's clock.
             degraded_since_ms: u64,
-            /// How much of its time it is busy, from 0 to 1.
+            /// Share of busy time, from 0 to 1.
             utilization: f64,
             /// The time that all but one in a hundred things wait at the most, in milliseconds.
             delay_p99_ms: f64,
@@ -176,7 +176,7 @@ answer! {
             delay_max_ms: f64,
         }
         lists {
-            /// Why it does not keep up.
+            /// Reasons of the overload.
             reasons: String,
         }
     }

@@ -26,14 +26,14 @@
 //! let one = client.sessions().describe(key).await?;
 //! // and with more to it.
 //! let more = client.call(Describe::new(key).include_last_message(true)).await?;
-//! assert!(one.session.is_none() && more.session.is_none(), "nobody has made it yet");
+//! assert!(one.session.is_none() && more.session.is_none(), "it does not exist yet");
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! Answers have the fields that gateways of both generations are known to send, as measured on 2026.2.9
 //! and 2026.9.6. Whatever else comes is kept in their `other`; an optional field of another type than the
-//! known one counts as absent, and a word that is not known is kept as `Other`.
+//! known one counts as absent, and an unknown string of an enum is kept as `Other`.
 
 pub mod agent;
 pub mod agents;
@@ -47,6 +47,7 @@ pub(crate) mod lenient;
 pub mod models;
 #[cfg(test)]
 mod recorded;
+mod run_builder;
 pub mod sessions;
 pub mod status;
 pub(crate) mod wire;
@@ -92,7 +93,7 @@ impl Client {
         Sessions::new(self)
     }
 
-    /// The commands of agents that somebody has to allow.
+    /// Returns the group of exec approvals: commands of agents that need one.
     #[must_use]
     pub const fn exec_approvals(&self) -> ExecApprovals<'_> {
         ExecApprovals::new(self)
@@ -116,12 +117,12 @@ impl Client {
         Cron::new(self)
     }
 
-    /// How the gateway is, as it was last looked at. Needs no scope.
+    /// Reads the gateway's health, as last checked. Needs no scope.
     pub fn health(&self) -> TypedCall<'_, health::Get> {
         self.call(health::Get::new())
     }
 
-    /// What the gateway is doing.
+    /// Reads the gateway's status.
     pub fn status(&self) -> TypedCall<'_, status::Get> {
         self.call(status::Get::new())
     }

@@ -1,6 +1,6 @@
 //! `models.list`: the models of a gateway.
 
-use super::wire::{answer, params, words};
+use super::wire::{answer, params, string_enum};
 use crate::client::Client;
 use crate::client::call::TypedCall;
 
@@ -54,7 +54,7 @@ params! {
     /// hundreds, on 2026.2.9.
     List: "models.list", Reads => ModelList {
         may_have {
-            /// Which of them (2026.9.6).
+            /// View of the list (2026.9.6).
             view: View, since 4;
             /// Those of this agent (2026.9.6).
             agent_id: String, since 4;
@@ -62,14 +62,14 @@ params! {
             session_key: String, since 4;
             /// Those of this provider (2026.9.6).
             provider: String, since 4;
-            /// Reads them anew (2026.9.6).
+            /// Reads them again (2026.9.6).
             refresh: bool, since 4;
         }
     }
 }
 
-words! {
-    /// Which models are listed.
+string_enum! {
+    /// View of the list of models.
     View {
         /// As the gateway likes.
         Default = "default",
@@ -106,33 +106,33 @@ answer! {
             provider: String,
             /// The size of its context, in tokens.
             context_window: u64,
-            /// Whether it thinks before it answers.
+            /// True if it thinks before it answers.
             reasoning: bool,
-            /// Whether it can be used now (2026.9.6).
+            /// True if it can be used now (2026.9.6).
             available: bool,
-            /// How much it thinks unless told otherwise (2026.9.6).
+            /// Default level of thinking (2026.9.6).
             thinking_default: String,
         }
         lists {
-            /// What it takes: `text`, `image` (2026.2.9).
+            /// Kinds of input: `text`, `image` (2026.2.9).
             input: String,
-            /// What it is used for, such as `default` (2026.9.6).
+            /// Uses, such as `default` (2026.9.6).
             tags: String,
-            /// How much it can be told to think (2026.9.6).
+            /// Levels of thinking (2026.9.6).
             thinking_levels: ThinkingLevel,
         }
     }
 }
 
 answer! {
-    /// How much a model can be told to think (2026.9.6).
+    /// A level of thinking of a model (2026.9.6).
     ThinkingLevel {
         has {
-            /// The word to set.
+            /// The value to set.
             id: String,
         }
         may_have {
-            /// The word to show.
+            /// The label to show.
             label: String,
         }
     }

@@ -77,7 +77,7 @@ fn answers() -> BTreeMap<&'static str, Through> {
         answer::<sessions::Preview>(),
         answer::<sessions::Reset>(),
         answer::<sessions::Resolve>(),
-        answer::<sessions::Send>(),
+        answer::<sessions::SendMessage>(),
         answer::<sessions::Subscribe>(),
         answer::<sessions::SubscribeMessages>(),
         answer::<sessions::UnsubscribeMessages>(),
@@ -102,7 +102,7 @@ fn event_types() -> BTreeMap<&'static str, Through> {
     ])
 }
 
-/// Where `got` differs from `sent` by more than a type may: an absent field may be `null` or an
+/// Lists the places where `got` differs from `sent` by more than a type may: an absent field may be `null` or an
 /// empty list, and 0 may be 0.0.
 fn loss(sent: &Value, got: &Value) -> Option<String> {
     let at = |name: &str, loss: String| format!("{name}.{loss}");
@@ -160,7 +160,7 @@ fn keeps(payloads: &[(String, Value)], types: &BTreeMap<&'static str, Through>) 
     }
 }
 
-/// What came since a cursor is told as `session.message` tells it; the messages inside are kept.
+/// Unwraps the rows since a cursor, which have the form of `session.message`, to their messages.
 fn unwrapped(mut payload: Value) -> Value {
     if payload["kind"] == "delta" {
         for row in payload["messages"].as_array_mut().unwrap() {
@@ -324,7 +324,7 @@ fn rebuild(method: &str, given: &Value, protocol: u32) -> Option<Value> {
             label = text("label")
         ),
         "sessions.send" => with!(
-            sessions::Send::new(text("key")?, text("message")?),
+            sessions::SendMessage::new(text("key")?, text("message")?),
             idempotency_key = text("idempotencyKey")
         ),
         "sessions.subscribe" => match number("limit") {
@@ -413,7 +413,7 @@ fn every_method_that_the_old_generation_does_not_know_says_so_itself() {
         since::<sessions::Patch>(),
         since::<sessions::Preview>(),
         since::<sessions::Reset>(),
-        since::<sessions::Send>(),
+        since::<sessions::SendMessage>(),
         since::<sessions::Subscribe>(),
         since::<sessions::SubscribeMessages>(),
         since::<sessions::UnsubscribeMessages>(),

@@ -39,34 +39,34 @@ answer! {
         may_have {
             /// The version of the gateway (2026.9.6).
             runtime_version: String,
-            /// Which agents look whether there is something to do of their own accord.
+            /// Heartbeat settings of the agents.
             heartbeat: HeartbeatStatus,
             /// The sessions.
             sessions: SessionsStatus,
-            /// What runs in the background (2026.9.6).
+            /// Background tasks (2026.9.6).
             tasks: TaskCounts,
-            /// Whether models can be asked (2026.9.6).
+            /// Availability of models (2026.9.6).
             model_runtime: ModelRuntime,
-            /// Whether the gateway keeps up (2026.9.6).
+            /// Load of the gateway's event loop (2026.9.6).
             event_loop: EventLoop,
             /// The process of the gateway (2026.9.6).
             pid: u32,
-            /// How much memory it takes (2026.9.6).
+            /// Memory in use (2026.9.6).
             process_memory: ProcessMemory,
-            /// How long it may take to stop, and what it waits for (2026.9.6).
+            /// Limits and blockers of a shutdown (2026.9.6).
             shutdown_budget: Map<String, Value>,
         }
         lists {
             /// A line for each channel.
             channel_summary: String,
-            /// What agents are told at their next turn.
+            /// Events queued for the agents' next turn.
             queued_system_events: String,
         }
     }
 }
 
 answer! {
-    /// Which agents look whether there is something to do of their own accord.
+    /// Heartbeat settings of the agents.
     HeartbeatStatus {
         may_have {
             /// The agent that is meant where none is named.
@@ -80,18 +80,18 @@ answer! {
 }
 
 answer! {
-    /// When an agent looks whether there is something to do.
+    /// Heartbeat settings of an agent.
     AgentHeartbeat {
         has {
             /// The agent.
             agent_id: String,
         }
         may_have {
-            /// Whether it does.
+            /// True if it is enabled.
             enabled: bool,
-            /// How often, in the gateway's words: `30m`, `disabled`.
+            /// Interval, in the gateway's words: `30m`, `disabled`.
             every: String,
-            /// How often, in milliseconds.
+            /// Interval, in milliseconds.
             every_ms: u64,
         }
     }
@@ -101,7 +101,7 @@ answer! {
     /// The sessions, in numbers.
     SessionsStatus {
         may_have {
-            /// How many there are.
+            /// Number of entries.
             count: u64,
             /// The model that one has that says nothing else.
             defaults: Map<String, Value>,
@@ -127,7 +127,7 @@ answer! {
         may_have {
             /// The file on the gateway's host that they are kept in.
             path: String,
-            /// How many there are.
+            /// Number of entries.
             count: u64,
         }
         lists {
@@ -138,7 +138,7 @@ answer! {
 }
 
 answer! {
-    /// How much of its model's context a session fills.
+    /// Use of a session's context.
     SessionUsage {
         has {
             /// Its key.
@@ -149,11 +149,11 @@ answer! {
             agent_id: String,
             /// The id of its conversation.
             session_id: String,
-            /// What kind of conversation it is.
+            /// Kind of conversation.
             kind: crate::api::sessions::SessionKind,
-            /// When it last changed, in milliseconds of the gateway's clock.
+            /// Time of the last change, in milliseconds of the gateway's clock.
             updated_at: u64,
-            /// How long ago that was, in milliseconds.
+            /// Age of that change, in milliseconds.
             age: u64,
             /// Its model.
             model: String,
@@ -165,45 +165,45 @@ answer! {
             total_tokens: u64,
             /// Tokens that still fit.
             remaining_tokens: u64,
-            /// How full the context is, in percent.
+            /// Use of the context, in percent.
             percent_used: f64,
             /// The size of the context, in tokens.
             context_tokens: u64,
-            /// Whether its last run was aborted.
+            /// True if its last run was aborted.
             aborted_last_run: bool,
         }
         lists {
-            /// What else is set for it.
+            /// Further settings.
             flags: String,
         }
     }
 }
 
 answer! {
-    /// What runs in the background, in numbers (2026.9.6).
+    /// Counts of background tasks (2026.9.6).
     TaskCounts {
         may_have {
             /// All that is known of.
             total: u64,
-            /// What is under way.
+            /// Active tasks.
             active: u64,
-            /// What has ended.
+            /// Finished tasks.
             terminal: u64,
-            /// What has failed.
+            /// Failed tasks.
             failures: u64,
         }
     }
 }
 
 answer! {
-    /// How much memory a gateway takes, in bytes (2026.9.6).
+    /// Memory of a gateway, in bytes (2026.9.6).
     ProcessMemory {
         may_have {
             /// All of it.
             rss_bytes: u64,
-            /// What its heap holds.
+            /// Used heap.
             heap_used_bytes: u64,
-            /// What its heap could hold.
+            /// Total heap.
             heap_total_bytes: u64,
         }
     }

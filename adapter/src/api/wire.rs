@@ -1,37 +1,37 @@
-//! How the types of this module are written down: what is the same for every one of them is said
+//! Macros for the types of this module: code that is the same for each of them is written
 //! here once.
 
-/// Words of the gateway as an enum, with an arm for the words that it adds later.
-macro_rules! words {
+/// Defines an enum of strings on the wire, with an arm for strings that are added later.
+macro_rules! string_enum {
     (
         $(#[$meta:meta])*
-        $name:ident { $( $(#[$arm_meta:meta])* $arm:ident = $word:literal, )+ }
+        $name:ident { $( $(#[$arm_meta:meta])* $arm:ident = $text:literal, )+ }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Eq, Hash, PartialEq)]
         #[non_exhaustive]
         pub enum $name {
             $( $(#[$arm_meta])* $arm, )+
-            /// A word that this crate does not know.
+            /// A value that this crate does not know.
             Other(String),
         }
 
         impl $name {
-            /// The word on the wire.
+            /// Returns the string on the wire.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
-                    $( Self::$arm => $word, )+
-                    Self::Other(word) => word,
+                    $( Self::$arm => $text, )+
+                    Self::Other(text) => text,
                 }
             }
         }
 
         impl From<&str> for $name {
-            fn from(word: &str) -> Self {
-                match word {
-                    $( $word => Self::$arm, )+
-                    _ => Self::Other(word.to_owned()),
+            fn from(text: &str) -> Self {
+                match text {
+                    $( $text => Self::$arm, )+
+                    _ => Self::Other(text.to_owned()),
                 }
             }
         }
@@ -52,14 +52,14 @@ macro_rules! words {
             fn deserialize<D: serde::Deserializer<'de>>(
                 deserializer: D,
             ) -> Result<Self, D::Error> {
-                let word = <String as serde::Deserialize>::deserialize(deserializer)?;
-                Ok(Self::from(word.as_str()))
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+                Ok(Self::from(text.as_str()))
             }
         }
     };
 }
 
-/// What a gateway says, as a struct: fields that it `has`, fields that it `may_have`, `lists` that
+/// Defines an answer as a struct: fields that it `has`, fields that it `may_have`, `lists` that
 /// may be absent, and the rest, kept under its own names.
 macro_rules! answer {
     (
@@ -90,7 +90,7 @@ macro_rules! answer {
                 #[serde(default, deserialize_with = "crate::api::lenient::list")]
                 pub $list: Vec<$list_type>,
             )+)?
-            /// What else the gateway says.
+            /// Further fields of the answer.
             #[serde(flatten)]
             pub other: serde_json::Map<String, serde_json::Value>,
         }
@@ -229,24 +229,24 @@ macro_rules! unsupported {
     };
 }
 
-/// How a builder takes a value: text, and what is made of text, as anything that becomes it.
+/// The argument type of a setter: text, and types made of text, as anything that converts to it.
 macro_rules! argument {
     (String) => { impl Into<String> };
     (Setting) => { impl Into<Setting> };
     ($type:tt) => { $type };
 }
 
-pub(crate) use {answer, argument, builders, method, params, unsupported, words};
+pub(crate) use {answer, argument, builders, method, params, string_enum, unsupported};
 
-/// A list of texts, as one word for the macros.
+/// A list of texts, as one token for the macros.
 pub(crate) type Texts = Vec<String>;
 
 /// The name on the wire of a field.
 pub(crate) fn camel_case(name: &str) -> String {
-    let mut words = name.split('_');
-    let mut camel = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let mut letters = word.chars();
+    let mut parts = name.split('_');
+    let mut camel = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut letters = part.chars();
         camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
         camel.push_str(letters.as_str());
     }

@@ -120,7 +120,7 @@ impl<'a, M> TypedCall<'a, M> {
         self
     }
 
-    /// Whether to wait for a connection.
+    /// Chooses between waiting and failing without a connection.
     /// [`ConfigBuilder::when_down`](crate::ConfigBuilder::when_down) unless set.
     pub const fn when_down(mut self, when_down: WhenDown) -> Self {
         self.terms.when_down = Some(when_down);
@@ -164,7 +164,12 @@ where
             .inner()
             .prepare(M::NAME, M::ANSWERS, &self.method, self.terms)
         {
-            Ok(call) => Box::pin(finish(client, call, Needs::of(&self.method), PhantomData)),
+            Ok(call) => Box::pin(finish(
+                client,
+                call,
+                Requirements::of(&self.method),
+                PhantomData,
+            )),
             Err(error) => Box::pin(async { Err(error) }),
         }
     }
@@ -180,22 +185,22 @@ impl<'a, P: Serialize> IntoFuture for RawCall<'a, P> {
             .inner()
             .prepare(self.name, AnswerMode::Once, self.params, self.terms)
         {
-            Ok(call) => Box::pin(finish(client, call, Needs::NOTHING, PhantomData)),
+            Ok(call) => Box::pin(finish(client, call, Requirements::NOTHING, PhantomData)),
             Err(error) => Box::pin(async { Err(error) }),
         }
     }
 }
 
-/// What a call needs of the gateway's generation.
+/// Requirements of a call on the gateway's generation.
 #[derive(Clone, Debug)]
-pub(crate) struct Needs {
+pub(crate) struct Requirements {
     /// The lowest protocol that has the method.
     since: u32,
     /// Protocols that lack a parameter which is set, with its name.
     lacking: Vec<(u32, String)>,
 }
 
-impl Needs {
+impl Requirements {
     const NOTHING: Self = Self {
         since: MIN_PROTOCOL,
         lacking: Vec::new(),
@@ -221,12 +226,12 @@ type OfType<T> = PhantomData<fn() -> T>;
 async fn finish<T: DeserializeOwned>(
     client: &Client,
     call: Outgoing,
-    needs: Needs,
+    required: Requirements,
     _answer: OfType<T>,
 ) -> Result<T, Error> {
-    if !needs.is_nothing() {
+    if !required.is_nothing() {
         // Boxed, so that calls that need nothing are not made larger by it.
-        Box::pin(client.inner().check_protocol(&call, needs)).await?;
+        Box::pin(client.inner().check_protocol(&call, required)).await?;
     }
     let answer = client.inner().exchange(&call).await?;
     answer.read(call.method())
@@ -235,8 +240,12 @@ async fn finish<T: DeserializeOwned>(
 impl Handle {
     /// Refuses a method or a parameter that the gateway's generation does not have. The gateway
     /// itself would say of the method that a scope is missing, which is the wrong advice.
-    pub(crate) async fn check_protocol(&self, call: &Outgoing, needs: Needs) -> Result<(), Error> {
-        if needs.is_nothing() {
+    pub(crate) async fn check_protocol(
+        &self,
+        call: &Outgoing,
+        required: Requirements,
+    ) -> Result<(), Error> {
+        if required.is_nothing() {
             return Ok(());
         }
         let down = |delivery| Error::Disconnected {
@@ -252,13 +261,13 @@ impl Handle {
         };
         let protocol = hello?.protocol;
         let method = || Arc::clone(call.method());
-        if protocol < needs.since {
+        if protocol < required.since {
             return Err(Error::Unsupported {
                 method: method(),
                 protocol,
             });
         }
-        let mut lacking = needs.lacking.into_iter();
+        let mut lacking = required.lacking.into_iter();
         match lacking.find(|(lacks, _)| *lacks == protocol) {
             Some((_, parameter)) => Err(Error::UnsupportedParameter {
                 method: method(),
@@ -274,7 +283,7 @@ impl Answer {
     /// The payload of an answer that grants, as a type; no payload reads as `null`.
     pub(crate) fn read<T: DeserializeOwned>(self, method: &Arc<str>) -> Result<T, Error> {
         if let Some(error) = self.error {
-            // Beside an error nobody has asked for it: what is long as text is longer as values.
+            // A payload beside an error is read only if short: it takes more memory as values than as text.
             let payload = self
                 .payload
                 .filter(|raw| raw.get().len() <= MAX_BESIDE)
@@ -289,7 +298,7 @@ impl Answer {
         let text = self.payload.as_deref().map_or("null", |raw| raw.get());
         serde_json::from_str(text).map_err(|error| Error::Data {
             method: Arc::clone(method),
-            // The words may quote the answer.
+            // The message may quote the answer.
             what: format!(
                 "the answer has another shape: {}",
                 printable(&error.to_string())

@@ -70,7 +70,7 @@ impl WeakClient {
     }
 }
 
-/// What [`Client::drain`] could not wait for.
+/// Calls and runs that [`Client::drain`] could not wait for.
 ///
 /// ```
 /// # use openclaw_adapter::{Client, Config, MemoryStore, Token};
@@ -88,7 +88,7 @@ impl WeakClient {
 /// #     .build()?;
 /// # let client = Client::connect(config).await?;
 /// # let mut run = client.agent().run("billing", "How many are open?").await?;
-/// // The end of a service: what is under way may end, within half a minute.
+/// // The end of a service: calls and runs in flight may end, within half a minute.
 /// let left = client.drain(Duration::from_secs(30)).await;
 /// if !left.is_complete() {
 ///     eprintln!("{} calls and {} runs were left alone", left.calls, left.runs);
@@ -107,7 +107,7 @@ pub struct Drained {
 }
 
 impl Drained {
-    /// Whether everything came to its end.
+    /// Returns true if everything ended in time.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.calls == 0 && self.runs == 0
@@ -185,7 +185,7 @@ impl Client {
         self.inner.ready().await
     }
 
-    /// What the client is doing, now and from now on. A slow watcher sees the latest state, not
+    /// Returns a receiver of the client's state, now and later. A slow watcher sees the latest state, not
     /// every one; [`ConfigBuilder::on_state`](crate::ConfigBuilder::on_state) sees them all.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
@@ -314,19 +314,19 @@ impl Client {
         RawCall::new(self, name, params)
     }
 
-    /// Everything that the gateway tells from now on, over all connections to come.
+    /// Subscribes to all events from now on, across reconnects.
     pub fn events(&self) -> EventStream {
         self.events_where(EventFilter::all())
     }
 
-    /// The events that a filter lets through.
+    /// Subscribes to the events that a filter lets through, across reconnects.
     pub fn events_where(&self, filter: EventFilter) -> EventStream {
-        self.inner.shared.hub.listen(filter)
+        self.inner.shared.hub.subscribe(filter)
     }
 
     /// The events that name a run.
     pub(crate) fn run_events(&self, run_id: &str) -> EventStream {
-        self.inner.shared.hub.listen_to_run(run_id)
+        self.inner.shared.hub.subscribe_to_run(run_id)
     }
 
     /// Counts of what the client holds.
@@ -355,12 +355,12 @@ impl Client {
         }
     }
 
-    /// The sessions whose messages somebody watches.
+    /// The registry of watched sessions.
     pub(crate) fn watched(&self) -> &Arc<Watched> {
         &self.inner.watched
     }
 
-    /// Lets what is under way come to its end, and closes: new calls fail with [`Error::Draining`]
+    /// Lets calls and runs in flight end, and closes: new calls fail with [`Error::Draining`]
     /// from here on; calls and runs in flight are waited for, at most `within`. What a restart of
     /// the gateway interrupts is waited for as well. It cannot be undone.
     ///
@@ -370,7 +370,7 @@ impl Client {
     pub async fn drain(&self, within: Duration) -> Drained {
         let load = &self.inner.load;
         load.drain();
-        // Past the deadline, what is left is told.
+        // Past the deadline, the rest is counted.
         let _ = timeout(within, load.idle()).await;
         let left = Drained {
             calls: load.calls(),

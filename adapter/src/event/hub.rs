@@ -1,4 +1,4 @@
-//! Who hears which event. One task speaks; nobody who listens can hold it up.
+//! Distribution of events from the client's task to streams; no slow stream delays the task.
 
 #![cfg_attr(not(test), deny(clippy::disallowed_methods, clippy::disallowed_types))]
 
@@ -14,15 +14,15 @@ use super::{Event, EventFilter, EventStream, ResyncReason};
 use crate::protocol::frame;
 
 #[derive(Debug)]
-struct Listener {
+struct Subscriber {
     filter: EventFilter,
     queue: Arc<Queue>,
 }
 
 #[derive(Debug, Default)]
-struct Listeners {
-    streams: Vec<Listener>,
-    /// Those who follow one run, by its id.
+struct Subscribers {
+    streams: Vec<Subscriber>,
+    /// Queues of followed runs, by run id.
     runs: BTreeMap<Box<str>, Vec<Arc<Queue>>>,
     closed: bool,
 }
@@ -31,38 +31,42 @@ struct Listeners {
 #[derive(Debug)]
 pub(crate) struct Hub {
     bounds: Bounds,
-    listeners: Mutex<Listeners>,
+    subscribers: Mutex<Subscribers>,
 }
 
 impl Hub {
     pub(crate) fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
             bounds,
-            listeners: Mutex::default(),
+            subscribers: Mutex::default(),
         })
     }
 
     /// A stream of all events that the filter lets through.
-    pub(crate) fn listen(self: &Arc<Self>, filter: EventFilter) -> EventStream {
-        self.stream(|listeners, queue| listeners.streams.push(Listener { filter, queue }))
+    pub(crate) fn subscribe(self: &Arc<Self>, filter: EventFilter) -> EventStream {
+        self.stream(|subscribers, queue| subscribers.streams.push(Subscriber { filter, queue }))
     }
 
     /// A stream of the events that name a run.
-    pub(crate) fn listen_to_run(self: &Arc<Self>, run_id: &str) -> EventStream {
-        self.stream(|listeners, queue| {
-            listeners.runs.entry(run_id.into()).or_default().push(queue);
+    pub(crate) fn subscribe_to_run(self: &Arc<Self>, run_id: &str) -> EventStream {
+        self.stream(|subscribers, queue| {
+            subscribers
+                .runs
+                .entry(run_id.into())
+                .or_default()
+                .push(queue);
         })
     }
 
-    fn stream(self: &Arc<Self>, enter: impl FnOnce(&mut Listeners, Arc<Queue>)) -> EventStream {
+    fn stream(self: &Arc<Self>, enter: impl FnOnce(&mut Subscribers, Arc<Queue>)) -> EventStream {
         let queue = Arc::new(Queue::bounded(self.bounds));
-        let mut listeners = self.lock();
-        if listeners.closed {
+        let mut subscribers = self.lock();
+        if subscribers.closed {
             queue.close();
         } else {
-            enter(&mut listeners, Arc::clone(&queue));
+            enter(&mut subscribers, Arc::clone(&queue));
         }
-        drop(listeners);
+        drop(subscribers);
         EventStream {
             queue,
             hub: Arc::clone(self),
@@ -70,35 +74,35 @@ impl Hub {
     }
 
     pub(super) fn remove(&self, queue: &Arc<Queue>) {
-        let mut listeners = self.lock();
-        listeners
+        let mut subscribers = self.lock();
+        subscribers
             .streams
-            .retain(|listener| !Arc::ptr_eq(&listener.queue, queue));
-        listeners.runs.retain(|_, queues| {
+            .retain(|subscriber| !Arc::ptr_eq(&subscriber.queue, queue));
+        subscribers.runs.retain(|_, queues| {
             queues.retain(|other| !Arc::ptr_eq(other, queue));
             !queues.is_empty()
         });
     }
 
-    /// Hands an event to whoever wants it. Nothing is copied if nobody does.
+    /// Sends an event to its subscribers. Without any, nothing is copied.
     pub(crate) fn publish(&self, event: &frame::Event<'_>) {
-        let listeners = self.lock();
+        let subscribers = self.lock();
         let mut shared = None;
         let mut share = || {
             let make = || Arc::new(Event::new(&event.name, event.payload, event.seq));
             Arc::clone(shared.get_or_insert_with(make))
         };
-        for listener in &listeners.streams {
-            if listener.filter.matches(&event.name) {
-                listener.queue.push(share());
+        for subscriber in &subscribers.streams {
+            if subscriber.filter.matches(&event.name) {
+                subscriber.queue.push(share());
             }
         }
-        if listeners.runs.is_empty() {
+        if subscribers.runs.is_empty() {
             return;
         }
         let run_id = event.payload.and_then(run_id);
         for queue in run_id
-            .and_then(|run_id| listeners.runs.get(&*run_id))
+            .and_then(|run_id| subscribers.runs.get(&*run_id))
             .into_iter()
             .flatten()
         {
@@ -118,31 +122,31 @@ impl Hub {
 
     /// The client is closed: every stream ends.
     pub(crate) fn close(&self) {
-        let mut listeners = self.lock();
-        listeners.closed = true;
-        listeners.each(Queue::close);
-        listeners.streams.clear();
-        listeners.runs.clear();
+        let mut subscribers = self.lock();
+        subscribers.closed = true;
+        subscribers.each(Queue::close);
+        subscribers.streams.clear();
+        subscribers.runs.clear();
     }
 
-    /// How many streams there are.
+    /// Returns the number of streams.
     pub(crate) fn len(&self) -> usize {
-        let listeners = self.lock();
-        listeners.streams.len() + listeners.runs.values().map(Vec::len).sum::<usize>()
+        let subscribers = self.lock();
+        subscribers.streams.len() + subscribers.runs.values().map(Vec::len).sum::<usize>()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Listeners> {
-        self.listeners
+    fn lock(&self) -> MutexGuard<'_, Subscribers> {
+        self.subscribers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Listeners {
-    fn each(&self, tell: impl Fn(&Queue)) {
-        let streams = self.streams.iter().map(|listener| &listener.queue);
+impl Subscribers {
+    fn each(&self, each: impl Fn(&Queue)) {
+        let streams = self.streams.iter().map(|subscriber| &subscriber.queue);
         for queue in streams.chain(self.runs.values().flatten()) {
-            tell(queue);
+            each(queue);
         }
     }
 }
@@ -206,8 +210,8 @@ mod tests {
     #[test]
     fn a_stream_carries_what_its_filter_names() {
         let hub = hub();
-        let all = hub.listen(EventFilter::all());
-        let ticks = hub.listen(EventFilter::named(["tick"]));
+        let all = hub.subscribe(EventFilter::all());
+        let ticks = hub.subscribe(EventFilter::named(["tick"]));
         publish(&hub, "tick", "{}");
         publish(&hub, "health", "{}");
         assert_eq!(names(&all), ["tick", "health"]);
@@ -215,9 +219,9 @@ mod tests {
     }
 
     #[test]
-    fn a_run_hears_what_names_it_and_nothing_else() {
+    fn a_run_gets_the_events_that_name_it_and_no_others() {
         let hub = hub();
-        let run = hub.listen_to_run("r-1");
+        let run = hub.subscribe_to_run("r-1");
         publish(&hub, "agent", r#"{"runId":"r-1","seq":1}"#);
         publish(&hub, "agent", r#"{"runId":"r-2","seq":1}"#);
         publish(&hub, "chat", r#"{"runId":"r\u002d1"}"#);
@@ -234,7 +238,7 @@ mod tests {
     #[test]
     fn a_stream_that_is_dropped_leaves_nothing_behind() {
         let hub = hub();
-        drop((hub.listen(EventFilter::all()), hub.listen_to_run("r")));
+        drop((hub.subscribe(EventFilter::all()), hub.subscribe_to_run("r")));
         assert_eq!(hub.len(), 0);
         assert!(hub.lock().runs.is_empty());
     }
@@ -242,9 +246,9 @@ mod tests {
     #[test]
     fn a_closed_hub_ends_every_stream_also_those_to_come() {
         let hub = hub();
-        let before = hub.listen(EventFilter::all());
+        let before = hub.subscribe(EventFilter::all());
         hub.close();
-        let after = hub.listen_to_run("r");
+        let after = hub.subscribe_to_run("r");
         let context = Context::from_waker(noop_waker_ref());
         for stream in [before, after] {
             assert!(matches!(stream.queue.poll(&context), Poll::Ready(None)));

@@ -1,4 +1,4 @@
-//! What a gateway tells without being asked, and the bounded streams that carry it.
+//! Events of a gateway, and the bounded streams that carry them.
 
 mod channel;
 mod hub;
@@ -71,7 +71,7 @@ impl Event {
         let text = self.payload.as_deref().map_or("null", RawValue::get);
         serde_json::from_str(text).map_err(|error| Error::Data {
             method: (*self.name).into(),
-            // The words may quote the event.
+            // The message may quote the event.
             what: format!(
                 "the event has another shape: {}",
                 printable(&error.to_string())
@@ -116,7 +116,7 @@ impl fmt::Debug for Event {
     }
 }
 
-/// What comes out of an [`EventStream`], which has an example.
+/// An item of an [`EventStream`], which has an example.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventItem {
@@ -139,7 +139,7 @@ pub enum EventItem {
     Resync(ResyncReason),
 }
 
-/// Which events a stream carries.
+/// Selection of the events that a stream carries.
 ///
 /// [`Lagged`](EventItem::Lagged) counts only these; [`Gap`](EventItem::Gap) and
 /// [`Resync`](EventItem::Resync) stand in every stream.
@@ -217,7 +217,7 @@ impl EventFilter {
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "a stream that nobody reads only fills its queue"]
+#[must_use = "an unread stream only fills its queue"]
 pub struct EventStream {
     queue: Arc<Queue>,
     hub: Arc<Hub>,

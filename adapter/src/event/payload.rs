@@ -1,4 +1,4 @@
-//! What an event carries.
+//! Types of event payloads.
 
 use serde::de::DeserializeOwned;
 
@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 /// #     .store(MemoryStore::new())
 /// #     .build()?;
 /// # let client = Client::connect(config).await?;
-/// /// The words that an agent listens for.
+/// /// The wake words of an agent.
 /// #[derive(Deserialize)]
 /// struct WakeWords {
 ///     triggers: Vec<String>,
@@ -36,7 +36,7 @@ use serde::de::DeserializeOwned;
 /// while let Some(item) = events.next().await {
 ///     if let EventItem::Event(event) = item {
 ///         let words: WakeWords = event.payload()?;
-///         println!("it now listens for {:?}", words.triggers);
+///         println!("wake words: {:?}", words.triggers);
 /// #       break;
 ///     }
 /// }

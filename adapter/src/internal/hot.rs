@@ -39,7 +39,7 @@ impl Hot {
         let now = Instant::now();
         Some(Self {
             session: Session::new(&hello, now),
-            stream: hub.listen(EventFilter::named(["agent"])),
+            stream: hub.subscribe(EventFilter::named(["agent"])),
             hub,
             now,
         })

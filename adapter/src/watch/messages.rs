@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::SyncReason;
-use super::order::{Heard, Topic};
-use super::registry::Ticket;
+use super::registry::SubscriptionGuard;
+use super::state::{Relevance, Topic};
 use crate::api::chat::{ChatHistory, History, HistoryKind};
 use crate::api::sessions::{InFlightRun, Message, MessageWritten, Session, SubscribeMessages};
 use crate::client::Client;
@@ -12,30 +12,30 @@ use crate::config::WhenDown;
 use crate::event::Event;
 use crate::logic::error::Error;
 
-/// How many ids of messages are remembered, to know one that comes again.
+/// Number of message ids that are kept to recognise repetitions.
 const REMEMBERED: usize = 1024;
 
 /// The messages of a session, as they are when a watch begins or has missed something.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct MessagesSnapshot {
-    /// Whether these are the messages of the session. If not, they come after all that were told
+    /// True if these are all messages of the session. If not, they follow those that were given
     /// before.
     pub is_whole: bool,
     /// The messages, the oldest first.
     pub messages: Vec<Message>,
-    /// Whether there are older messages, which `chat.history` tells with an offset.
+    /// True if there are older messages, which `chat.history` has at an offset.
     pub has_more: bool,
     /// The session.
     pub session: Option<Session>,
-    /// The run that is under way, with its text so far.
+    /// The active run, with its text so far.
     pub in_flight: Option<InFlightRun>,
 }
 
-/// What asking for a session's messages came to.
+/// Answer to a request for a session's messages.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    ticket: Ticket,
+    guard: SubscriptionGuard,
     key: String,
     history: History,
 }
@@ -48,11 +48,11 @@ pub(crate) struct Messages {
     /// As the gateway calls it in events.
     canonical: String,
     /// Keeps the subscription from being ended.
-    ticket: Option<Ticket>,
+    guard: Option<SubscriptionGuard>,
     cursor: Option<String>,
-    /// The number of the last message that was told.
+    /// The number of the last message that was given.
     last: u64,
-    /// The ids of the last messages that were told.
+    /// The ids of the last messages that were given.
     recent: VecDeque<String>,
 }
 
@@ -61,7 +61,7 @@ impl Messages {
         Self {
             canonical: key.clone(),
             key,
-            ticket: None,
+            guard: None,
             cursor: None,
             last: 0,
             recent: VecDeque::new(),
@@ -75,19 +75,19 @@ impl Messages {
     ) -> impl Future<Output = Result<Answer, Error>> + Send + use<> {
         let (key, cursor) = (self.key.clone(), self.cursor.clone());
         async move {
-            let mut ticket = Ticket::new(&client, &key);
+            let mut guard = SubscriptionGuard::new(&client, &key);
             let key = {
                 let _order = client.watched().subscribing().await;
                 let call = client.call(SubscribeMessages::new(&*key));
                 let subscribed = call.when_down(WhenDown::Wait).await?;
-                ticket.rename(&subscribed.key);
+                guard.rename(&subscribed.key);
                 subscribed.key
             };
             let question = ChatHistory::since(key.clone(), cursor);
-            // A connection to come has no subscription, so there is nothing to wait for.
+            // A later connection has no subscription, so waiting for one is useless.
             let history = client.call(question).when_down(WhenDown::Fail).await?;
             Ok(Answer {
-                ticket,
+                guard,
                 key,
                 history,
             })
@@ -109,7 +109,7 @@ impl Messages {
     }
 
     /// Keeps what is new. A delta counts from its cursor; of what came since then, some may have
-    /// been told live.
+    /// been given live.
     fn take_in(&mut self, messages: Vec<Message>, is_whole: bool) -> Vec<Message> {
         if is_whole {
             self.last = 0;
@@ -142,7 +142,7 @@ impl Topic for Messages {
 
     fn snapshot(&mut self, answer: Answer) -> Option<MessagesSnapshot> {
         self.canonical = answer.key;
-        self.ticket = Some(answer.ticket);
+        self.guard = Some(answer.guard);
         let history = answer.history;
         if history.kind == Some(HistoryKind::Reset) {
             self.cursor = None;
@@ -159,22 +159,22 @@ impl Topic for Messages {
         })
     }
 
-    fn live(&mut self, event: &Event) -> Heard<MessageWritten> {
+    fn live(&mut self, event: &Event) -> Relevance<MessageWritten> {
         let written = match event.parse::<MessageWritten>() {
-            None => return Heard::Nothing,
-            Some(Err(_)) => return Heard::OutOfDate(SyncReason::Unreadable),
+            None => return Relevance::Irrelevant,
+            Some(Err(_)) => return Relevance::Stale(SyncReason::Unreadable),
             Some(Ok(written)) => written,
         };
         let (id, seq) = (written.message_id.as_deref(), written.message_seq);
         if written.session_key != self.canonical || self.is_known(id) {
-            return Heard::Nothing;
+            return Relevance::Irrelevant;
         }
         if seq.is_some_and(|seq| seq <= self.last) {
-            // Another message under a number that was given before: the transcript was begun anew.
+            // Another message under a number that was given before: the transcript was reset.
             self.cursor = None;
-            return Heard::OutOfDate(SyncReason::BegunAnew);
+            return Relevance::Stale(SyncReason::TranscriptReset);
         }
         self.remember(id, seq);
-        Heard::News(written)
+        Relevance::New(written)
     }
 }

@@ -1,9 +1,9 @@
 //! Watches: subscriptions that are made again on each new connection, with a snapshot each time.
 
 mod messages;
-mod order;
 mod registry;
 mod sessions;
+mod state;
 
 use std::fmt;
 use std::pin::Pin;
@@ -14,28 +14,28 @@ use tokio::time::{Sleep, sleep};
 
 use self::messages::Messages;
 pub use self::messages::MessagesSnapshot;
-use self::order::{Need, Order, Told, Topic};
 use self::sessions::Sessions;
+use self::state::{Action, Topic, WatchItem, WatchState};
 use crate::api::events::EventPayload as _;
 use crate::api::sessions::{Changed, List, MessageWritten, SessionList};
 use crate::client::Client;
 use crate::event::{EventFilter, EventStream};
 use crate::logic::error::Error;
 
-/// What a watch tells. [`Resync`](Self::Resync) and then [`Snapshot`](Self::Snapshot) come first,
+/// An item of a watch. [`Resync`](Self::Resync) and then [`Snapshot`](Self::Snapshot) come first,
 /// and again whenever something may be missing; in between is what happens.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Update<S, L> {
     /// Something may be missing here. A snapshot follows.
     Resync(SyncReason),
-    /// How things are.
+    /// The present state.
     Snapshot(S),
     /// Something happened after the snapshot.
     Live(L),
 }
 
-/// Why a watch begins again.
+/// Reason why a watch starts over.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum SyncReason {
@@ -59,11 +59,11 @@ pub enum SyncReason {
         /// The number that came.
         got: u64,
     },
-    /// The gateway said that the list is another one, and not how.
+    /// The gateway announced a change of the list without saying which.
     ListChanged,
-    /// The transcript was begun anew.
-    BegunAnew,
-    /// The gateway said something that this crate cannot read.
+    /// The transcript was reset.
+    TranscriptReset,
+    /// The gateway sent something that this crate cannot read.
     Unreadable,
 }
 
@@ -76,42 +76,42 @@ impl fmt::Display for SyncReason {
             Self::Lagged { .. } => "lagged",
             Self::Gap { .. } => "gap",
             Self::ListChanged => "list-changed",
-            Self::BegunAnew => "begun-anew",
+            Self::TranscriptReset => "transcript-reset",
             Self::Unreadable => "unreadable",
         })
     }
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
-type Asking<T> = Boxed<<T as Topic>::Answer>;
+type Request<T> = Boxed<<T as Topic>::Answer>;
 
 /// Asks the gateway about a topic.
 trait Ask: Topic {
-    fn ask(&self, client: Client) -> Asking<Self>;
+    fn ask(&self, client: Client) -> Request<Self>;
 }
 
 impl Ask for Sessions {
-    fn ask(&self, client: Client) -> Asking<Self> {
+    fn ask(&self, client: Client) -> Request<Self> {
         Box::pin(self.ask(client))
     }
 }
 
 impl Ask for Messages {
-    fn ask(&self, client: Client) -> Asking<Self> {
+    fn ask(&self, client: Client) -> Request<Self> {
         Box::pin(self.ask(client))
     }
 }
 
-/// Carries out what an [`Order`] needs, in the task of whoever reads. Events wait in their bounded
+/// Drives a [`WatchState`] in the task of the reader. Events wait in their bounded
 /// stream meanwhile, so that nothing here can grow.
 struct Watch<T: Topic> {
     /// Before the topic: with the last handle, the connection ends and so do its subscriptions.
     client: Client,
     /// Until there is a connection to ask on.
     waiting: Option<Boxed<()>>,
-    asking: Option<Asking<T>>,
-    resting: Option<Pin<Box<Sleep>>>,
-    order: Order<T>,
+    request: Option<Request<T>>,
+    sleeping: Option<Pin<Box<Sleep>>>,
+    state: WatchState<T>,
     events: EventStream,
 }
 
@@ -120,52 +120,52 @@ impl<T: Ask> Watch<T> {
         Self {
             client: client.clone(),
             waiting: None,
-            asking: None,
-            resting: None,
-            order: Order::new(topic),
+            request: None,
+            sleeping: None,
+            state: WatchState::new(topic),
             events: client.events_where(EventFilter::named([event])),
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Told<T>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<WatchItem<T>>> {
         loop {
-            match self.order.need() {
-                Need::Tell(told) => return Poll::Ready(Some(told)),
-                Need::Ask => {
+            match self.state.next_action() {
+                Action::Yield(item) => return Poll::Ready(Some(item)),
+                Action::Request => {
                     let client = self.client.clone();
                     self.waiting = Some(Box::pin(async move { client.ready().await.map(drop) }));
                 }
-                Need::Answer => {
+                Action::AwaitAnswer => {
                     if let Some(waiting) = &mut self.waiting {
                         let waited = ready!(waiting.as_mut().poll(cx));
                         self.waiting = None;
                         if let Err(error) = waited {
-                            self.order.answered(Err(error));
+                            self.state.on_answer(Err(error));
                             continue;
                         }
-                        // What the connection begins with is in the answer. Told afterwards, its own
-                        // beginning would be one more reason to ask.
+                        // The answer covers the connection's beginning. Read afterwards, its resync
+                        // mark would cause another request.
                         self.events.forget_old_connections();
-                        self.asking = Some(self.order.topic.ask(self.client.clone()));
+                        self.request = Some(self.state.topic.ask(self.client.clone()));
                     }
-                    let Some(asking) = &mut self.asking else {
+                    let Some(request) = &mut self.request else {
                         return Poll::Ready(None);
                     };
-                    let answer = ready!(asking.as_mut().poll(cx));
-                    self.asking = None;
-                    self.order.answered(answer);
+                    let answer = ready!(request.as_mut().poll(cx));
+                    self.request = None;
+                    self.state.on_answer(answer);
                 }
-                Need::Event => {
+                Action::AwaitEvent => {
                     let item = ready!(Pin::new(&mut self.events).poll_next(cx));
-                    self.order.heard(item);
+                    self.state.on_item(item);
                 }
-                Need::Rest(time) => {
-                    let rest = self.resting.get_or_insert_with(|| Box::pin(sleep(time)));
+                Action::Sleep(time) => {
+                    let rest = self.sleeping.get_or_insert_with(|| Box::pin(sleep(time)));
                     ready!(rest.as_mut().poll(cx));
-                    self.resting = None;
-                    self.order.rested();
+                    self.sleeping = None;
+                    self.state.on_slept();
                 }
-                Need::Nothing => return Poll::Ready(None),
+                Action::End => return Poll::Ready(None),
             }
         }
     }
@@ -173,9 +173,9 @@ impl<T: Ask> Watch<T> {
 
 /// A watch of the sessions, from [`Sessions::watch`](crate::api::sessions::Sessions::watch).
 ///
-/// It tells [`Update::Resync`] and a list first and after each loss, in between each change; with
+/// It yields [`Update::Resync`] and a list first and after each loss, in between each change; with
 /// both, a copy of the list is always what the gateway's will be. Nothing happens unless it is read.
-/// Events that come meanwhile are kept within bounds; what is too much is told as
+/// Events that come meanwhile are kept within bounds; what is too much becomes
 /// [`SyncReason::Lagged`], with a new list. As a handle, it keeps the client open.
 ///
 /// It ends when the client is closed or drained, and after an error that asking again does not heal:
@@ -218,11 +218,11 @@ pub struct SessionsWatch(Watch<Sessions>);
 /// A watch of the messages of a session, from
 /// [`Sessions::watch_messages`](crate::api::sessions::Sessions::watch_messages).
 ///
-/// It tells [`Update::Resync`] and the messages first and after each loss, in between each message
+/// It yields [`Update::Resync`] and the messages first and after each loss, in between each message
 /// as it is written, and none of them twice. Where the gateway can say what was missed, the snapshot
 /// has only that; see [`MessagesSnapshot::is_whole`]. Nothing happens unless it is read. As a handle,
-/// it keeps the client open. When the last watch of a session is dropped, the gateway is told that
-/// nobody wants its messages.
+/// it keeps the client open. When the last watch of a session is dropped, its subscription
+/// is ended.
 ///
 /// It ends as [`SessionsWatch`] does.
 ///

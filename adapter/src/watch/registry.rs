@@ -1,4 +1,4 @@
-//! Which sessions' messages a client has asked for, so that the last who wants them ends it.
+//! Guards that count the watches of a session's messages; the last one unsubscribes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use crate::client::{Client, WeakClient};
 use crate::config::WhenDown;
 use crate::driver::subscriptions::Watched;
 
-/// How long ending a subscription may take. Not to end it costs nothing but events.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// Time limit of an unsubscription. A lost one costs nothing but events.
+const UNSUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Somebody watches a session until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct SubscriptionGuard {
     registry: Arc<Watched>,
     /// Weak, so that the end of the last handle is the end of the connection.
     client: WeakClient,
     key: String,
 }
 
-impl Ticket {
+impl SubscriptionGuard {
     /// Somebody is about to watch a session.
     pub(crate) fn new(client: &Client, key: &str) -> Self {
         let registry = Arc::clone(client.watched());
@@ -42,7 +42,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
         if !self.registry.leave(&self.key) {
             return;
@@ -58,7 +58,7 @@ impl Drop for Ticket {
                 // On a connection that is gone there is nothing to end.
                 let _ = client
                     .call(UnsubscribeMessages::new(key))
-                    .within(GOODBYE)
+                    .within(UNSUBSCRIBE_TIMEOUT)
                     .when_down(WhenDown::Fail)
                     .await;
             }

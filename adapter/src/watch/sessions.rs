@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::SyncReason;
-use super::order::{Heard, Topic};
+use super::state::{Relevance, Topic};
 use crate::api::sessions::{ChangeReason, Changed, List, SessionList, Subscribe, Subscribed};
 use crate::client::Client;
 use crate::config::WhenDown;
@@ -14,7 +14,7 @@ use crate::logic::error::Error;
 #[derive(Debug)]
 pub(crate) struct Sessions {
     list: List,
-    /// When the rows of the last list were read. What an event says of a row before that is old.
+    /// Reading time of the last list's rows. An event about a row from before that time is old.
     read_at: HashMap<String, u64>,
 }
 
@@ -38,7 +38,7 @@ impl Sessions {
     fn is_old(&self, change: &Changed) -> bool {
         let row = change.session.as_ref();
         row.and_then(|row| Some((self.read_at.get(&row.key)?, row.snapshot_at?)))
-            .is_some_and(|(listed, told)| told < *listed)
+            .is_some_and(|(listed, sent)| sent < *listed)
     }
 }
 
@@ -57,20 +57,20 @@ impl Topic for Sessions {
         Some(list)
     }
 
-    fn live(&mut self, event: &Event) -> Heard<Changed> {
+    fn live(&mut self, event: &Event) -> Relevance<Changed> {
         match event.parse::<Changed>() {
-            None => Heard::Nothing,
-            Some(Err(_)) => Heard::OutOfDate(SyncReason::Unreadable),
-            Some(Ok(change)) if self.is_old(&change) => Heard::Nothing,
+            None => Relevance::Irrelevant,
+            Some(Err(_)) => Relevance::Stale(SyncReason::Unreadable),
+            Some(Ok(change)) if self.is_old(&change) => Relevance::Irrelevant,
             Some(Ok(change)) if change.session_key.is_some() || is_harmless(&change) => {
-                Heard::News(change)
+                Relevance::New(change)
             }
-            Some(Ok(_)) => Heard::OutOfDate(SyncReason::ListChanged),
+            Some(Ok(_)) => Relevance::Stale(SyncReason::ListChanged),
         }
     }
 }
 
-/// Changes without a key that say nothing new about which sessions there are: a deletion is told
+/// Changes without a key that say nothing new about which sessions there are: a deletion is sent
 /// with its key just before.
 fn is_harmless(change: &Changed) -> bool {
     matches!(
@@ -99,27 +99,30 @@ mod tests {
         sessions
     }
 
-    fn heard(payload: &Value) -> &'static str {
+    fn relevance(payload: &Value) -> &'static str {
         match watch().live(&event(payload)) {
-            Heard::News(_) => "news",
-            Heard::Nothing => "nothing",
-            Heard::OutOfDate(_) => "out of date",
+            Relevance::New(_) => "news",
+            Relevance::Irrelevant => "nothing",
+            Relevance::Stale(_) => "out of date",
         }
     }
 
     #[test]
     fn a_row_that_is_older_than_the_list_is_no_news() {
         let row = |key: &str, at: u64| json!({"sessionKey":key,"reason":"patch","session":{"key":key,"snapshotAt":at}});
-        assert_eq!(heard(&row("k", 9)), "nothing");
-        assert_eq!(heard(&row("k", 10)), "news");
-        assert_eq!(heard(&row("other", 1)), "news");
-        assert_eq!(heard(&json!({"sessionKey":"k","reason":"delete"})), "news");
+        assert_eq!(relevance(&row("k", 9)), "nothing");
+        assert_eq!(relevance(&row("k", 10)), "news");
+        assert_eq!(relevance(&row("other", 1)), "news");
+        assert_eq!(
+            relevance(&json!({"sessionKey":"k","reason":"delete"})),
+            "news"
+        );
     }
 
     #[test]
     fn a_change_of_no_session_in_particular_may_be_one_of_the_list() {
-        assert_eq!(heard(&json!({"reason":"delete","ts":1})), "news");
-        assert_eq!(heard(&json!({"reason":"sharing"})), "out of date");
-        assert_eq!(heard(&json!([])), "out of date");
+        assert_eq!(relevance(&json!({"reason":"delete","ts":1})), "news");
+        assert_eq!(relevance(&json!({"reason":"sharing"})), "out of date");
+        assert_eq!(relevance(&json!([])), "out of date");
     }
 }

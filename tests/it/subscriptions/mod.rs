@@ -436,7 +436,7 @@ async fn a_transcript_that_is_begun_anew_is_told_whole() {
     let mut anew = written(KEY, 1, "again");
     anew["messageId"] = json!("another");
     link.event("session.message", anew).await;
-    assert_eq!(watch.resync().await, SyncReason::BegunAnew);
+    assert_eq!(watch.resync().await, SyncReason::TranscriptReset);
     subscribe(&mut link, KEY).await;
     let cursor = history(&mut link, whole("c2", &[message(1, "again")])).await;
     assert_eq!(cursor, Value::Null, "the old cursor is not used");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::job::{Delivery, Job, Payload, RunStatus, Schedule, Target, WakeMode};
-use crate::api::wire::{answer, params, words};
+use crate::api::wire::{answer, params, string_enum};
 
 params! {
     /// Asks for the jobs.
@@ -27,9 +27,9 @@ answer! {
     /// Answer to [`List`].
     JobList {
         may_have {
-            /// How many there are in all (2026.9.6).
+            /// Total number (2026.9.6).
             total: u64,
-            /// Whether there are more (2026.9.6).
+            /// True if there are more (2026.9.6).
             has_more: bool,
             /// The offset of the next ones (2026.9.6).
             next_offset: u64,
@@ -60,15 +60,15 @@ answer! {
     /// Answer to [`Status`].
     CronStatus {
         may_have {
-            /// Whether jobs run.
+            /// True if jobs run.
             enabled: bool,
-            /// How many there are.
+            /// Number of entries.
             jobs: u64,
-            /// When the next one runs, in milliseconds of the gateway's clock.
+            /// Time of the next run, in milliseconds of the gateway's clock.
             next_wake_at_ms: u64,
             /// The file on the gateway's host that they are kept in.
             store_path: String,
-            /// How they are kept (2026.9.6).
+            /// Form of storage (2026.9.6).
             storage: String,
         }
     }
@@ -98,9 +98,9 @@ answer! {
     /// Answer to [`Runs`].
     RunList {
         may_have {
-            /// How many there are in all (2026.9.6).
+            /// Total number (2026.9.6).
             total: u64,
-            /// Whether there are more (2026.9.6).
+            /// True if there are more (2026.9.6).
             has_more: bool,
             /// The offset of the next ones (2026.9.6).
             next_offset: u64,
@@ -120,21 +120,21 @@ answer! {
             job_id: String,
         }
         may_have {
-            /// When it was written down, in milliseconds of the gateway's clock.
+            /// Time of the entry, in milliseconds of the gateway's clock.
             ts: u64,
-            /// What came of it.
+            /// Result.
             status: RunStatus,
-            /// How it failed. A run whose answer could not be delivered counts as failed.
+            /// Error text. A run whose answer could not be delivered counts as failed.
             error: String,
             /// The beginning of the answer.
             summary: String,
             /// The run (2026.9.6).
             run_id: String,
-            /// When it began, in milliseconds of the gateway's clock.
+            /// Start time, in milliseconds of the gateway's clock.
             run_at_ms: u64,
-            /// How long it took, in milliseconds.
+            /// Duration, in milliseconds.
             duration_ms: u64,
-            /// When the job runs next.
+            /// Time of the job's next run.
             next_run_at_ms: u64,
             /// The id of the conversation that it ran in.
             session_id: String,
@@ -144,7 +144,7 @@ answer! {
             model: String,
             /// The provider of the model (2026.9.6).
             provider: String,
-            /// Whether the answer was delivered (2026.9.6).
+            /// True if the answer was delivered (2026.9.6).
             delivered: bool,
         }
     }
@@ -156,25 +156,25 @@ params! {
         needs {
             /// Its name.
             name: String;
-            /// When it runs.
+            /// Schedule.
             schedule: Schedule;
-            /// Where it runs.
+            /// Session that it runs in.
             session_target: Target;
-            /// When its agent is told.
+            /// Time at which its agent wakes up for it.
             wake_mode: WakeMode;
-            /// What it does.
+            /// Action of the job.
             payload: Payload;
         }
         may_have {
-            /// Whether it runs at all.
+            /// True if it is enabled.
             enabled: bool;
-            /// What it is for, in words.
+            /// Description.
             description: String;
             /// Its agent.
             agent_id: String;
-            /// Where its answer goes.
+            /// Delivery of its answer.
             delivery: Delivery;
-            /// Whether it goes away after it has run.
+            /// True if it is deleted after its run.
             delete_after_run: bool;
             /// The session that it belongs to (2026.9.6).
             session_key: String, since 4;
@@ -208,7 +208,7 @@ impl Update {
         }
     }
 
-    /// Does it only if nobody has changed the job since it had this revision (2026.9.6).
+    /// Fails if the job has another revision by now (2026.9.6).
     #[must_use]
     pub fn expected_config_revision(mut self, revision: impl Into<String>) -> Self {
         self.expected_config_revision = Some(revision.into());
@@ -229,7 +229,7 @@ impl crate::protocol::method::Method for Update {
     }
 }
 
-/// What [`Update`] changes.
+/// The changes of an [`Update`].
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobPatch {
@@ -260,23 +260,23 @@ pub struct JobPatch {
 crate::api::wire::builders!(JobPatch {
     /// Its name.
     name: String;
-    /// Whether it runs at all.
+    /// True if it is enabled.
     enabled: bool;
-    /// What it is for, in words.
+    /// Description.
     description: String;
     /// Its agent.
     agent_id: String;
-    /// When it runs.
+    /// Schedule.
     schedule: Schedule;
-    /// Where it runs.
+    /// Session that it runs in.
     session_target: Target;
-    /// When its agent is told.
+    /// Time at which its agent wakes up for it.
     wake_mode: WakeMode;
-    /// What it does.
+    /// Action of the job.
     payload: Payload;
-    /// Where its answer goes.
+    /// Delivery of its answer.
     delivery: Delivery;
-    /// Whether it goes away after it has run.
+    /// True if it is deleted after its run.
     delete_after_run: bool;
     /// The name to show (2026.9.6).
     display_name: String;
@@ -309,7 +309,7 @@ answer! {
         may_have {
             /// Always true.
             ok: bool,
-            /// Whether there was one.
+            /// True if there was one.
             removed: bool,
         }
     }
@@ -326,21 +326,21 @@ params! {
             id: String;
         }
         may_have {
-            /// Whether it runs also when it is not its time. Both generations take `force` and
+            /// Condition of the run: due jobs only, or any. Both generations take `force` and
             /// `due`.
             mode: RunMode;
         }
     }
 }
 
-words! {
-    /// Whether a job runs also when it is not its time.
+string_enum! {
+    /// Condition under which a job is run on request.
     RunMode {
-        /// It does.
+        /// Any job.
         Force = "force",
-        /// It does not.
+        /// Due jobs.
         Due = "due",
-        /// It does if it is enabled (2026.9.6).
+        /// Enabled jobs (2026.9.6).
         IfEnabled = "if-enabled",
     }
 }
@@ -351,11 +351,11 @@ answer! {
         may_have {
             /// Always true.
             ok: bool,
-            /// Whether it will run (2026.9.6).
+            /// True if it will run (2026.9.6).
             enqueued: bool,
-            /// Whether it has run; false if it was not its time.
+            /// True if it has run; false if it was not due.
             ran: bool,
-            /// Why it did not: `not-due`.
+            /// Reason for not running: `not-due`.
             reason: String,
             /// The run (2026.9.6).
             run_id: String,
@@ -404,19 +404,19 @@ answer! {
         has {
             /// The job.
             job_id: String,
-            /// What.
+            /// Kind of the change.
             action: Action,
         }
         may_have {
             /// The job as it is now, or was last (2026.9.6).
             job: Job,
-            /// When it runs next, in milliseconds of the gateway's clock.
+            /// Time of the next run, in milliseconds of the gateway's clock.
             next_run_at_ms: u64,
-            /// When the run began.
+            /// Start time of the run.
             run_at_ms: u64,
-            /// What came of the run.
+            /// Result of the run.
             status: RunStatus,
-            /// How the run failed.
+            /// Error text of the run.
             error: String,
             /// The beginning of the answer.
             summary: String,
@@ -426,13 +426,13 @@ answer! {
             session_id: String,
             /// The session that it ran in.
             session_key: String,
-            /// How long the run took, in milliseconds.
+            /// Duration of the run, in milliseconds.
             duration_ms: u64,
             /// The model (2026.9.6).
             model: String,
             /// The provider of the model (2026.9.6).
             provider: String,
-            /// What the run used (2026.9.6): `input_tokens`, `output_tokens`, `total_tokens`.
+            /// Usage of the run (2026.9.6): `input_tokens`, `output_tokens`, `total_tokens`.
             usage: Map<String, Value>,
         }
     }
@@ -442,8 +442,8 @@ impl crate::api::events::EventPayload for Happened {
     const NAME: &'static str = "cron";
 }
 
-words! {
-    /// What has happened to a job.
+string_enum! {
+    /// A change of a job.
     Action {
         /// It was made.
         Added = "added",

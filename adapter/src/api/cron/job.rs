@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::api::wire::{answer, words};
+use crate::api::wire::{answer, string_enum};
 
 answer! {
     /// A job as the gateway keeps it. 2026.9.6 lists jobs of its own too, such as `heartbeat-main`.
@@ -13,65 +13,65 @@ answer! {
             id: String,
             /// Its name.
             name: String,
-            /// When it runs.
+            /// Schedule.
             schedule: Schedule,
-            /// What it does.
+            /// Action of the job.
             payload: Payload,
         }
         may_have {
-            /// Whether it runs at all.
+            /// True if it is enabled.
             enabled: bool,
-            /// What it is for, in words.
+            /// Description.
             description: String,
             /// Its agent.
             agent_id: String,
-            /// Where it runs.
+            /// Session that it runs in.
             session_target: Target,
-            /// When its agent is told.
+            /// Time at which its agent wakes up for it.
             wake_mode: WakeMode,
-            /// Where its answer goes.
+            /// Delivery of its answer.
             delivery: Delivery,
-            /// Whether it goes away after it has run.
+            /// True if it is deleted after its run.
             delete_after_run: bool,
-            /// When it was made, in milliseconds of the gateway's clock.
+            /// Creation time, in milliseconds of the gateway's clock.
             created_at_ms: u64,
-            /// When it was changed.
+            /// Time of the last change.
             updated_at_ms: u64,
-            /// How it stands.
+            /// State.
             state: JobState,
             /// Another text after each change (2026.9.6); see
             /// [`Update::expected_config_revision`](super::Update::expected_config_revision).
             config_revision: String,
-            /// When it runs next (2026.9.6; `state` has it in both generations).
+            /// Time of the next run (2026.9.6; `state` has it in both generations).
             next_run_at_ms: u64,
         }
     }
 }
 
 answer! {
-    /// How a job stands.
+    /// State of a job.
     JobState {
         may_have {
-            /// When it runs next, in milliseconds of the gateway's clock.
+            /// Time of the next run, in milliseconds of the gateway's clock.
             next_run_at_ms: u64,
-            /// Since when it runs, if it does.
+            /// Start time of the present run, if there is one.
             running_at_ms: u64,
-            /// When it ran last.
+            /// Time of the last run.
             last_run_at_ms: u64,
-            /// What came of it.
+            /// Result.
             last_status: RunStatus,
-            /// How it failed.
+            /// Error text.
             last_error: String,
-            /// How long it took, in milliseconds.
+            /// Duration, in milliseconds.
             last_duration_ms: u64,
-            /// How often it has failed since it last went well.
+            /// Number of failures since the last success.
             consecutive_errors: u64,
         }
     }
 }
 
-words! {
-    /// What came of a run of a job.
+string_enum! {
+    /// Result of a job's run.
     RunStatus {
         /// It went well.
         Ok = "ok",
@@ -82,8 +82,8 @@ words! {
     }
 }
 
-words! {
-    /// Where a job runs.
+string_enum! {
+    /// Session that a job runs in.
     Target {
         /// In its agent's main session.
         Main = "main",
@@ -94,8 +94,8 @@ words! {
     }
 }
 
-words! {
-    /// When an agent is told of a job that runs in its main session.
+string_enum! {
+    /// Time at which an agent wakes up for a job of its main session.
     WakeMode {
         /// At once.
         Now = "now",
@@ -104,20 +104,20 @@ words! {
     }
 }
 
-/// When a job runs.
+/// Schedule of a job.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Schedule {
     /// Once.
     At {
-        /// When: a time as in RFC 3339.
+        /// A time in RFC 3339's form.
         at: String,
     },
     /// Again and again.
     Every {
         /// The time in between, in milliseconds.
         every_ms: u64,
-        /// What is counted from, in milliseconds of the gateway's clock.
+        /// Start of the count, in milliseconds of the gateway's clock.
         anchor_ms: Option<u64>,
     },
     /// As cron does.
@@ -131,22 +131,22 @@ pub enum Schedule {
     Other(Map<String, Value>),
 }
 
-/// What a job does.
+/// Action of a job.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Payload {
     /// Tells the agent something.
     SystemEvent {
-        /// What.
+        /// Text of the event.
         text: String,
-        /// What else there is to it.
+        /// Further fields.
         other: Map<String, Value>,
     },
     /// Has the agent answer a message.
     AgentTurn {
         /// The message.
         message: String,
-        /// What else there is to it: `model`, `thinking`, `timeoutSeconds`.
+        /// Further fields: `model`, `thinking`, `timeoutSeconds`.
         other: Map<String, Value>,
     },
     /// Something that this crate does not know.
@@ -305,12 +305,12 @@ impl Serialize for Payload {
     }
 }
 
-/// Where the answer of a job goes.
+/// Delivery of a job's answer.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Delivery {
-    /// How.
+    /// Mode.
     pub mode: DeliveryMode,
     /// The channel; `last` is the one that was last used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -318,16 +318,16 @@ pub struct Delivery {
     /// Whom on that channel; the address with [`DeliveryMode::Webhook`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// Whether the run goes well all the same if the answer cannot be delivered.
+    /// True if the run counts as a success even if the answer cannot be delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_effort: Option<bool>,
-    /// What else there is to it.
+    /// Further fields.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
 impl Delivery {
-    /// This way, to nobody in particular.
+    /// This mode, without a recipient.
     #[must_use]
     pub fn new(mode: DeliveryMode) -> Self {
         Self {
@@ -340,8 +340,8 @@ impl Delivery {
     }
 }
 
-words! {
-    /// How the answer of a job is delivered.
+string_enum! {
+    /// Mode of delivery of a job's answer.
     DeliveryMode {
         /// Not at all.
         None = "none",

@@ -1,4 +1,4 @@
-//! What gateways say of devices.
+//! Answers about devices.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -44,13 +44,13 @@ pub struct PendingDevice {
     /// The address it came from; absent for a local one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_ip: Option<String>,
-    /// Whether the device is paired already and asks for more.
+    /// True if the device is paired already and requests more.
     #[serde(default)]
     pub is_repair: bool,
-    /// When the request was made, in milliseconds of the gateway's clock.
+    /// Time of the request, in milliseconds of the gateway's clock.
     #[serde(default)]
     pub ts: u64,
-    /// What else the gateway says.
+    /// Further fields of the answer.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -80,13 +80,13 @@ pub struct PairedDevice {
     /// Its tokens, without their values.
     #[serde(default)]
     pub tokens: Vec<TokenInfo>,
-    /// When it was approved, in milliseconds of the gateway's clock.
+    /// Time of the approval, in milliseconds of the gateway's clock.
     #[serde(default)]
     pub approved_at_ms: u64,
-    /// Whether it is connected now (2026.9 generation).
+    /// True if it is connected now (2026.9 generation).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connected: Option<bool>,
-    /// What else the gateway says.
+    /// Further fields of the answer.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -101,16 +101,16 @@ pub struct TokenInfo {
     /// The scopes it covers.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// When it was first made, in milliseconds of the gateway's clock.
+    /// Time of its first creation, in milliseconds of the gateway's clock.
     #[serde(default)]
     pub created_at_ms: u64,
-    /// When it was last replaced.
+    /// Time of its last rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated_at_ms: Option<u64>,
-    /// When it was revoked, if it was.
+    /// Time of its revocation, if it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at_ms: Option<u64>,
-    /// When it was last used to log in.
+    /// Time of the last login with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at_ms: Option<u64>,
 }
@@ -169,7 +169,7 @@ pub struct Rotated {
     /// The scopes of the new token.
     #[serde(default)]
     pub scopes: Vec<String>,
-    /// When, in milliseconds of the gateway's clock.
+    /// Time, in milliseconds of the gateway's clock.
     #[serde(default)]
     pub rotated_at_ms: u64,
     /// The new token. 2026.9.6 gives it only to the device itself, at its next connect.
@@ -186,7 +186,7 @@ pub struct Revoked {
     pub device_id: String,
     /// The role of the token.
     pub role: String,
-    /// When, in milliseconds of the gateway's clock.
+    /// Time, in milliseconds of the gateway's clock.
     #[serde(default)]
     pub revoked_at_ms: u64,
 }

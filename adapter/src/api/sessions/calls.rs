@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::api::agent::Attachment;
-use crate::api::wire::{answer, params, words};
+use crate::api::wire::{answer, params, string_enum};
 
-/// Several files, as one word for the macros.
+/// Several files, as one token for the macros.
 type Attachments = Vec<Attachment>;
 
 params! {
@@ -25,15 +25,15 @@ params! {
             display_name: String;
             /// The model, as `provider/model`.
             model: String;
-            /// How much the model thinks.
+            /// Level of thinking.
             thinking_level: String;
-            /// What the agent may do without asking: `read-only`, `guarded`, `workspace`, `full`.
+            /// Permission mode: `read-only`, `guarded`, `workspace`, `full`.
             permission_mode: String;
             /// The session that it is made from.
             parent_session_key: String;
             /// Takes over the transcript of the session that it is made from.
             fork: bool;
-            /// A first message: the answer tells the run that it starts.
+            /// A first message: the answer names the run that it starts.
             message: String;
             /// The files that go with the first message.
             attachments: Attachments;
@@ -41,7 +41,7 @@ params! {
             task: String;
             /// The folder that the agent works in.
             cwd: String;
-            /// How long a run may take, in milliseconds.
+            /// Time limit of a run, in milliseconds.
             timeout_ms: u64;
         }
     }
@@ -63,7 +63,7 @@ answer! {
             entry: Map<String, Value>,
             /// The model that it will use.
             resolved: ResolvedModel,
-            /// Whether the first message started a run.
+            /// True if the first message started a run.
             run_started: bool,
             /// The run that it started.
             run_id: String,
@@ -89,7 +89,7 @@ params! {
     /// Sends a message to a session that exists, and so starts a run (2026.9.6).
     ///
     /// It does what `chat.send` does, which both generations have.
-    Send: "sessions.send", Changes, since 4 => Sent {
+    SendMessage: "sessions.send", Changes, since 4 => Sent {
         needs {
             /// The key of the session.
             key: String;
@@ -102,11 +102,11 @@ params! {
             idempotency_key: String;
             /// The agent of a key that does not name one.
             agent_id: String;
-            /// How much the model thinks.
+            /// Level of thinking.
             thinking: String;
             /// The files that go with the message.
             attachments: Attachments;
-            /// How long the run may take, in milliseconds.
+            /// Time limit of the run, in milliseconds.
             timeout_ms: u64;
         }
     }
@@ -120,7 +120,7 @@ answer! {
             run_id: String,
         }
         may_have {
-            /// `started`; another word if the same key was sent before.
+            /// `started`; another value if the same key was sent before.
             status: String,
         }
     }
@@ -148,7 +148,7 @@ answer! {
     /// Answer to [`Abort`].
     Aborted {
         has {
-            /// Whether something was stopped.
+            /// Result of the abort.
             status: AbortStatus,
         }
         may_have {
@@ -160,8 +160,8 @@ answer! {
     }
 }
 
-words! {
-    /// Whether an abort stopped something.
+string_enum! {
+    /// Result of an abort.
     AbortStatus {
         /// It did.
         Aborted = "aborted",
@@ -171,7 +171,7 @@ words! {
 }
 
 params! {
-    /// Begins a session anew: its transcript is put away. Needs `operator.admin`.
+    /// Resets a session: its transcript is archived. Needs `operator.admin`.
     Reset: "sessions.reset", Changes => ResetDone {
         needs {
             /// The key of the session.
@@ -214,13 +214,13 @@ params! {
             key: String;
         }
         may_have {
-            /// Whether its transcript goes too.
+            /// True to delete its transcript, too.
             delete_transcript: bool;
             /// The agent of a key that does not name one (2026.9.6).
             agent_id: String, since 4;
             /// Does it only if the session still has this conversation id (2026.9.6).
             expected_session_id: String, since 4;
-            /// Does it only if the session was put away before (2026.9.6).
+            /// Does it only if the session is archived (2026.9.6).
             archived_only: bool, since 4;
         }
     }
@@ -236,7 +236,7 @@ answer! {
         may_have {
             /// Always true.
             ok: bool,
-            /// Whether there was one.
+            /// True if there was one.
             deleted: bool,
         }
         lists {
@@ -271,13 +271,13 @@ answer! {
             key: String,
         }
         may_have {
-            /// Whether it went well.
+            /// True on success.
             ok: bool,
-            /// Whether anything was shortened.
+            /// True if anything was shortened.
             compacted: bool,
-            /// Why not.
+            /// Reason for not shortening.
             reason: String,
-            /// How many lines are left.
+            /// Number of lines left.
             kept: u64,
         }
     }
@@ -295,7 +295,7 @@ mod tests {
         let sent =
             json!({"type":"file","mimeType":"text/plain","fileName":"a.txt","content":"aGk="});
         assert_eq!(
-            json!(Send::new("k", "m").attachments(vec![file.clone()])),
+            json!(SendMessage::new("k", "m").attachments(vec![file.clone()])),
             json!({"key":"k","message":"m","attachments":[sent]})
         );
         assert_eq!(

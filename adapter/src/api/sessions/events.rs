@@ -1,4 +1,4 @@
-//! Being told of sessions.
+//! Subscriptions to sessions, and their events.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use super::list::{Archived, List, SessionList};
 use super::message::Message;
 use super::row::Session;
 use crate::api::events::EventPayload;
-use crate::api::wire::{answer, params, words};
+use crate::api::wire::{answer, params, string_enum};
 use crate::protocol::method::{Effect, Method};
 
 /// Asks for the events of all sessions from now on, until the connection ends (2026.9.6). There is
@@ -30,7 +30,7 @@ impl Subscribe {
     /// Asks for the events, and for a list that leaves no gap between itself and them. The events
     /// are those of all sessions, whatever the list is about.
     ///
-    /// A list with nothing set is asked for as one without those that were put away, which is what
+    /// A list with nothing set is asked for as one without archived ones, which is what
     /// it would be: gateways take no parameters at all as not asking for a list.
     #[must_use]
     pub fn with_list(list: List) -> Self {
@@ -54,7 +54,7 @@ answer! {
     /// Answer to [`Subscribe`].
     Subscribed {
         may_have {
-            /// Whether the events will come.
+            /// True if the events will come.
             subscribed: bool,
             /// The list, if it was asked for.
             list: SessionList,
@@ -104,7 +104,7 @@ answer! {
             key: String,
         }
         may_have {
-            /// Whether its messages will come.
+            /// True if its messages will come.
             subscribed: bool,
         }
     }
@@ -117,18 +117,18 @@ answer! {
     /// `other`.
     Changed {
         may_have {
-            /// The key of the session. Without it the list has changed, and whoever has one asks
+            /// The key of the session. Without it the list has changed, and a client that has one asks
             /// again.
             session_key: String,
             /// The agent of the session.
             agent_id: String,
-            /// What changed it, if it was not a run.
+            /// Cause of the change, if it was not a run.
             reason: ChangeReason,
-            /// What a run of it did.
+            /// Phase of a run of it.
             phase: ChangePhase,
             /// The run.
             run_id: String,
-            /// When, in milliseconds of the gateway's clock.
+            /// Time, in milliseconds of the gateway's clock.
             ts: u64,
             /// The session as it is now; absent if it was deleted.
             session: Session,
@@ -142,8 +142,8 @@ impl EventPayload for Changed {
     const NAME: &'static str = "sessions.changed";
 }
 
-words! {
-    /// Why a session has changed.
+string_enum! {
+    /// Cause of a session's change.
     ChangeReason {
         /// It was made.
         Create = "create",
@@ -153,7 +153,7 @@ words! {
         Participants = "participants",
         /// Its settings were changed.
         Patch = "patch",
-        /// It was begun anew.
+        /// It was reset.
         Reset = "reset",
         /// It was deleted.
         Delete = "delete",
@@ -161,7 +161,7 @@ words! {
         ChatTitle = "chat.title",
         /// A run of its agent began.
         AgentRunStarted = "agent.run.started",
-        /// What was said to it has been worked off.
+        /// Pending messages have been processed.
         AgentInputSettled = "agent.input.settled",
         /// A cron job is bound to it, or no more.
         CronBinding = "cron-binding",
@@ -172,8 +172,8 @@ words! {
     }
 }
 
-words! {
-    /// What the run of a session did.
+string_enum! {
+    /// Phase of a session's run.
     ChangePhase {
         /// It began.
         Start = "start",
@@ -204,7 +204,7 @@ answer! {
             message_id: String,
             /// Its number within the session, from 1.
             message_seq: u64,
-            /// Whether the owner of the session wrote it.
+            /// True if the owner of the session wrote it.
             sender_is_owner: bool,
             /// The session as it is now.
             session: Session,
@@ -223,7 +223,7 @@ answer! {
         has {
             /// The run.
             run_id: String,
-            /// What the tool did: `phase`, `name`, `toolCallId` and more.
+            /// Data of the tool's event: `phase`, `name`, `toolCallId` and more.
             data: Map<String, Value>,
         }
         may_have {
@@ -235,7 +235,7 @@ answer! {
             stream: String,
             /// The number within the run.
             seq: u64,
-            /// When, in milliseconds of the gateway's clock.
+            /// Time, in milliseconds of the gateway's clock.
             ts: u64,
             /// The session as it is now.
             session: Session,

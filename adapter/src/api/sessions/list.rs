@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::message::Message;
 use super::row::Session;
-use crate::api::wire::{Texts, answer, params, words};
+use crate::api::wire::{Texts, answer, params, string_enum};
 
 params! {
     /// Asks for the sessions, those that changed last first.
@@ -36,7 +36,7 @@ params! {
             active_only: bool, since 4;
             /// In this order (2026.9.6).
             sort_by: SortBy, since 4;
-            /// Which of those that were put away (2026.9.6).
+            /// Filter on archived sessions (2026.9.6).
             archived: Archived, since 4;
             /// Only the pinned ones, or only the others (2026.9.6).
             pinned: bool, since 4;
@@ -50,19 +50,19 @@ params! {
     }
 }
 
-words! {
+string_enum! {
     /// The order of a list of sessions.
     SortBy {
         /// The last change first.
         UpdatedAt = "updatedAt",
-        /// The last word of a person first.
+        /// The latest message of a person first.
         LastInteractionAt = "lastInteractionAt",
         /// The last activity first.
         Activity = "activity",
     }
 }
 
-/// Which sessions a list shows of those that were put away.
+/// Filter of a list on archived sessions.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Archived {
@@ -88,19 +88,19 @@ answer! {
     /// Answer to [`List`], and the snapshot of [`Subscribe`](super::Subscribe).
     SessionList {
         may_have {
-            /// When it was made, in milliseconds of the gateway's clock.
+            /// Creation time, in milliseconds of the gateway's clock.
             ts: u64,
-            /// How many sessions are in it.
+            /// Number of sessions in it.
             count: u64,
-            /// How many there are in all (2026.9.6).
+            /// Total number (2026.9.6).
             total_count: u64,
             /// The limit that counted (2026.9.6).
             limit_applied: u64,
-            /// Whether there are more (2026.9.6).
+            /// True if there are more (2026.9.6).
             has_more: bool,
             /// The offset of the next ones (2026.9.6).
             next_offset: u64,
-            /// What a session has that says nothing else.
+            /// Defaults of sessions.
             defaults: SessionDefaults,
         }
         lists {
@@ -111,7 +111,7 @@ answer! {
 }
 
 answer! {
-    /// What a session has that says nothing else.
+    /// Defaults of sessions.
     SessionDefaults {
         may_have {
             /// The provider of the model.
@@ -172,7 +172,7 @@ answer! {
     /// Answer to [`Preview`].
     Previews {
         may_have {
-            /// When it was made, in milliseconds of the gateway's clock.
+            /// Creation time, in milliseconds of the gateway's clock.
             ts: u64,
         }
         lists {
@@ -188,7 +188,7 @@ answer! {
         has {
             /// The key of the session.
             key: String,
-            /// Whether there is one.
+            /// True if there is one.
             status: PreviewStatus,
         }
         lists {
@@ -198,8 +198,8 @@ answer! {
     }
 }
 
-words! {
-    /// Whether there was something to preview.
+string_enum! {
+    /// Status of a preview.
     PreviewStatus {
         /// There is.
         Ok = "ok",
@@ -216,7 +216,7 @@ answer! {
     /// A message, in short.
     PreviewItem {
         may_have {
-            /// Who said it: `user`, `assistant`, `tool`, `system`.
+            /// Author: `user`, `assistant`, `tool`, `system`.
             role: String,
             /// The beginning of what was said.
             text: String,
@@ -252,7 +252,7 @@ answer! {
     /// Answer to [`Resolve`]. A session that does not exist is refused: `No session found: …`.
     Resolved {
         may_have {
-            /// Whether there is one.
+            /// True if there is one.
             ok: bool,
             /// Its canonical key.
             key: String,

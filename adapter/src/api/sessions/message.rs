@@ -4,50 +4,50 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::api::lenient;
-use crate::api::wire::{answer, words};
+use crate::api::wire::{answer, string_enum};
 
 /// A message as the transcript has it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Message {
-    /// Who said it.
+    /// Author.
     pub role: Role,
-    /// What was said. Users' messages are text on 2026.9.6 and parts on 2026.2.9.
+    /// Content. Users' messages are text on 2026.9.6 and parts on 2026.2.9.
     #[serde(skip_serializing_if = "Content::is_absent")]
     pub content: Content,
-    /// When, in milliseconds of the gateway's clock.
+    /// Time, in milliseconds of the gateway's clock.
     #[serde(
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub timestamp: Option<u64>,
-    /// Of a user's message: the key of the run it started, with `:user` behind it (2026.9.6).
+    /// Key of the run that a user's message started, with the suffix `:user` (2026.9.6).
     #[serde(
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub idempotency_key: Option<String>,
-    /// Of an answer: why the model stopped: `stop`, `toolUse`, `error`.
+    /// Reason why the model stopped an answer: `stop`, `toolUse`, `error`.
     #[serde(
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub stop_reason: Option<String>,
-    /// Of an answer that failed: how.
+    /// Error text of an answer that failed.
     #[serde(
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub error_message: Option<String>,
-    /// Where it stands in the transcript (2026.9.6).
+    /// Place in the transcript (2026.9.6).
     #[serde(
         rename = "__openclaw",
         deserialize_with = "lenient::option",
         skip_serializing_if = "Option::is_none"
     )]
     pub place: Option<Place>,
-    /// What else the gateway says.
+    /// Further fields of the answer.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
@@ -74,7 +74,7 @@ impl Message {
     }
 }
 
-/// What a message says.
+/// Content of a message.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -103,19 +103,19 @@ impl Content {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Part {
-    /// What it is: `text`, `thinking`, `toolCall`, `image`.
+    /// Kind: `text`, `thinking`, `toolCall`, `image`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its text, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What else there is to it.
+    /// Further fields.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
 answer! {
-    /// Where a message stands in its transcript (2026.9.6).
+    /// Place of a message in its transcript (2026.9.6).
     Place {
         may_have {
             /// The id of the message.
@@ -129,7 +129,7 @@ answer! {
 }
 
 answer! {
-    /// A run that is under way in a session (2026.9.6).
+    /// An active run of a session (2026.9.6).
     InFlightRun {
         has {
             /// The run. With turns that wait, it may be one of those.
@@ -138,14 +138,14 @@ answer! {
         may_have {
             /// Its text so far.
             text: String,
-            /// When it began, in milliseconds of the gateway's clock.
+            /// Start time, in milliseconds of the gateway's clock.
             started_at: u64,
         }
     }
 }
 
-words! {
-    /// Who said a message.
+string_enum! {
+    /// Author of a message.
     Role {
         /// The user, or the program that speaks for one.
         User = "user",

@@ -42,7 +42,7 @@ use crate::client::call::TypedCall;
 
 pub use calls::{
     Abort, AbortStatus, Aborted, Compact, Compacted, Create, Created, Delete, Deleted, Reset,
-    ResetDone, ResolvedModel, Send, Sent,
+    ResetDone, ResolvedModel, SendMessage, Sent,
 };
 pub use events::{
     ChangePhase, ChangeReason, Changed, MessageWritten, MessagesSubscribed, Subscribe,
@@ -98,13 +98,13 @@ impl<'a> Sessions<'a> {
         self.client.call(list)
     }
 
-    /// Tells of one session (2026.9.6).
+    /// Describes one session (2026.9.6).
     #[doc(alias = "sessions.describe")]
     pub fn describe(&self, key: impl Into<String>) -> TypedCall<'a, Describe> {
         self.client.call(Describe::new(key))
     }
 
-    /// Tells the last messages of some sessions, in short.
+    /// Reads the last messages of some sessions, shortened.
     #[doc(alias = "sessions.preview")]
     pub fn preview(
         &self,
@@ -115,13 +115,13 @@ impl<'a> Sessions<'a> {
         ))
     }
 
-    /// Finds the session that is meant.
+    /// Resolves a session by key, id or label.
     #[doc(alias = "sessions.resolve")]
     pub fn resolve(&self, resolve: Resolve) -> TypedCall<'a, Resolve> {
         self.client.call(resolve)
     }
 
-    /// Tells the messages of a session (2026.9.6).
+    /// Reads the messages of a session (2026.9.6).
     #[doc(alias = "sessions.get")]
     pub fn get(&self, key: impl Into<String>) -> TypedCall<'a, Get> {
         self.client.call(Get::new(key))
@@ -134,13 +134,17 @@ impl<'a> Sessions<'a> {
     }
 
     /// Sends a message to a session, and so starts a run (2026.9.6). Set
-    /// [`Send::idempotency_key`] to be able to ask what became of it.
+    /// [`SendMessage::idempotency_key`] to be able to ask what became of it.
     #[doc(alias = "sessions.send")]
-    pub fn send(&self, key: impl Into<String>, message: impl Into<String>) -> TypedCall<'a, Send> {
-        self.client.call(Send::new(key, message))
+    pub fn send(
+        &self,
+        key: impl Into<String>,
+        message: impl Into<String>,
+    ) -> TypedCall<'a, SendMessage> {
+        self.client.call(SendMessage::new(key, message))
     }
 
-    /// Aborts what a session is doing (2026.9.6).
+    /// Aborts the runs of a session (2026.9.6).
     #[doc(alias = "sessions.abort")]
     pub fn abort(&self, abort: Abort) -> TypedCall<'a, Abort> {
         self.client.call(abort)
@@ -152,7 +156,7 @@ impl<'a> Sessions<'a> {
         self.client.call(patch)
     }
 
-    /// Begins a session anew.
+    /// Resets a session: its transcript is archived.
     #[doc(alias = "sessions.reset")]
     pub fn reset(&self, key: impl Into<String>) -> TypedCall<'a, Reset> {
         self.client.call(Reset::new(key))
@@ -170,21 +174,21 @@ impl<'a> Sessions<'a> {
         self.client.call(Compact::new(key))
     }
 
-    /// Asks for the events of all sessions on this connection (2026.9.6);
+    /// Subscribes to the events of all sessions on this connection (2026.9.6);
     /// [`watch`](Self::watch) asks again on each new one.
     #[doc(alias = "sessions.subscribe")]
     pub fn subscribe(&self, subscribe: Subscribe) -> TypedCall<'a, Subscribe> {
         self.client.call(subscribe)
     }
 
-    /// Asks for the messages of a session on this connection (2026.9.6);
+    /// Subscribes to the messages of a session on this connection (2026.9.6);
     /// [`watch_messages`](Self::watch_messages) asks again on each new one.
     #[doc(alias = "sessions.messages.subscribe")]
     pub fn subscribe_messages(&self, key: impl Into<String>) -> TypedCall<'a, SubscribeMessages> {
         self.client.call(SubscribeMessages::new(key))
     }
 
-    /// Asks for no more messages of a session (2026.9.6). A watch of the same session is cut off
+    /// Unsubscribes from the messages of a session (2026.9.6). A watch of the same session is cut off
     /// as well; dropping a watch does this by itself.
     #[doc(alias = "sessions.messages.unsubscribe")]
     pub fn unsubscribe_messages(

@@ -52,38 +52,38 @@ params! {
             label: Setting;
             /// The model, as `provider/model`.
             model: Setting;
-            /// How much the model thinks.
+            /// Level of thinking.
             thinking_level: Setting;
-            /// How much of the tools is told. On 2026.2.9 a run shows its tools only with `on` or
+            /// Level of detail about tools. On 2026.2.9 a run shows its tools only with `on` or
             /// `full`.
             verbose_level: Setting;
-            /// How much of the model's reasoning is told.
+            /// Level of detail about the model's reasoning.
             reasoning_level: Setting;
-            /// What an answer says of its cost: `off`, `tokens`, `full`, `on`.
+            /// Usage report in answers: `off`, `tokens`, `full`, `on`.
             response_usage: Setting;
-            /// Whether commands run with more rights.
+            /// Level of elevated commands.
             elevated_level: Setting;
-            /// Where commands run.
+            /// Host of commands.
             exec_host: Setting;
-            /// Which commands may run.
+            /// Policy on commands.
             exec_security: Setting;
-            /// Which commands are asked about.
+            /// Policy on approvals of commands.
             exec_ask: Setting;
             /// The node that commands run on.
             exec_node: Setting;
-            /// Whether answers are delivered: `allow`, `deny`.
+            /// Policy on delivery: `allow`, `deny`.
             send_policy: Setting;
-            /// What makes the agent answer in a group: `mention`, `always`.
+            /// Condition of an answer in a group: `mention`, `always`.
             group_activation: Setting;
-            /// What the agent may do without asking (2026.9.6).
+            /// Permission mode: actions that need no approval (2026.9.6).
             permission_mode: Setting, since 4;
             /// The group that it is shown in (2026.9.6).
             category: Setting, since 4;
-            /// Whether it is put away (2026.9.6).
+            /// True to archive it (2026.9.6).
             archived: bool, since 4;
-            /// Whether it is pinned (2026.9.6).
+            /// True to pin it (2026.9.6).
             pinned: bool, since 4;
-            /// Whether it counts as unread (2026.9.6).
+            /// True to mark it as unread (2026.9.6).
             unread: bool, since 4;
             /// The agent of a key that does not name one (2026.9.6).
             agent_id: String, since 4;

@@ -1,12 +1,12 @@
 //! A session as the gateway lists it.
 
-use crate::api::wire::{answer, words};
+use crate::api::wire::{answer, string_enum};
 
 answer! {
     /// A session, in a list or in an event.
     ///
     /// 2026.2.9 knows less of it: there `status`, `has_active_run` and whatever else it does not say
-    /// is absent. Fields that only tell how the row is shown are in `other`.
+    /// is absent. Fields about the display of the row are in `other`.
     Session {
         has {
             /// The canonical key, such as `agent:main:reports`.
@@ -15,13 +15,13 @@ answer! {
         may_have {
             /// The id of the present conversation; another one after a reset on 2026.2.9.
             session_id: String,
-            /// What kind of conversation it is.
+            /// Kind of conversation.
             kind: SessionKind,
             /// A finer kind, such as `direct`, `custom`, `main` or `dashboard` (2026.9.6).
             classification: String,
             /// The agent that it belongs to (2026.9.6).
             agent_id: String,
-            /// The name that somebody gave it.
+            /// The label that it was given.
             label: String,
             /// The name to show.
             display_name: String,
@@ -31,31 +31,31 @@ answer! {
             last_message_preview: String,
             /// The channel that it came from.
             channel: String,
-            /// When it last changed, in milliseconds of the gateway's clock.
+            /// Time of the last change, in milliseconds of the gateway's clock.
             updated_at: u64,
-            /// When it was made, likewise (2026.9.6).
+            /// Creation time, likewise (2026.9.6).
             created_at: u64,
-            /// When this row was read, to tell the newer of two, likewise (2026.9.6).
+            /// Time of this row's reading, to find the newer of two, likewise (2026.9.6).
             snapshot_at: u64,
-            /// When a person last wrote, likewise (2026.9.6).
+            /// Time of a person's last message, likewise (2026.9.6).
             last_interaction_at: u64,
-            /// When anything last happened in it, likewise (2026.9.6).
+            /// Time of the last activity, likewise (2026.9.6).
             last_activity_at: u64,
-            /// What its last run came to (2026.9.6).
+            /// Status of its last run (2026.9.6).
             status: SessionStatus,
-            /// Whether a run is under way (2026.9.6). True while `active_run_ids` may be absent.
+            /// True if a run is active (2026.9.6); `active_run_ids` may be absent meanwhile.
             has_active_run: bool,
-            /// Whether the last run was aborted.
+            /// True if the last run was aborted.
             aborted_last_run: bool,
             /// The run before the present one (2026.9.6).
             last_run_id: String,
-            /// How the last run failed, if it did (2026.9.6).
+            /// Error text of the last run, if it failed (2026.9.6).
             last_run_error: String,
-            /// When the present or last run began, likewise (2026.9.6).
+            /// Start time of the present or last run, likewise (2026.9.6).
             started_at: u64,
-            /// When the last run ended, likewise (2026.9.6).
+            /// End time of the last run, likewise (2026.9.6).
             ended_at: u64,
-            /// How long the last run took, in milliseconds (2026.9.6).
+            /// Duration of the last run, in milliseconds (2026.9.6).
             runtime_ms: u64,
             /// The provider of its model.
             model_provider: String,
@@ -69,33 +69,33 @@ answer! {
             output_tokens: u64,
             /// Tokens of the present context.
             total_tokens: u64,
-            /// Whether `total_tokens` is up to date (2026.9.6).
+            /// True if `total_tokens` is up to date (2026.9.6).
             total_tokens_fresh: bool,
-            /// What it has cost, in US dollars (2026.9.6).
+            /// Estimated cost, in US dollars (2026.9.6).
             estimated_cost_usd: f64,
-            /// How much the model thinks, where it was set for this session.
+            /// Level of thinking, where it was set for this session.
             thinking_level: String,
-            /// How much of the tools is told, where it was set for this session.
+            /// Level of detail about tools, where it was set for this session.
             verbose_level: String,
             /// The session that this one was made from (2026.9.6).
             parent_session_key: String,
             /// The session whose run made this one.
             spawned_by: String,
-            /// Who or what made it: `operator`, `run`, `spawn`, `channel`, `cron` (2026.9.6).
+            /// Origin: `operator`, `run`, `spawn`, `channel`, `cron` (2026.9.6).
             created_via: String,
-            /// What the caller may do with it (2026.9.6).
+            /// Role of the caller (2026.9.6).
             sharing_role: SharingRole,
-            /// Whether it was put away (2026.9.6).
+            /// True if it is archived (2026.9.6).
             archived: bool,
-            /// Whether it was pinned (2026.9.6).
+            /// True if it is pinned (2026.9.6).
             pinned: bool,
-            /// Whether it has messages that nobody has read (2026.9.6).
+            /// True if it has unread messages (2026.9.6).
             unread: bool,
-            /// Whether it is its agent's main session (2026.9.6).
+            /// True if it is its agent's main session (2026.9.6).
             is_main: bool,
         }
         lists {
-            /// The runs that are under way (2026.9.6).
+            /// The active runs (2026.9.6).
             active_run_ids: String,
             /// The sessions made from this one (2026.9.6).
             child_sessions: String,
@@ -103,8 +103,8 @@ answer! {
     }
 }
 
-words! {
-    /// What kind of conversation a session is.
+string_enum! {
+    /// Kind of conversation of a session.
     SessionKind {
         /// With one person, or with a program.
         Direct = "direct",
@@ -117,12 +117,12 @@ words! {
     }
 }
 
-words! {
-    /// What the last run of a session came to.
+string_enum! {
+    /// Status of a session's last run.
     SessionStatus {
         /// It waits for its turn.
         Queued = "queued",
-        /// It is under way.
+        /// It is active.
         Running = "running",
         /// It was answered.
         Done = "done",
@@ -135,8 +135,8 @@ words! {
     }
 }
 
-words! {
-    /// What a caller may do with a session.
+string_enum! {
+    /// Role of a caller in a session.
     SharingRole {
         /// Everything, being an administrator.
         Admin = "admin",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Driver;
 use crate::base::sanitize::printable;
 use crate::client::Client;
-use crate::client::call::Needs;
+use crate::client::call::Requirements;
 use crate::config::WhenDown;
 use crate::driver::send::{Begun, Terms};
 use crate::logic::error::Error;
@@ -35,7 +35,7 @@ pub(crate) struct Request {
     pub(crate) within: Option<Duration>,
     pub(crate) when_down: Option<WhenDown>,
     /// The gateways that have the method.
-    needs: Needs,
+    required: Requirements,
 }
 
 impl Request {
@@ -51,7 +51,7 @@ impl Request {
             params: serde_json::value::to_raw_value(method).unwrap_or_default(),
             within,
             when_down,
-            needs: Needs::of(method),
+            required: Requirements::of(method),
         }
     }
 }
@@ -81,11 +81,11 @@ impl Driver {
                     client
                         .inner()
                         .prepare(request.method, request.mode, &request.params, terms);
-                let needs = request.needs.clone();
+                let required = request.required.clone();
                 Box::pin(async move {
                     let begun = async {
                         let call = prepared?;
-                        client.inner().check_protocol(&call, needs).await?;
+                        client.inner().check_protocol(&call, required).await?;
                         client.inner().begin(&call).await
                     };
                     ActionResult::Sent(begun.await)
