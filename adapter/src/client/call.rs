@@ -15,7 +15,7 @@ use crate::base::sanitize::printable;
 use crate::client::Client;
 use crate::config::WhenDown;
 use crate::driver::handle::Handle;
-use crate::driver::send::{Outgoing, Terms};
+use crate::driver::send::{CallOptions, Outgoing};
 use crate::logic::error::{Delivery, Error};
 use crate::logic::session::Answer;
 use crate::logic::state::ConnectionState;
@@ -72,7 +72,7 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct TypedCall<'a, M> {
     client: &'a Client,
     method: M,
-    terms: Terms,
+    terms: CallOptions,
 }
 
 /// A call of a method by its name, from [`Client::call_raw`], which has an example; `.await` makes it.
@@ -89,7 +89,7 @@ pub struct RawCall<'a, P> {
     client: &'a Client,
     name: &'a str,
     params: P,
-    terms: Terms,
+    terms: CallOptions,
 }
 
 impl<M: Method> std::fmt::Debug for TypedCall<'_, M> {
@@ -109,7 +109,7 @@ impl<'a, M> TypedCall<'a, M> {
         Self {
             client,
             method,
-            terms: Terms::DEFAULT,
+            terms: CallOptions::DEFAULT,
         }
     }
 
@@ -134,7 +134,7 @@ impl<'a, P> RawCall<'a, P> {
             client,
             name,
             params,
-            terms: Terms::DEFAULT,
+            terms: CallOptions::DEFAULT,
         }
     }
 

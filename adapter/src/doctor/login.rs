@@ -204,7 +204,7 @@ impl Decider {
                 let used = lifecycle.used();
                 let next = lifecycle.attempt_ended(now(), now_ms(), device, outcome);
                 // What a client would write down stays unwritten.
-                drop(lifecycle.take_effects());
+                drop(lifecycle.take_follow_ups());
                 follow(next, used)
             }
             Self::WithoutDevice { secret, origin } => without_device(outcome, secret, origin),

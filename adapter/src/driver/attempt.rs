@@ -16,7 +16,7 @@ use crate::protocol::SignatureVersion;
 use crate::protocol::connect::Profile;
 
 /// What a good attempt made.
-pub(super) struct Made {
+pub(super) struct Opened {
     pub(super) socket: Socket,
     /// When `connect` went out: what the gateway says of itself in its hello was so after that.
     pub(super) asked: Instant,
@@ -31,7 +31,7 @@ pub(super) async fn run(
     auth: Auth,
     signature: SignatureVersion,
     limit: Duration,
-) -> (Option<Made>, Outcome) {
+) -> (Option<Opened>, Outcome) {
     let mut handshake = Handshake::new();
     let mut socket = None;
     let mut asked = now();
@@ -59,7 +59,7 @@ pub(super) async fn run(
         )),
     };
     match outcome {
-        Outcome::Accepted(_) => (socket.map(|socket| Made { socket, asked }), outcome),
+        Outcome::Accepted(_) => (socket.map(|socket| Opened { socket, asked }), outcome),
         _ => (None, outcome),
     }
 }

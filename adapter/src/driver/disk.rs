@@ -12,7 +12,7 @@ use crate::base::endpoint::GatewayKey;
 use crate::base::identity::{DeviceId, DeviceIdentity};
 use crate::base::secret::Token;
 use crate::config::{Config, read_token_file};
-use crate::logic::lifecycle::Effect;
+use crate::logic::lifecycle::FollowUp;
 use crate::store::{DeviceToken, IdentityStore, SignatureVersion, StoreError};
 
 /// The store and the token's file, for one gateway.
@@ -85,23 +85,27 @@ impl Disk {
     }
 
     /// Writes down what was decided.
-    pub(super) async fn write(&self, device: &DeviceId, effect: Effect) -> Result<(), StoreError> {
+    pub(super) async fn write(
+        &self,
+        device: &DeviceId,
+        follow_up: FollowUp,
+    ) -> Result<(), StoreError> {
         let mut memo = self.last();
-        match &effect {
-            Effect::RememberSignature(version) => memo.signature = Some(*version),
-            Effect::StoreToken(token) => memo.device = Some(token.clone()),
-            Effect::ForgetToken(_) => memo.device = None,
-            Effect::WarnStaleSecret => {}
+        match &follow_up {
+            FollowUp::RememberSignature(version) => memo.signature = Some(*version),
+            FollowUp::StoreToken(token) => memo.device = Some(token.clone()),
+            FollowUp::ForgetToken(_) => memo.device = None,
+            FollowUp::WarnStaleSecret => {}
         }
         self.keep(memo);
         let (gateway, device) = (self.gateway.clone(), device.clone());
-        self.ask(move |store| match effect {
-            Effect::RememberSignature(version) => store.put_signature(&gateway, &device, version),
-            Effect::StoreToken(token) => store.put_token(&gateway, &device, &token),
-            Effect::ForgetToken(token) => store
+        self.ask(move |store| match follow_up {
+            FollowUp::RememberSignature(version) => store.put_signature(&gateway, &device, version),
+            FollowUp::StoreToken(token) => store.put_token(&gateway, &device, &token),
+            FollowUp::ForgetToken(token) => store
                 .remove_token(&gateway, &device, token.role(), token.token())
                 .map(|_| ()),
-            Effect::WarnStaleSecret => Ok(()),
+            FollowUp::WarnStaleSecret => Ok(()),
         })
         .await
     }
@@ -126,7 +130,7 @@ impl Disk {
         &self,
         question: impl FnOnce(&dyn IdentityStore) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        if self.store.never_waits() {
+        if self.store.is_nonblocking() {
             return question(&*self.store);
         }
         let store = Arc::clone(&self.store);

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{TraceHook, WhenDown};
 use crate::driver::call::{Call, Control};
-use crate::driver::load::Load;
+use crate::driver::in_flight::InFlight;
 use crate::driver::shared::Shared;
 use crate::driver::subscriptions::Watched;
 use crate::logic::error::Error;
@@ -25,7 +25,7 @@ pub(crate) struct Handle {
     pub(crate) calls: mpsc::Sender<Call>,
     pub(crate) state: watch::Receiver<ConnectionState>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) load: Arc<Load>,
+    pub(crate) load: Arc<InFlight>,
     pub(crate) request_timeout: Duration,
     pub(crate) when_down: WhenDown,
     pub(crate) watched: Arc<Watched>,

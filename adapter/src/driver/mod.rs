@@ -6,7 +6,7 @@ pub(crate) mod call;
 pub(crate) mod clock;
 mod disk;
 pub(crate) mod handle;
-pub(crate) mod load;
+pub(crate) mod in_flight;
 pub(crate) mod send;
 pub(crate) mod shared;
 pub(crate) mod stats;

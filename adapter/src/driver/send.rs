@@ -30,7 +30,7 @@ const FAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// How a call is to be made.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct CallOptions {
     /// `None` for the client's own.
     pub(crate) within: Option<Duration>,
     /// `None` for the client's own.
@@ -39,7 +39,7 @@ pub(crate) struct Terms {
     pub(crate) is_inner: bool,
 }
 
-impl Terms {
+impl CallOptions {
     pub(crate) const DEFAULT: Self = Self {
         within: None,
         when_down: None,
@@ -208,7 +208,7 @@ impl Handle {
         method: &str,
         mode: AnswerMode,
         params: impl Serialize,
-        terms: Terms,
+        terms: CallOptions,
     ) -> Result<Outgoing, Error> {
         let params = to_raw_value(&params).map_err(|error| unwritable(method, &error))?;
         let within = terms.within.unwrap_or(self.request_timeout);
@@ -228,7 +228,7 @@ impl Handle {
     ///
     /// Cancel safe: dropping it gives the call up.
     pub(crate) async fn exchange(&self, call: &Outgoing) -> Result<Answer, Error> {
-        let _busy = self.load.call();
+        let _in_flight = self.load.call();
         let span = self.server.call(&call.method);
         let began = Instant::now();
         let answer = self.asked(call).instrument(span.clone()).await;
@@ -255,7 +255,7 @@ impl Handle {
     ///
     /// Cancel safe: dropping it gives the call up.
     pub(crate) async fn begin(&self, call: &Outgoing) -> Result<Begun, Error> {
-        let _busy = self.load.call();
+        let _in_flight = self.load.call();
         let span = self.server.call(&call.method);
         let began = Instant::now();
         let answer = self.begun(call).instrument(span.clone()).await;

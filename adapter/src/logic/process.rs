@@ -30,7 +30,7 @@ const SLACK: Duration = Duration::from_secs(2);
 
 /// What is remembered of the process behind the last connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Boot {
+pub(crate) struct GatewayProcess {
     id: Option<String>,
     uptime: Option<Duration>,
     /// Between these two it was the uptime: a hello may be long on its way.
@@ -38,7 +38,7 @@ pub(crate) struct Boot {
     heard: Instant,
 }
 
-impl Boot {
+impl GatewayProcess {
     /// What a hello says that was asked for and heard at these times.
     pub(crate) fn of(hello: &Hello, asked: Instant, heard: Instant) -> Self {
         let uptime_ms = hello.snapshot.get("uptimeMs");
@@ -79,8 +79,8 @@ impl Boot {
 mod tests {
     use super::*;
 
-    fn boot(id: Option<&str>, uptime_s: Option<u64>, seen: Instant) -> Boot {
-        Boot {
+    fn boot(id: Option<&str>, uptime_s: Option<u64>, seen: Instant) -> GatewayProcess {
+        GatewayProcess {
             id: id.map(ToOwned::to_owned),
             uptime: uptime_s.map(Duration::from_secs),
             asked: seen,
@@ -115,7 +115,7 @@ mod tests {
         let now = Instant::now();
         let first = boot(None, Some(100), now);
         let asked = now + Duration::from_secs(10);
-        let late = Boot {
+        let late = GatewayProcess {
             heard: asked + Duration::from_secs(8),
             ..boot(None, Some(110), asked)
         };

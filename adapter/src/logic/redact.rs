@@ -18,16 +18,16 @@ const HIDDEN: &str = "[redacted]";
 
 /// The secrets of one connection.
 #[derive(Clone, Default)]
-pub(crate) struct Veil(Vec<Zeroizing<String>>);
+pub(crate) struct Redactor(Vec<Zeroizing<String>>);
 
-impl Veil {
+impl Redactor {
     /// Over the values of the extra headers.
-    pub(crate) fn over(headers: &HeaderMap) -> Self {
-        let mut veil = Self::default();
+    pub(crate) fn for_headers(headers: &HeaderMap) -> Self {
+        let mut redactor = Self::default();
         for value in headers.values() {
-            veil.add(&String::from_utf8_lossy(value.as_bytes()));
+            redactor.add(&String::from_utf8_lossy(value.as_bytes()));
         }
-        veil
+        redactor
     }
 
     /// Over what an attempt logs in with.
@@ -83,9 +83,9 @@ impl Veil {
     }
 }
 
-impl fmt::Debug for Veil {
+impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Veil").field(&self.0.len()).finish()
+        f.debug_tuple("Redactor").field(&self.0.len()).finish()
     }
 }
 
@@ -96,13 +96,13 @@ mod tests {
     use super::*;
     use crate::base::secret::Token;
 
-    fn veil() -> Veil {
+    fn redactor() -> Redactor {
         let mut headers = HeaderMap::new();
         headers.insert("x-key", http::HeaderValue::from_static("a-proxy-key"));
         headers.insert("x-flag", http::HeaderValue::from_static("yes"));
-        let mut veil = Veil::over(&headers);
-        veil.add_auth(&Auth::Shared(Token::new("shared-token").unwrap()));
-        veil
+        let mut redactor = Redactor::for_headers(&headers);
+        redactor.add_auth(&Auth::Shared(Token::new("shared-token").unwrap()));
+        redactor
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
             "details": {"seen": ["a-proxy-key", 7], "shared-token": {"x": "<shared-token>"}},
         }))
         .unwrap();
-        veil().error(&mut error);
+        redactor().error(&mut error);
         assert_eq!(error.code, "NO-[redacted]");
         assert_eq!(error.message, "yes, [redacted] and [redacted]");
         assert_eq!(
@@ -124,6 +124,6 @@ mod tests {
 
     #[test]
     fn it_shows_nothing_itself() {
-        assert_eq!(format!("{:?}", veil()), "Veil(2)");
+        assert_eq!(format!("{:?}", redactor()), "Redactor(2)");
     }
 }

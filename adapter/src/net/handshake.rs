@@ -13,7 +13,7 @@ pub(crate) async fn challenge(
     handshake: &mut Handshake,
     offer: &Offer<'_>,
 ) -> Result<Zeroizing<String>, Outcome> {
-    socket.veil().add_auth(offer.auth);
+    socket.redactor().add_auth(offer.auth);
     loop {
         if let Step::Send(connect) = next(socket, handshake, offer).await? {
             return Ok(connect);
@@ -36,7 +36,7 @@ pub(crate) async fn log_in(
             Ok(Step::Wait | Step::Send(_)) => {}
             Ok(Step::Accepted(hello)) => return Outcome::Accepted(hello),
             Ok(Step::Refused(mut error)) => {
-                socket.veil().error(&mut error);
+                socket.redactor().error(&mut error);
                 return Outcome::Refused {
                     error,
                     new_generation: handshake.is_new_generation(),

@@ -27,7 +27,7 @@ use crate::base::endpoint::Endpoint;
 use crate::base::sanitize::printable;
 use crate::logic::error::{TransportError, TransportErrorKind};
 use crate::logic::proxy::Answerer;
-use crate::logic::redact::Veil;
+use crate::logic::redact::Redactor;
 use crate::logic::refusal::UpgradeRefusal;
 
 // Below us `tungstenite` writes every frame and every header to the `log` crate at TRACE. A library
@@ -200,10 +200,10 @@ impl Dialer {
             .max_message_size(Some(self.max_message))
             .max_frame_size(Some(self.max_message));
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
-            Ok((stream, _)) => Ok(Socket::new(stream, Veil::over(&self.headers))),
+            Ok((stream, _)) => Ok(Socket::new(stream, Redactor::for_headers(&self.headers))),
             Err(WsError::Http(response)) => {
-                let veil = Veil::over(&self.headers);
-                Err(DialError::Refused(read_refusal(&response, &veil)))
+                let redactor = Redactor::for_headers(&self.headers);
+                Err(DialError::Refused(read_refusal(&response, &redactor)))
             }
             Err(error) => Err(DialError::Failed(upgrade_error(&error))),
         }
@@ -279,7 +279,7 @@ fn upgrade_error(error: &WsError) -> TransportError {
 }
 
 /// Reads an HTTP answer that is not an upgrade.
-fn read_refusal(response: &Response<Option<Vec<u8>>>, veil: &Veil) -> UpgradeRefusal {
+fn read_refusal(response: &Response<Option<Vec<u8>>>, redactor: &Redactor) -> UpgradeRefusal {
     let text = |name| {
         response
             .headers()
@@ -289,7 +289,7 @@ fn read_refusal(response: &Response<Option<Vec<u8>>>, veil: &Veil) -> UpgradeRef
     let message = response
         .body()
         .as_deref()
-        .map_or_else(String::new, |body| read_body(body, veil));
+        .map_or_else(String::new, |body| read_body(body, redactor));
     UpgradeRefusal {
         status: response.status().as_u16(),
         answered_by: Answerer::of(response.status().as_u16(), response.headers(), &message),
@@ -301,7 +301,7 @@ fn read_refusal(response: &Response<Option<Vec<u8>>>, veil: &Veil) -> UpgradeRef
                 .next()
                 .unwrap_or_default()
                 .to_owned();
-            veil.text(&mut location);
+            redactor.text(&mut location);
             printable(&location)
         }),
         retry_after: text(header::RETRY_AFTER)
@@ -322,9 +322,9 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// The words of an error page: the message of a JSON error, the title of an HTML page, or the text.
-fn read_body(body: &[u8], veil: &Veil) -> String {
+fn read_body(body: &[u8], redactor: &Redactor) -> String {
     let mut text = String::from_utf8_lossy(body.get(..4096).unwrap_or(body)).into_owned();
-    veil.text(&mut text);
+    redactor.text(&mut text);
     let message = serde_json::from_str::<serde_json::Value>(&text)
         .ok()
         .and_then(|value| {
@@ -355,7 +355,7 @@ mod tests {
     use super::*;
 
     fn words(body: &[u8]) -> String {
-        read_body(body, &Veil::default())
+        read_body(body, &Redactor::default())
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes
 
 use super::Connection;
 use crate::logic::error::CloseInfo;
-use crate::logic::redact::Veil;
+use crate::logic::redact::Redactor;
 use crate::protocol::json::replace_lone_surrogates;
 
 /// What arrives on a socket.
@@ -53,7 +53,7 @@ pub(crate) struct Socket {
     queue: VecDeque<Outgoing>,
     unflushed: bool,
     unwritten_pongs: usize,
-    veil: Veil,
+    redactor: Redactor,
 }
 
 impl fmt::Debug for Socket {
@@ -65,19 +65,19 @@ impl fmt::Debug for Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: WebSocketStream<Box<dyn Connection>>, veil: Veil) -> Self {
+    pub(super) fn new(stream: WebSocketStream<Box<dyn Connection>>, redactor: Redactor) -> Self {
         Self {
             stream,
             queue: VecDeque::new(),
             unflushed: false,
             unwritten_pongs: 0,
-            veil,
+            redactor,
         }
     }
 
     /// What was told on this connection and must not be repeated.
-    pub(crate) const fn veil(&mut self) -> &mut Veil {
-        &mut self.veil
+    pub(crate) const fn redactor(&mut self) -> &mut Redactor {
+        &mut self.redactor
     }
 
     /// Puts a text frame into the queue; [`next`](Self::next) writes it.
@@ -111,7 +111,7 @@ impl Socket {
     pub(crate) async fn next(&mut self) -> Inbound {
         let mut inbound = std::future::poll_fn(|cx| self.poll_next(cx)).await;
         if let Inbound::Closed(close) = &mut inbound {
-            self.veil.text(&mut close.reason);
+            self.redactor.text(&mut close.reason);
         }
         inbound
     }

@@ -125,7 +125,7 @@ impl IdentityStore for MemoryStore {
         "memory".to_owned()
     }
 
-    fn never_waits(&self) -> bool {
+    fn is_nonblocking(&self) -> bool {
         true
     }
 }

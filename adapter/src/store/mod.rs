@@ -201,7 +201,7 @@ pub trait IdentityStore: fmt::Debug + Send + Sync + 'static {
 
     /// Whether none of its methods ever waits, for a disk or for anybody: the adapter then calls
     /// them in place. `false` unless a store says otherwise.
-    fn never_waits(&self) -> bool {
+    fn is_nonblocking(&self) -> bool {
         false
     }
 

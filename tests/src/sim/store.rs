@@ -88,7 +88,7 @@ impl IdentityStore for WatchedStore {
         self.inner.location()
     }
 
-    fn never_waits(&self) -> bool {
-        self.inner.never_waits()
+    fn is_nonblocking(&self) -> bool {
+        self.inner.is_nonblocking()
     }
 }

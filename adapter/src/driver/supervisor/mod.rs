@@ -15,7 +15,7 @@ use tracing::{Instrument as _, Span, debug, field, info, warn};
 
 use crate::base::identity::{DeviceId, DeviceIdentity};
 use crate::config::Config;
-use crate::driver::attempt::{self, Made};
+use crate::driver::attempt::{self, Opened};
 use crate::driver::backlog::Backlog;
 use crate::driver::call::Call;
 pub(crate) use crate::driver::call::Control;
@@ -25,8 +25,8 @@ use crate::driver::shared::Shared;
 use crate::logic::breaker::Breaker;
 use crate::logic::credentials::Secret;
 use crate::logic::error::Error;
-use crate::logic::lifecycle::{Effect, Lifecycle, Next, Rules};
-use crate::logic::process::Boot;
+use crate::logic::lifecycle::{FollowUp, Lifecycle, Next, Rules};
+use crate::logic::process::GatewayProcess;
 use crate::logic::state::{ConnectionState, StopReason};
 use crate::net::{Dialer, Socket};
 use crate::protocol::Hello;
@@ -47,7 +47,7 @@ const TOKEN_FILE_POLL: Duration = Duration::from_secs(1);
 
 /// What a control message means for whoever waits.
 #[derive(Debug, Eq, PartialEq)]
-enum Asked {
+enum ControlOutcome {
     Nothing,
     Hurry,
     NewSecret,
@@ -110,7 +110,7 @@ pub(crate) async fn run(config: Config, ends: Ends) {
 }
 
 /// Answers whoever asked, if they are still there.
-fn tell(answer: oneshot::Sender<bool>, is_stopped: bool) {
+fn reply(answer: oneshot::Sender<bool>, is_stopped: bool) {
     let _ = answer.send(is_stopped);
 }
 
@@ -136,10 +136,10 @@ struct Supervisor {
     /// Calls that wait for a connection.
     backlog: Backlog,
     /// The gateway's process behind the last connection.
-    boot: Option<Boot>,
+    process: Option<GatewayProcess>,
     server: Server,
-    /// The last complaint, so that the same one is not logged every few seconds.
-    complaint: String,
+    /// The last warning, so that the same one is not logged every few seconds.
+    last_warning: String,
 }
 
 impl Supervisor {
@@ -175,9 +175,9 @@ impl Supervisor {
             identity: None,
             life,
             backlog: Backlog::new(config_capacity),
-            boot: None,
+            process: None,
             ends,
-            complaint: String::new(),
+            last_warning: String::new(),
         }
     }
 
@@ -253,16 +253,16 @@ impl Supervisor {
         )
         .instrument(span.clone());
         tokio::pin!(attempt);
-        let (made, outcome) = loop {
+        let (opened, outcome) = loop {
             tokio::select! {
                 biased;
                 control = self.ends.control.recv() => {
-                    match self.heed(control) {
-                        Asked::Close => return None,
+                    match self.handle_control(control) {
+                        ControlOutcome::Close => return None,
                         // What this attempt offers is outdated, and so is its outcome.
-                        Asked::NewSecret => return Some(Phase::Connect),
+                        ControlOutcome::NewSecret => return Some(Phase::Connect),
                         // A hurry during an attempt is answered by the attempt itself.
-                        Asked::Hurry | Asked::Forget(_) | Asked::Nothing => {}
+                        ControlOutcome::Hurry | ControlOutcome::Forget(_) | ControlOutcome::Nothing => {}
                     }
                 }
                 Some(call) = self.ends.calls.recv(), if self.backlog.has_room() => self.backlog.hold(call),
@@ -276,18 +276,18 @@ impl Supervisor {
             .life
             .attempt_ended(now(), now_ms(), identity.id(), outcome);
         self.write_down(identity.id()).await;
-        self.follow(next, made.map(|made| (made, span))).await
+        self.follow(next, opened.map(|opened| (opened, span))).await
     }
 
     /// Turns a decision into the next phase.
-    async fn follow(&mut self, mut next: Next, made: Option<(Made, Span)>) -> Option<Phase> {
+    async fn follow(&mut self, mut next: Next, opened: Option<(Opened, Span)>) -> Option<Phase> {
         if let Next::ReadToken { refusal, otherwise } = next {
             let token = self.disk.token().await;
             next = self.life.token_read(token, refusal, otherwise);
         }
         Some(match next {
-            Next::Ready(hello) => match made {
-                Some((made, span)) => self.welcome(made, span, hello),
+            Next::Ready(hello) => match opened {
+                Some((opened, span)) => self.welcome(opened, span, hello),
                 // An accepted attempt always brings its socket.
                 None => Phase::Connect,
             },
@@ -331,8 +331,8 @@ impl Supervisor {
         })
     }
 
-    fn welcome(&mut self, made: Made, span: Span, hello: Arc<Hello>) -> Phase {
-        let Made { socket, asked } = made;
+    fn welcome(&mut self, opened: Opened, span: Span, hello: Arc<Hello>) -> Phase {
+        let Opened { socket, asked } = opened;
         span.record("openclaw.connection.id", &*hello.conn_id);
         span.record("openclaw.protocol", hello.protocol);
         span.record("openclaw.server.version", &*hello.server_version);
@@ -344,12 +344,12 @@ impl Supervisor {
             device_id = self.identity.as_ref().map(|identity| field::display(identity.id().short())),
             "ready"
         );
-        self.complaint.clear();
+        self.last_warning.clear();
         let Shared { counters, hub, .. } = &*self.ends.shared;
         counters.connections.fetch_add(1, Ordering::Relaxed);
-        let boot = Boot::of(&hello, asked, now());
-        if let Some(before) = self.boot.replace(boot.clone()) {
-            hub.resync(boot.since(&before));
+        let process = GatewayProcess::of(&hello, asked, now());
+        if let Some(before) = self.process.replace(process.clone()) {
+            hub.resync(process.since(&before));
         }
         // What this connection grants may be more than what the last one did.
         self.ends.shared.breaker(Breaker::clear);
@@ -364,13 +364,13 @@ impl Supervisor {
     }
 
     fn back_off(&mut self, delay: Duration, cause: Arc<Error>) -> Phase {
-        let complaint = cause.to_string();
+        let last_warning = cause.to_string();
         let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        if self.complaint == complaint {
-            debug!(target: STATE, delay_ms, "still trying: {complaint}");
+        if self.last_warning == last_warning {
+            debug!(target: STATE, delay_ms, "still trying: {last_warning}");
         } else {
-            warn!(target: STATE, delay_ms, "trying again: {complaint}");
-            self.complaint = complaint;
+            warn!(target: STATE, delay_ms, "trying again: {last_warning}");
+            self.last_warning = last_warning;
         }
         let retry_at = now() + delay;
         self.publish(ConnectionState::BackingOff {
@@ -389,10 +389,10 @@ impl Supervisor {
         loop {
             tokio::select! {
                 biased;
-                control = self.ends.control.recv() => match self.heed(control) {
-                    Asked::Close => return None,
-                    Asked::Hurry | Asked::NewSecret => return Some(Phase::Connect),
-                    Asked::Forget(_) | Asked::Nothing => {}
+                control = self.ends.control.recv() => match self.handle_control(control) {
+                    ControlOutcome::Close => return None,
+                    ControlOutcome::Hurry | ControlOutcome::NewSecret => return Some(Phase::Connect),
+                    ControlOutcome::Forget(_) | ControlOutcome::Nothing => {}
                 },
                 Some(call) = self.ends.calls.recv(), if self.backlog.has_room() => self.backlog.hold(call),
                 () = &mut timer => return Some(Phase::Connect),
@@ -408,7 +408,7 @@ impl Supervisor {
             fix = reason.fix(),
             "stopped: {reason}"
         );
-        self.complaint.clear();
+        self.last_warning.clear();
         self.publish(ConnectionState::Stopped {
             reason: reason.clone(),
         });
@@ -417,10 +417,10 @@ impl Supervisor {
         loop {
             tokio::select! {
                 biased;
-                control = self.ends.control.recv() => match self.heed(control) {
-                    Asked::Close => return None,
-                    Asked::Hurry | Asked::NewSecret => return Some(Phase::Connect),
-                    Asked::Forget(_) | Asked::Nothing => {}
+                control = self.ends.control.recv() => match self.handle_control(control) {
+                    ControlOutcome::Close => return None,
+                    ControlOutcome::Hurry | ControlOutcome::NewSecret => return Some(Phase::Connect),
+                    ControlOutcome::Forget(_) | ControlOutcome::Nothing => {}
                 },
                 Some(call) = self.ends.calls.recv() => call.fail(reason.to_error()),
                 () = sleep(TOKEN_FILE_POLL), if watches_file => {
@@ -438,24 +438,24 @@ impl Supervisor {
     }
 
     /// Does what a handle asks for.
-    fn heed(&mut self, control: Option<Control>) -> Asked {
+    fn handle_control(&mut self, control: Option<Control>) -> ControlOutcome {
         match control {
-            None | Some(Control::Close) => Asked::Close,
+            None | Some(Control::Close) => ControlOutcome::Close,
             Some(Control::RetryNow) => {
                 self.life.hurry();
-                Asked::Hurry
+                ControlOutcome::Hurry
             }
             Some(Control::SetSecret(secret)) => {
                 self.set_secret(secret);
-                Asked::NewSecret
+                ControlOutcome::NewSecret
             }
             Some(Control::IsStopped(answer)) => {
                 let is_stopped =
                     matches!(*self.ends.state.borrow(), ConnectionState::Stopped { .. });
-                tell(answer, is_stopped);
-                Asked::Nothing
+                reply(answer, is_stopped);
+                ControlOutcome::Nothing
             }
-            Some(Control::Forget(id)) => Asked::Forget(id),
+            Some(Control::Forget(id)) => ControlOutcome::Forget(id),
         }
     }
 
@@ -466,8 +466,8 @@ impl Supervisor {
     }
 
     async fn write_down(&mut self, device: &DeviceId) {
-        for effect in self.life.take_effects() {
-            if matches!(effect, Effect::WarnStaleSecret) {
+        for follow_up in self.life.take_follow_ups() {
+            if matches!(follow_up, FollowUp::WarnStaleSecret) {
                 let hints = self.life.hints();
                 warn!(
                     "{} is stale: the gateway refused it, and this device's own token had to serve; \
@@ -475,7 +475,7 @@ impl Supervisor {
                     hints.origin,
                     hints.place()
                 );
-            } else if let Err(error) = self.disk.write(device, effect).await {
+            } else if let Err(error) = self.disk.write(device, follow_up).await {
                 // What is in memory goes on serving; only the next start will miss it.
                 warn!(
                     fix = error.fix(),

@@ -12,14 +12,14 @@ use tokio::task::yield_now;
 use tokio::time::sleep_until;
 use tracing::{Span, debug, info};
 
-use super::{Asked, GOODBYE, Phase, Supervisor};
+use super::{ControlOutcome, GOODBYE, Phase, Supervisor};
 use crate::base::sanitize::quoted;
 use crate::driver::call::Call;
 use crate::driver::clock::now;
 use crate::driver::shared::Shared;
 use crate::logic::error::{Error, TransportError, TransportErrorKind};
 use crate::logic::lifecycle::{Loss, Next};
-use crate::logic::redact::Veil;
+use crate::logic::redact::Redactor;
 use crate::logic::session::{Gap, Output, Session};
 use crate::net::{Inbound, Socket};
 use crate::protocol::Hello;
@@ -60,11 +60,11 @@ impl Supervisor {
             unanswered.store(session.waiting(), Ordering::Relaxed);
             tokio::select! {
                 biased;
-                control = self.ends.control.recv() => match self.heed(control) {
-                    Asked::Forget(id) => session.forget(id),
+                control = self.ends.control.recv() => match self.handle_control(control) {
+                    ControlOutcome::Forget(id) => session.forget(id),
                     // The connection is good; a new token or password is for the next one.
-                    Asked::Hurry | Asked::NewSecret | Asked::Nothing => {}
-                    Asked::Close => {
+                    ControlOutcome::Hurry | ControlOutcome::NewSecret | ControlOutcome::Nothing => {}
+                    ControlOutcome::Close => {
                         self.ends.shared.counters.unanswered.store(0, Ordering::Relaxed);
                         for call in session.end() {
                             call.fail(Error::Closed);
@@ -73,7 +73,7 @@ impl Supervisor {
                         return None;
                     }
                 },
-                inbound = socket.next() => match self.hear_all(&mut session, &mut socket, inbound) {
+                inbound = socket.next() => match self.drain_frames(&mut session, &mut socket, inbound) {
                     ControlFlow::Continue(Rest::Nothing) => {}
                     // Whoever waits for these frames may be on this thread. Without a turn of theirs
                     // a burst would overflow the queues of those who read fast enough.
@@ -119,7 +119,7 @@ impl Supervisor {
     }
 
     /// Takes what has arrived, and what else is there already, up to a batch; the loss, if it was the last.
-    fn hear_all(
+    fn drain_frames(
         &self,
         session: &mut Session<Call>,
         socket: &mut Socket,
@@ -129,7 +129,7 @@ impl Supervisor {
         let now = now();
         for left in (0..BATCH).rev() {
             match inbound {
-                Inbound::Text(text) => self.hear(session, now, &text, socket.veil()),
+                Inbound::Text(text) => self.handle_frame(session, now, &text, socket.redactor()),
                 Inbound::Other => session.alive(now),
                 Inbound::Closed(close) => {
                     let loss = Loss::of_close(&close, session.is_shutdown_announced());
@@ -147,12 +147,18 @@ impl Supervisor {
         ControlFlow::Continue(Rest::Perhaps)
     }
 
-    fn hear(&self, session: &mut Session<Call>, now: Instant, text: &str, veil: &Veil) {
+    fn handle_frame(
+        &self,
+        session: &mut Session<Call>,
+        now: Instant,
+        text: &str,
+        redactor: &Redactor,
+    ) {
         let Shared { hub, counters, .. } = &*self.ends.shared;
         match session.on_text(now, text) {
             Output::Answered { caller, mut answer } => {
                 if let Some(error) = &mut answer.error {
-                    veil.error(Arc::make_mut(error));
+                    redactor.error(Arc::make_mut(error));
                 }
                 caller.answer(answer);
             }

@@ -105,7 +105,7 @@ pub(crate) enum Next {
 
 /// What has to be written down, in this order, before the next step.
 #[derive(Debug)]
-pub(crate) enum Effect {
+pub(crate) enum FollowUp {
     /// The gateway takes only this signature.
     RememberSignature(SignatureVersion),
     /// Keep this device token.
@@ -147,7 +147,7 @@ pub(crate) struct Lifecycle {
     /// The gateway has ended a session since the last connection that was good for a while.
     session_ended: bool,
     rng: fastrand::Rng,
-    effects: Vec<Effect>,
+    follow_ups: Vec<FollowUp>,
 }
 
 impl Lifecycle {
@@ -173,7 +173,7 @@ impl Lifecycle {
             rate_limited: 0,
             session_ended: false,
             rng: fastrand::Rng::with_seed(seed),
-            effects: Vec::new(),
+            follow_ups: Vec::new(),
         }
     }
 
@@ -211,8 +211,8 @@ impl Lifecycle {
     }
 
     /// What to write down; empty after the call.
-    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+    pub(crate) fn take_follow_ups(&mut self) -> Vec<FollowUp> {
+        std::mem::take(&mut self.follow_ups)
     }
 
     pub(crate) const fn is_waiting_for_approval(&self) -> bool {
@@ -259,7 +259,7 @@ impl Lifecycle {
         if self.used == Used::Secret {
             self.warned_stale = false;
         } else if !std::mem::replace(&mut self.warned_stale, true) {
-            self.effects.push(Effect::WarnStaleSecret);
+            self.follow_ups.push(FollowUp::WarnStaleSecret);
         }
         // A token for a role that was not asked for is of no use, and would be kept for good.
         if let Some(token) = &hello.device_token
@@ -276,7 +276,7 @@ impl Lifecycle {
             });
             if !is_known {
                 self.credentials.set_device(Some(token.clone()));
-                self.effects.push(Effect::StoreToken(token));
+                self.follow_ups.push(FollowUp::StoreToken(token));
             }
         }
         Next::Ready(Arc::new(hello))
@@ -336,7 +336,7 @@ impl Lifecycle {
                 // offered when it covers what is asked, so here it is void.
                 let is_void = kind == RefusalKind::DeviceTokenMismatch || !new_generation;
                 let (next, dropped) = self.credentials.device_refused(is_void);
-                self.effects.extend(dropped.map(Effect::ForgetToken));
+                self.follow_ups.extend(dropped.map(FollowUp::ForgetToken));
                 self.credential_refused(next, kind, error)
             }
             (RefusalKind::ScopeMismatch, Used::Device) => {
@@ -397,7 +397,8 @@ impl Lifecycle {
     /// The gateway has verified the signature: one that was a second try is worth remembering.
     fn signature_passed(&mut self) {
         if std::mem::take(&mut self.other_signature_tried) {
-            self.effects.push(Effect::RememberSignature(self.signature));
+            self.follow_ups
+                .push(FollowUp::RememberSignature(self.signature));
         }
     }
 

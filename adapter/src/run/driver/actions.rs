@@ -11,7 +11,7 @@ use crate::base::sanitize::printable;
 use crate::client::Client;
 use crate::client::call::Requirements;
 use crate::config::WhenDown;
-use crate::driver::send::{Begun, Terms};
+use crate::driver::send::{Begun, CallOptions};
 use crate::logic::error::Error;
 use crate::logic::session::Answer;
 use crate::protocol::json::from_str_lossy;
@@ -72,7 +72,7 @@ impl Driver {
                     // The tracker of an attached run sends nothing.
                     return Box::pin(async { ActionResult::Sent(Err(Error::Closed)) });
                 };
-                let terms = Terms {
+                let terms = CallOptions {
                     within: request.within,
                     when_down: request.when_down,
                     is_inner: self.tracker.may_have_arrived(),
@@ -114,8 +114,8 @@ impl Driver {
 }
 
 /// Returns the options of a call that the task makes by itself.
-pub(super) const fn own_terms(within: Option<Duration>) -> Terms {
-    Terms {
+pub(super) const fn own_terms(within: Option<Duration>) -> CallOptions {
+    CallOptions {
         within,
         when_down: Some(WhenDown::Wait),
         is_inner: true,
@@ -126,7 +126,7 @@ pub(super) async fn call(
     client: &Client,
     method: &str,
     params: &Value,
-    terms: Terms,
+    terms: CallOptions,
 ) -> Result<Answer, Error> {
     let call = client
         .inner()

@@ -20,7 +20,7 @@ use super::queue::Queue;
 use super::tracker::Tracker;
 use crate::client::Client;
 use crate::config::WhenDown;
-use crate::driver::load::Busy;
+use crate::driver::in_flight::InFlightGuard;
 use crate::driver::send::{Begun, First, Last};
 use crate::event::{EventItem, EventStream, ResyncReason};
 use crate::logic::error::{Delivery, Error, TransportErrorKind};
@@ -48,7 +48,7 @@ pub(crate) struct Parts {
     pub(crate) events: EventStream,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     pub(crate) queue: Arc<Queue>,
-    pub(crate) busy: Busy,
+    pub(crate) busy: InFlightGuard,
     /// The connection that the tracker knows of.
     pub(crate) conn_id: Option<String>,
     /// Resolved when the gateway has accepted the run, or has refused it.

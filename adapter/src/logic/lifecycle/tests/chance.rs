@@ -97,7 +97,7 @@ proptest! {
                 prop_assert!(pause == Duration::MAX || pause <= Duration::from_secs(110_000));
                 at_once = 0;
             }
-            life.life.take_effects();
+            life.life.take_follow_ups();
             life.now += pause.min(Duration::from_secs(1));
         }
     }

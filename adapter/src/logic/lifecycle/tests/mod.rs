@@ -218,7 +218,7 @@ fn a_token_for_another_role_is_not_kept() {
         life.ended(Outcome::Accepted(Box::new(hello))),
         Next::Ready(_)
     ));
-    assert!(life.life.take_effects().is_empty());
+    assert!(life.life.take_follow_ups().is_empty());
 }
 
 #[test]
@@ -270,11 +270,11 @@ fn an_old_gateway_gets_the_other_signature_once_and_it_is_remembered_when_it_pas
     let invalid = || json!({"code":"INVALID_REQUEST","message":"device signature invalid"});
     assert!(matches!(life.refused(OLD, invalid()), Next::Again));
     assert_eq!(life.life.begin().1, SignatureVersion::V2);
-    assert!(life.life.take_effects().is_empty());
+    assert!(life.life.take_follow_ups().is_empty());
     life.refused(OLD, pairing("a"));
     assert!(matches!(
-        life.life.take_effects()[..],
-        [Effect::RememberSignature(SignatureVersion::V2)]
+        life.life.take_follow_ups()[..],
+        [FollowUp::RememberSignature(SignatureVersion::V2)]
     ));
 
     let mut life = Life::new();
@@ -305,10 +305,10 @@ fn a_stale_token_of_an_approved_device_is_bridged_by_its_own_token() {
             Next::Ready(_)
         ));
         let warned = |life: &mut Life| {
-            let effects = life.life.take_effects();
-            effects
+            let follow_ups = life.life.take_follow_ups();
+            follow_ups
                 .iter()
-                .any(|effect| matches!(effect, Effect::WarnStaleSecret))
+                .any(|follow_up| matches!(follow_up, FollowUp::WarnStaleSecret))
         };
         assert!(warned(&mut life));
         life.lost(100, 1012);
@@ -334,10 +334,10 @@ fn the_device_token_stays_home_when_it_is_told_to() {
 #[test]
 fn a_void_device_token_is_forgotten_and_only_then() {
     let forgets = |life: &mut Life| {
-        let effects = life.life.take_effects();
-        effects
+        let follow_ups = life.life.take_follow_ups();
+        follow_ups
             .iter()
-            .any(|effect| matches!(effect, Effect::ForgetToken(_)))
+            .any(|follow_up| matches!(follow_up, FollowUp::ForgetToken(_)))
     };
     let mut life = Life::new().holding(ENOUGH);
     life.refused(NEW, token_mismatch());
@@ -368,11 +368,11 @@ fn a_void_device_token_is_forgotten_and_only_then() {
 fn a_new_device_token_is_stored_and_a_known_one_is_not_written_again() {
     let mut life = Life::new().holding(ENOUGH);
     life.accepted(Some("device-token"));
-    assert!(life.life.take_effects().is_empty());
+    assert!(life.life.take_follow_ups().is_empty());
     life.accepted(Some("another-token"));
-    let effects = life.life.take_effects();
-    let [Effect::StoreToken(stored)] = &effects[..] else {
-        panic!("{effects:?}");
+    let follow_ups = life.life.take_follow_ups();
+    let [FollowUp::StoreToken(stored)] = &follow_ups[..] else {
+        panic!("{follow_ups:?}");
     };
     assert_eq!(stored.token().expose_secret(), "another-token");
     assert_eq!(stored.scopes(), ENOUGH);

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// Counts calls and runs in flight.
 #[derive(Debug, Default)]
-pub(crate) struct Load {
+pub(crate) struct InFlight {
     calls: AtomicUsize,
     runs: AtomicUsize,
     draining: AtomicBool,
@@ -16,8 +16,8 @@ pub(crate) struct Load {
 
 /// Something is under way until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Busy {
-    load: Arc<Load>,
+pub(crate) struct InFlightGuard {
+    load: Arc<InFlight>,
     kind: Kind,
 }
 
@@ -27,22 +27,22 @@ enum Kind {
     Run,
 }
 
-impl Load {
+impl InFlight {
     /// A call begins.
-    pub(crate) fn call(self: &Arc<Self>) -> Busy {
+    pub(crate) fn call(self: &Arc<Self>) -> InFlightGuard {
         self.busy(Kind::Call)
     }
 
     /// A run begins.
-    pub(crate) fn run(self: &Arc<Self>) -> Busy {
+    pub(crate) fn run(self: &Arc<Self>) -> InFlightGuard {
         self.busy(Kind::Run)
     }
 
-    fn busy(self: &Arc<Self>, kind: Kind) -> Busy {
+    fn busy(self: &Arc<Self>, kind: Kind) -> InFlightGuard {
         // Counted before whoever begins looks whether nothing may begin, so that a drain either
         // sees it or is seen by it.
         self.counter(kind).fetch_add(1, Ordering::SeqCst);
-        Busy {
+        InFlightGuard {
             load: Arc::clone(self),
             kind,
         }
@@ -85,7 +85,7 @@ impl Load {
     }
 }
 
-impl Drop for Busy {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         if self.load.counter(self.kind).fetch_sub(1, Ordering::SeqCst) == 1 {
             self.load.idle.notify_waiters();
