@@ -1,6 +1,7 @@
 //! From an address to a socket that carries text frames: TCP, TLS, the HTTP upgrade.
 
 mod handshake;
+mod race;
 mod socket;
 mod tls;
 
@@ -100,7 +101,7 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
 }
 
-/// Plain TCP, all addresses of a name tried in turn.
+/// Plain TCP. A name is resolved for each attempt, and its addresses are raced as RFC 8305 says.
 #[derive(Debug)]
 pub(crate) struct TcpConnector;
 
@@ -129,9 +130,9 @@ pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
     Ok(addresses)
 }
 
-/// A stream to the first of the addresses that takes one.
+/// Opens a stream to the first of the addresses that answers.
 pub(crate) async fn connect_tcp(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(addresses).await?;
+    let stream = race::race(addresses, TcpStream::connect).await?;
     // Frames are small and each one waits for an answer.
     stream.set_nodelay(true)?;
     Ok(stream)
