@@ -66,10 +66,10 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 /// let options = doctor::Options::new()
 ///     .timeout(Duration::from_secs(5))
 ///     .method("agent")
-///     .seen("gateway connect failed: pairing required");
+///     .symptoms("gateway connect failed: pairing required");
 /// let report = doctor::examine(&builder, &options).await;
-/// let seen = report.finding(Check::Symptoms).ok_or("it was given one")?;
-/// println!("{}: {}", seen.status, seen.message);
+/// let symptoms = report.finding(Check::Symptoms).ok_or("it was given one")?;
+/// println!("{}: {}", symptoms.status, symptoms.message);
 /// # Ok(())
 /// # }
 /// ```
