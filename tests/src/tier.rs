@@ -36,10 +36,12 @@ pub fn size(suite: &str, quick: u64, exhaustive: u64) -> u64 {
 #[must_use]
 pub fn seeds(suite: &str, quick: u64, exhaustive: u64) -> Range<u64> {
     match env::var(SEED) {
-        Ok(seed) => match seed.parse() {
-            Ok(seed) => seed..seed + 1,
-            Err(_) => panic!("{SEED}={seed} is not a number"),
-        },
+        Ok(text) => {
+            let Ok(seed) = text.parse() else {
+                panic!("{SEED}={text} is not a number");
+            };
+            seed..seed + 1
+        }
         Err(_) => 0..size(suite, quick, exhaustive),
     }
 }

@@ -68,7 +68,7 @@ impl<'a> Agent<'a> {
     ///
     /// The status is not always right (measured): 2026.2.9 says `ok` after the first attempt of a run whose model
     /// fails and is asked again, and neither generation tells an active run from an
-    /// unknown one. [`Run::attach`] knows better.
+    /// unknown one. [`Run::attach`](crate::Run::attach) knows better.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl Attachment {
 /// # Cancel safety
 ///
 /// Dropping the future before the gateway has taken the run leaves open whether it begins: a request
-/// that was not written yet is never sent, and one that was is acted on. [`Run::attach`] with the
+/// that was not written yet is never sent, and one that was is acted on. [`Run::attach`](crate::Run::attach) with the
 /// [`id`](Self::id) finds out.
 ///
 /// # Examples

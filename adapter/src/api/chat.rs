@@ -79,7 +79,7 @@ impl<'a> Chat<'a> {
     }
 
     /// Stops one run of a session, or with `None` all of its turns. Stopping what is over is no error.
-    /// A [`Run`] that is being followed is better stopped by [`Run::abort`].
+    /// A [`Run`](crate::Run) that is being followed is better stopped by [`Run::abort`](crate::Run::abort).
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ pub struct ChatAborted {
 ///
 /// # Cancel safety
 ///
-/// As [`AgentRun`](crate::AgentRun): whether the turn is taken stays open, and [`Run::attach`] with its
+/// As [`AgentRun`](crate::AgentRun): whether the turn is taken stays open, and [`Run::attach`](crate::Run::attach) with its
 /// [`id`](Self::id) finds out.
 ///
 /// # Examples

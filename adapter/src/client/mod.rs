@@ -247,7 +247,7 @@ impl Client {
     ///
     /// The call is made once: nothing is repeated behind the caller's back. Only where a gateway
     /// that drains says that it has not begun, and when to ask again, the call is held and asked
-    /// again within its deadline ([`WhenDown::Wait`]). The deadline is
+    /// again within its deadline ([`WhenDown::Wait`](crate::WhenDown::Wait)). The deadline is
     /// [`ConfigBuilder::request_timeout`](crate::ConfigBuilder::request_timeout), or
     /// [`TypedCall::within`].
     ///

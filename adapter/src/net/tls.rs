@@ -1,5 +1,6 @@
 //! Faults of a TLS handshake.
 
+#[cfg(feature = "tls")]
 use std::fmt;
 
 /// A TLS handshake that failed.

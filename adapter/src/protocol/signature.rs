@@ -36,7 +36,7 @@ impl SignatureVersion {
     }
 
     /// The version with this word. `None` for any other: then nothing is to be set in the
-    /// [`GatewayMemo`], and the next connection finds out what the gateway accepts.
+    /// [`GatewayMemo`](crate::GatewayMemo), and the next connection finds out what the gateway accepts.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::V2, Self::V3]

@@ -153,7 +153,7 @@ impl<T: Topic> WatchState<T> {
             Some(_) if self.phase == Phase::AwaitingConnection => {}
             Some(EventItem::Lagged(events)) => self.resync(SyncReason::Lagged { events }),
             Some(EventItem::Gap { expected, got }) => {
-                self.resync(SyncReason::Gap { expected, got })
+                self.resync(SyncReason::Gap { expected, got });
             }
             Some(EventItem::Event(event)) => self.on_event(&event),
         }

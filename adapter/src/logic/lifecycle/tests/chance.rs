@@ -40,7 +40,7 @@ fn outcome() -> impl Strategy<Value = (Value, u16, u8)> {
     (error, status, 0..9_u8)
 }
 
-fn happen(life: &mut Life, (error, status, which): (Value, u16, u8)) -> Next {
+fn happen(life: &mut Fixture, (error, status, which): (Value, u16, u8)) -> Next {
     match which {
         0..=4 => life.refused(which % 2 == 0, error),
         5 => life.ended(Outcome::Closed(CloseInfo {
@@ -61,7 +61,7 @@ fn happen(life: &mut Life, (error, status, which): (Value, u16, u8)) -> Next {
                 reason: String::new(),
             };
             let loss = Loss::of_close(&close, false);
-            life.life.connection_lost(Duration::ZERO, loss)
+            life.lifecycle.connection_lost(Duration::ZERO, loss)
         }
     }
 }
@@ -74,14 +74,14 @@ proptest! {
         tokens in prop::collection::vec("[a-c]", 0..3),
     ) {
         let setup = Setup { token_is_file, ..Setup::default() };
-        let mut life = Life::with(setup).holding(&["operator.write"]);
+        let mut life = Fixture::with(setup).holding(&["operator.write"]);
         let mut tokens = tokens.into_iter();
         let mut at_once = 0;
         for outcome in outcomes {
             let mut next = happen(&mut life, outcome);
             if let Next::ReadToken { refusal, otherwise } = next {
                 let token = tokens.next().map(|text| token(&format!("file-token-{text}")));
-                next = life.life.token_read(token, refusal, otherwise);
+                next = life.lifecycle.token_read(token, refusal, otherwise);
             }
             let pause = match next {
                 Next::BackOff { delay, .. } | Next::Await { delay, .. } => delay,
@@ -97,7 +97,7 @@ proptest! {
                 prop_assert!(pause == Duration::MAX || pause <= Duration::from_secs(110_000));
                 at_once = 0;
             }
-            life.life.take_follow_ups();
+            life.lifecycle.take_follow_ups();
             life.now += pause.min(Duration::from_secs(1));
         }
     }

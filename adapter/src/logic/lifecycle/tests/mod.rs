@@ -12,8 +12,8 @@ mod chance;
 const NEW: bool = true;
 const OLD: bool = false;
 
-struct Life {
-    life: Lifecycle,
+struct Fixture {
+    lifecycle: Lifecycle,
     device: DeviceId,
     now: Instant,
 }
@@ -25,7 +25,7 @@ struct Setup {
     no_fallback: bool,
 }
 
-impl Life {
+impl Fixture {
     fn new() -> Self {
         Self::with(Setup::default())
     }
@@ -43,7 +43,7 @@ impl Life {
         let device = DeviceIdentity::generate(0).unwrap().id().clone();
         let secret = Secret::Token(token("shared-token"));
         Self {
-            life: Lifecycle::new(rules, secret, now, 7),
+            lifecycle: Lifecycle::new(rules, secret, now, 7),
             device,
             now,
         }
@@ -51,7 +51,7 @@ impl Life {
 
     /// Holds a device token as if it came from the store.
     fn holding(mut self, scopes: &[&str]) -> Self {
-        self.life.remember(
+        self.lifecycle.remember(
             None,
             Some(DeviceToken::new(
                 token("device-token"),
@@ -64,8 +64,9 @@ impl Life {
     }
 
     fn ended(&mut self, outcome: Outcome) -> Next {
-        self.life.begin();
-        self.life.attempt_ended(self.now, 0, &self.device, outcome)
+        self.lifecycle.begin();
+        self.lifecycle
+            .attempt_ended(self.now, 0, &self.device, outcome)
     }
 
     fn refused(&mut self, new_generation: bool, error: Value) -> Next {
@@ -92,7 +93,7 @@ impl Life {
             code,
             reason: String::new(),
         };
-        self.life
+        self.lifecycle
             .connection_lost(Duration::from_secs(lived), Loss::of_close(&close, false))
     }
 
@@ -101,11 +102,12 @@ impl Life {
         let Next::ReadToken { refusal, otherwise } = self.refused(NEW, token_mismatch()) else {
             panic!("the file is not read");
         };
-        self.life.token_read(Some(token(file)), refusal, otherwise)
+        self.lifecycle
+            .token_read(Some(token(file)), refusal, otherwise)
     }
 
     fn offers_device_token(&mut self) -> bool {
-        matches!(self.life.begin().0, Auth::Device(_))
+        matches!(self.lifecycle.begin().0, Auth::Device(_))
     }
 }
 
@@ -150,7 +152,7 @@ const ENOUGH: &[&str] = &["operator.read", "operator.write"];
 
 #[test]
 fn a_failed_dial_backs_off() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     let failed = || Outcome::Failed(TransportError::new(TransportErrorKind::Connect, "refused"));
     assert!(delay(&life.ended(failed())) <= Duration::from_millis(750));
     assert!(delay(&life.ended(failed())) >= Duration::from_millis(500));
@@ -158,7 +160,7 @@ fn a_failed_dial_backs_off() {
 
 #[test]
 fn a_transient_upgrade_refusal_waits_as_long_as_it_says() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     let refusal = |status, retry_after| {
         Outcome::UpgradeRefused(UpgradeRefusal {
             status,
@@ -186,7 +188,7 @@ fn a_transient_upgrade_refusal_waits_as_long_as_it_says() {
 
 #[test]
 fn a_starting_gateway_is_waited_for_as_long_as_it_says() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     let next = life.refused(
         NEW,
         json!({"code":"UNAVAILABLE","message":"gateway starting; retry shortly","retryable":true,
@@ -198,7 +200,7 @@ fn a_starting_gateway_is_waited_for_as_long_as_it_says() {
 
 #[test]
 fn a_starting_gateway_that_says_at_once_is_not_asked_without_a_pause() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     for ms in [json!(0), json!(0.001), json!(1)] {
         let next = life.refused(
             NEW,
@@ -210,7 +212,7 @@ fn a_starting_gateway_that_says_at_once_is_not_asked_without_a_pause() {
 
 #[test]
 fn a_token_for_another_role_is_not_kept() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     let hello =
         json!({"protocol":4,"server":{},"auth":{"role":"node","scopes":[],"deviceToken":"d-0123"}});
     let hello = Hello::parse(&hello.to_string(), &profile()).unwrap();
@@ -218,12 +220,12 @@ fn a_token_for_another_role_is_not_kept() {
         life.ended(Outcome::Accepted(Box::new(hello))),
         Next::Ready(_)
     ));
-    assert!(life.life.take_follow_ups().is_empty());
+    assert!(life.lifecycle.take_follow_ups().is_empty());
 }
 
 #[test]
 fn a_rate_limit_is_waited_for_with_or_without_a_time() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     let limited = |ms: Option<u32>| {
         json!({"code":"INVALID_REQUEST","message":"unauthorized: too many failed authentication attempts (retry later)",
             "retryAfterMs":ms,"details":{"code":"AUTH_RATE_LIMITED"}})
@@ -234,7 +236,7 @@ fn a_rate_limit_is_waited_for_with_or_without_a_time() {
 
 #[test]
 fn pairing_is_awaited_and_announced_once_per_request() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     let announced = |next: &Next| match next {
         Next::Await {
             announce, pairing, ..
@@ -253,7 +255,7 @@ fn pairing_is_awaited_and_announced_once_per_request() {
 
 #[test]
 fn pairing_stops_when_the_policy_says_so() {
-    let mut life = Life::with(Setup {
+    let mut life = Fixture::with(Setup {
         pairing: PairingPolicy::FailFast,
         ..Setup::default()
     });
@@ -265,19 +267,19 @@ fn pairing_stops_when_the_policy_says_so() {
 
 #[test]
 fn an_old_gateway_gets_the_other_signature_once_and_it_is_remembered_when_it_passes() {
-    let mut life = Life::new();
-    assert_eq!(life.life.begin().1, SignatureVersion::V3);
+    let mut life = Fixture::new();
+    assert_eq!(life.lifecycle.begin().1, SignatureVersion::V3);
     let invalid = || json!({"code":"INVALID_REQUEST","message":"device signature invalid"});
     assert!(matches!(life.refused(OLD, invalid()), Next::Again));
-    assert_eq!(life.life.begin().1, SignatureVersion::V2);
-    assert!(life.life.take_follow_ups().is_empty());
+    assert_eq!(life.lifecycle.begin().1, SignatureVersion::V2);
+    assert!(life.lifecycle.take_follow_ups().is_empty());
     life.refused(OLD, pairing("a"));
     assert!(matches!(
-        life.life.take_follow_ups()[..],
+        life.lifecycle.take_follow_ups()[..],
         [FollowUp::RememberSignature(SignatureVersion::V2)]
     ));
 
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     life.refused(OLD, invalid());
     assert_eq!(
         stop_kind(&life.refused(OLD, invalid())),
@@ -287,7 +289,7 @@ fn an_old_gateway_gets_the_other_signature_once_and_it_is_remembered_when_it_pas
 
 #[test]
 fn a_wrong_token_without_a_device_token_stops_at_once() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     let next = life.refused(NEW, token_mismatch());
     assert_eq!(stop_kind(&next), "token_mismatch");
     let Next::Stop(reason) = next else { panic!() };
@@ -297,15 +299,15 @@ fn a_wrong_token_without_a_device_token_stops_at_once() {
 #[test]
 fn a_stale_token_of_an_approved_device_is_bridged_by_its_own_token() {
     for (generation, refusal) in [(NEW, token_mismatch()), (OLD, old_token_mismatch())] {
-        let mut life = Life::new().holding(ENOUGH);
+        let mut life = Fixture::new().holding(ENOUGH);
         assert!(matches!(life.refused(generation, refusal), Next::Again));
         assert!(life.offers_device_token());
         assert!(matches!(
             life.accepted(Some("device-token")),
             Next::Ready(_)
         ));
-        let warned = |life: &mut Life| {
-            let follow_ups = life.life.take_follow_ups();
+        let warned = |life: &mut Fixture| {
+            let follow_ups = life.lifecycle.take_follow_ups();
             follow_ups
                 .iter()
                 .any(|follow_up| matches!(follow_up, FollowUp::WarnStaleSecret))
@@ -320,7 +322,7 @@ fn a_stale_token_of_an_approved_device_is_bridged_by_its_own_token() {
 
 #[test]
 fn the_device_token_stays_home_when_it_is_told_to() {
-    let mut life = Life::with(Setup {
+    let mut life = Fixture::with(Setup {
         no_fallback: true,
         ..Setup::default()
     })
@@ -333,13 +335,13 @@ fn the_device_token_stays_home_when_it_is_told_to() {
 
 #[test]
 fn a_void_device_token_is_forgotten_and_only_then() {
-    let forgets = |life: &mut Life| {
-        let follow_ups = life.life.take_follow_ups();
+    let forgets = |life: &mut Fixture| {
+        let follow_ups = life.lifecycle.take_follow_ups();
         follow_ups
             .iter()
             .any(|follow_up| matches!(follow_up, FollowUp::ForgetToken(_)))
     };
-    let mut life = Life::new().holding(ENOUGH);
+    let mut life = Fixture::new().holding(ENOUGH);
     life.refused(NEW, token_mismatch());
     assert!(!forgets(&mut life));
     assert_eq!(
@@ -349,7 +351,7 @@ fn a_void_device_token_is_forgotten_and_only_then() {
     assert!(forgets(&mut life));
 
     // A harmless close, a starting gateway, a pairing request, a scope mismatch: all keep it.
-    let mut life = Life::new().holding(ENOUGH);
+    let mut life = Fixture::new().holding(ENOUGH);
     life.ended(Outcome::Closed(CloseInfo {
         code: 1013,
         reason: "gateway starting".into(),
@@ -361,16 +363,16 @@ fn a_void_device_token_is_forgotten_and_only_then() {
         json!({"code":"INVALID_REQUEST","message":"x","details":{"code":"AUTH_SCOPE_MISMATCH"}}),
     );
     assert!(!forgets(&mut life));
-    assert!(life.life.credentials.device().is_some());
+    assert!(life.lifecycle.credentials.device().is_some());
 }
 
 #[test]
 fn a_new_device_token_is_stored_and_a_known_one_is_not_written_again() {
-    let mut life = Life::new().holding(ENOUGH);
+    let mut life = Fixture::new().holding(ENOUGH);
     life.accepted(Some("device-token"));
-    assert!(life.life.take_follow_ups().is_empty());
+    assert!(life.lifecycle.take_follow_ups().is_empty());
     life.accepted(Some("another-token"));
-    let follow_ups = life.life.take_follow_ups();
+    let follow_ups = life.lifecycle.take_follow_ups();
     let [FollowUp::StoreToken(stored)] = &follow_ups[..] else {
         panic!("{follow_ups:?}");
     };
@@ -380,7 +382,7 @@ fn a_new_device_token_is_stored_and_a_known_one_is_not_written_again() {
 
 #[test]
 fn a_file_is_read_before_anything_else_is_tried() {
-    let mut life = Life::with(Setup {
+    let mut life = Fixture::with(Setup {
         token_is_file: true,
         ..Setup::default()
     })
@@ -425,7 +427,7 @@ fn terminal_refusals_stop_with_their_own_kind() {
         ),
         (json!({"code":"SURPRISE","message":"no"}), "refused"),
     ] {
-        let mut life = Life::new();
+        let mut life = Fixture::new();
         assert_eq!(stop_kind(&life.refused(OLD, error)), kind);
     }
 }
@@ -433,7 +435,7 @@ fn terminal_refusals_stop_with_their_own_kind() {
 #[test]
 fn a_close_without_an_answer_is_read_by_code_and_words() {
     let closed = |code, reason: &str| {
-        Life::new().ended(Outcome::Closed(CloseInfo {
+        Fixture::new().ended(Outcome::Closed(CloseInfo {
             code,
             reason: reason.into(),
         }))
@@ -469,7 +471,7 @@ fn a_close_without_an_answer_is_read_by_code_and_words() {
 
 #[test]
 fn a_session_that_the_gateway_ends_is_taken_up_at_once_but_not_for_ever() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     life.accepted(None);
     assert!(matches!(life.lost(100, 4001), Next::Again));
     life.accepted(None);
@@ -480,7 +482,7 @@ fn a_session_that_the_gateway_ends_is_taken_up_at_once_but_not_for_ever() {
 
 #[test]
 fn a_gateway_that_ends_every_session_is_not_asked_twice_after_each_pause() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     life.accepted(None);
     assert!(matches!(life.lost(1, 4001), Next::Again));
     for _ in 0..10 {
@@ -492,7 +494,7 @@ fn a_gateway_that_ends_every_session_is_not_asked_twice_after_each_pause() {
 
 #[test]
 fn the_back_off_starts_over_only_after_a_good_while() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     for _ in 0..6 {
         life.accepted(None);
         life.lost(1, 1006);
@@ -508,11 +510,11 @@ fn the_back_off_starts_over_only_after_a_good_while() {
 
 #[test]
 fn another_token_starts_over() {
-    let mut life = Life::new();
+    let mut life = Fixture::new();
     life.refused(NEW, token_mismatch());
-    assert!(life.life.is_new_token(&token("right-token")));
-    life.life
+    assert!(life.lifecycle.is_new_token(&token("right-token")));
+    life.lifecycle
         .set_secret(Secret::Token(token("right-token")), "elsewhere".into());
-    assert!(!life.life.is_new_token(&token("right-token")));
+    assert!(!life.lifecycle.is_new_token(&token("right-token")));
     assert!(matches!(life.accepted(None), Next::Ready(_)));
 }
