@@ -38,8 +38,7 @@ pub(super) async fn race<T, F: Future<Output = io::Result<T>>>(
     let mut waiting = interleave(addresses).into_iter();
     let mut attempts = FuturesUnordered::new();
     let mut failures: Vec<(SocketAddr, io::Error)> = Vec::new();
-    loop {
-        let Some(address) = waiting.next() else { break };
+    while let Some(address) = waiting.next() {
         let attempt = dial(address);
         attempts.push(async move { (address, attempt.await) });
         tokio::select! {
