@@ -35,10 +35,9 @@ pub(super) async fn race<T, F: Future<Output = io::Result<T>>>(
     addresses: &[SocketAddr],
     dial: impl Fn(SocketAddr) -> F,
 ) -> io::Result<T> {
-    let mut waiting = interleave(addresses).into_iter();
     let mut attempts = FuturesUnordered::new();
     let mut failures: Vec<(SocketAddr, io::Error)> = Vec::new();
-    while let Some(address) = waiting.next() {
+    for address in interleave(addresses) {
         let attempt = dial(address);
         attempts.push(async move { (address, attempt.await) });
         tokio::select! {
