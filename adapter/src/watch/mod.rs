@@ -10,12 +10,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use self::messages::Messages;
 pub use self::messages::MessagesSnapshot;
 use self::sessions::Sessions;
-use self::state::{Action, Topic, WatchItem, WatchState};
+use self::state::{Action, CALM, Topic, WatchItem, WatchState};
 use crate::api::events::EventPayload as _;
 use crate::api::sessions::{Changed, List, MessageWritten, SessionList};
 use crate::client::Client;
@@ -111,6 +111,7 @@ struct Watch<T: Topic> {
     waiting: Option<Boxed<()>>,
     request: Option<Request<T>>,
     sleeping: Option<Pin<Box<Sleep>>>,
+    requested_at: Option<Instant>,
     state: WatchState<T>,
     events: EventStream,
 }
@@ -122,6 +123,7 @@ impl<T: Ask> Watch<T> {
             waiting: None,
             request: None,
             sleeping: None,
+            requested_at: None,
             state: WatchState::new(topic),
             events: client.events_where(EventFilter::named([event])),
         }
@@ -129,9 +131,14 @@ impl<T: Ask> Watch<T> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<WatchItem<T>>> {
         loop {
+            if self.requested_at.is_some_and(|at| at.elapsed() >= CALM) {
+                self.requested_at = None;
+                self.state.on_calm();
+            }
             match self.state.next_action() {
                 Action::Yield(item) => return Poll::Ready(Some(item)),
                 Action::Request => {
+                    self.requested_at = Some(Instant::now());
                     let client = self.client.clone();
                     self.waiting = Some(Box::pin(async move { client.ready().await.map(drop) }));
                 }

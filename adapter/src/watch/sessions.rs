@@ -26,13 +26,21 @@ impl Sessions {
         }
     }
 
-    /// Asks for the events and a list in one.
+    /// Asks for the events and a list in one. Releases of protocol 4 before 2026.8 send no list with
+    /// the events, and are asked for it afterwards, on the same connection.
     pub(crate) fn ask(
         &self,
         client: Client,
     ) -> impl Future<Output = Result<Subscribed, Error>> + Send + use<> {
-        let question = Subscribe::with_list(self.list.clone());
-        async move { client.call(question).when_down(WhenDown::Wait).await }
+        let (question, list) = (Subscribe::with_list(self.list.clone()), self.list.clone());
+        async move {
+            let mut answer = client.call(question).when_down(WhenDown::Wait).await?;
+            if answer.list.is_none() {
+                // Without waiting: a later connection has no subscription.
+                answer.list = Some(client.call(list).when_down(WhenDown::Fail).await?);
+            }
+            Ok(answer)
+        }
     }
 
     fn is_old(&self, change: &Changed) -> bool {

@@ -13,6 +13,20 @@ use crate::protocol::GatewayError;
 
 /// The shortest pause before a retry after a gateway that asked for a later request.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause of the schedule.
+const MOST_PAUSE: Duration = Duration::from_secs(30);
+/// Number of requests in a row without a pause.
+const FREE_REQUESTS: u32 = 3;
+/// Time without a request after which the schedule starts over.
+pub(crate) const CALM: Duration = Duration::from_secs(60);
+
+/// Returns the pause before a request that follows so many others, whatever they were answered.
+fn pause_after(requests: u32) -> Duration {
+    let Some(repeats) = requests.checked_sub(FREE_REQUESTS) else {
+        return Duration::ZERO;
+    };
+    MOST_PAUSE.min(LEAST_PAUSE * 2_u32.saturating_pow(repeats.min(16)))
+}
 
 /// Subject of a watch.
 pub(crate) trait Topic {
@@ -79,6 +93,9 @@ enum Phase {
 pub(crate) struct WatchState<T: Topic> {
     pub(crate) topic: T,
     phase: Phase,
+    /// Requests since the last time of calm.
+    requests: u32,
+    has_slept: bool,
     items: VecDeque<WatchItem<T>>,
 }
 
@@ -87,6 +104,8 @@ impl<T: Topic> WatchState<T> {
         let mut state = Self {
             topic,
             phase: Phase::Due,
+            requests: 0,
+            has_slept: false,
             items: VecDeque::new(),
         };
         state.resync(SyncReason::Started);
@@ -99,6 +118,13 @@ impl<T: Topic> WatchState<T> {
         }
         match self.phase {
             Phase::Due => {
+                let pause = pause_after(self.requests);
+                if !self.has_slept && !pause.is_zero() {
+                    self.phase = Phase::Sleeping(pause);
+                    return Action::Sleep(pause);
+                }
+                self.has_slept = false;
+                self.requests = self.requests.saturating_add(1);
                 self.phase = Phase::Requested;
                 Action::Request
             }
@@ -125,7 +151,12 @@ impl<T: Topic> WatchState<T> {
             Err(Error::Closed | Error::Draining { .. }) => Phase::Ended,
             Err(error) if error.is_retryable() => {
                 let after = error.gateway_error().and_then(GatewayError::retry_after);
-                Phase::Sleeping(after.unwrap_or_default().max(LEAST_PAUSE))
+                Phase::Sleeping(
+                    after
+                        .unwrap_or_default()
+                        .max(LEAST_PAUSE)
+                        .max(pause_after(self.requests)),
+                )
             }
             Err(error) => {
                 self.items.push_back(Err(error));
@@ -136,7 +167,13 @@ impl<T: Topic> WatchState<T> {
 
     /// Records that the time of [`Action::Sleep`] has passed.
     pub(crate) fn on_slept(&mut self) {
+        self.has_slept = true;
         self.phase = Phase::Due;
+    }
+
+    /// Records that no request was sent for [`CALM`].
+    pub(crate) const fn on_calm(&mut self) {
+        self.requests = 0;
     }
 
     /// Takes the next event item; `None` when the client is closed.
@@ -144,10 +181,10 @@ impl<T: Topic> WatchState<T> {
         match item {
             None => self.phase = Phase::Ended,
             Some(EventItem::Resync(ResyncReason::Reconnected)) => {
-                self.resync(SyncReason::Reconnected);
+                self.on_new_connection(SyncReason::Reconnected);
             }
             Some(EventItem::Resync(ResyncReason::GatewayRestarted)) => {
-                self.resync(SyncReason::GatewayRestarted);
+                self.on_new_connection(SyncReason::GatewayRestarted);
             }
             // Events from before the loss are covered by the next snapshot.
             Some(_) if self.phase == Phase::AwaitingConnection => {}
@@ -165,6 +202,12 @@ impl<T: Topic> WatchState<T> {
             Relevance::Irrelevant => {}
             Relevance::Stale(reason) => self.resync(reason),
         }
+    }
+
+    /// Connections have a schedule of their own, so that the first request of each needs no pause.
+    fn on_new_connection(&mut self, reason: SyncReason) {
+        self.requests = self.requests.min(FREE_REQUESTS - 1);
+        self.resync(reason);
     }
 
     fn resync(&mut self, reason: SyncReason) {
@@ -351,7 +394,79 @@ mod tests {
         assert_eq!(run(&mut state), ["over"]);
     }
 
+    /// Gives the answers that a strange gateway gives for ever, and returns the requests of ten minutes,
+    /// and the connections, whose number is bounded elsewhere.
+    fn requests_in_ten_minutes(mut odd: impl FnMut() -> u8) -> (u32, u32) {
+        let mut state = WatchState::new(Count { refuses: u32::MAX });
+        let (mut requests, mut connections, mut elapsed) = (0, 0, Duration::ZERO);
+        for _ in 0..100_000 {
+            match state.next_action() {
+                Action::Request => requests += 1,
+                Action::Sleep(time) => {
+                    elapsed += time;
+                    state.on_slept();
+                }
+                Action::AwaitAnswer => match odd() {
+                    0 => state.on_answer(Ok(1)),
+                    1 => {
+                        state.topic.refuses = 0;
+                        state.on_answer(Ok(1));
+                        state.topic.refuses = u32::MAX;
+                    }
+                    2 => state.on_answer(Err(lost())),
+                    3 => state.on_answer(Err(Error::Timeout {
+                        method: "m".into(),
+                        after: Duration::ZERO,
+                        delivery: Delivery::Unknown,
+                    })),
+                    _ => state.on_answer(Err(Error::Call {
+                        method: "m".into(),
+                        error: Arc::new(GatewayError {
+                            retryable: Some(true),
+                            ..GatewayError::from_words("no")
+                        }),
+                        payload: None,
+                    })),
+                },
+                Action::AwaitEvent => state.on_item(Some(match odd() {
+                    0 => event("stale"),
+                    1 => EventItem::Lagged(1),
+                    2 => EventItem::Gap {
+                        expected: 1,
+                        got: 3,
+                    },
+                    _ => {
+                        connections += 1;
+                        RESYNC
+                    }
+                })),
+                Action::Yield(_) => {}
+                Action::End => break,
+            }
+            if elapsed > Duration::from_secs(600) {
+                break;
+            }
+        }
+        (requests, connections)
+    }
+
+    #[test]
+    fn a_gateway_that_never_sends_a_snapshot_is_asked_on_a_schedule() {
+        assert!(requests_in_ten_minutes(|| 0).0 < 40);
+    }
+
     proptest! {
+        #[test]
+        fn no_odd_gateway_is_asked_without_a_pause(
+            odd in proptest::collection::vec(0_u8..5, 1..50),
+        ) {
+            let mut odd = odd.into_iter().cycle();
+            let (requests, connections) =
+                requests_in_ten_minutes(|| odd.next().unwrap_or_default());
+            // A connection allows one request at once, and brings the pauses down.
+            prop_assert!(requests < 40 + 20 * connections, "{} in {}", requests, connections);
+        }
+
         /// Whatever happens: every `Resync` is followed by one snapshot before anything live, and
         /// nothing live comes without a snapshot.
         #[test]

@@ -484,3 +484,20 @@ async fn the_last_handle_ends_the_connection_and_nothing_else_is_asked() {
     watch.stop().await;
     assert_eq!(timeout(LONG, link.next()).await.unwrap(), None);
 }
+
+/// Measured on 2026.6.11 and 2026.7.35: `sessions.subscribe` takes the parameters of a list and answers
+/// without one.
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_sends_no_list_with_the_events_is_asked_for_it() {
+    let (client, _peer, mut link) = ready().await;
+    let mut watch = sessions(client.sessions().watch(List::new()));
+    assert_eq!(watch.resync().await, SyncReason::Started);
+    let request = asked(&mut link, "sessions.subscribe").await;
+    link.answer(&request, json!({"subscribed": true})).await;
+    let request = asked(&mut link, "sessions.list").await;
+    assert_eq!(request["params"], json!({}));
+    link.answer(&request, list(&["a"])["list"].clone()).await;
+    assert_eq!(keys(&watch.snapshot().await), ["a"]);
+    link.event("sessions.changed", changed("b")).await;
+    assert_eq!(watch.live().await.session_key.as_deref(), Some("b"));
+}
