@@ -38,13 +38,17 @@ pub(super) enum Fall {
 
 /// How far the gateway had come at some moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark([Ends; 2]);
+pub(super) struct Mark {
+    ends: [Ends; 2],
+    closed_connections: u64,
+}
 
 #[derive(Debug, Default)]
 struct Lines {
     log: Vec<String>,
     fouls: Vec<String>,
     dials: u64,
+    closed_connections: u64,
 }
 
 impl Ledger {
@@ -91,12 +95,20 @@ impl Ledger {
 
     /// Now.
     pub(super) fn mark(&self) -> Mark {
-        Mark(*self.ends())
+        Mark {
+            ends: *self.ends(),
+            closed_connections: self.lines().closed_connections,
+        }
     }
 
     /// How often the gateway's process was ending since then, in this way.
-    pub(super) fn since(&self, Mark(then): Mark, how: Fall) -> u32 {
-        self.ends()[how as usize].begun - then[how as usize].over
+    pub(super) fn since(&self, then: Mark, how: Fall) -> u32 {
+        self.ends()[how as usize].begun - then.ends[how as usize].over
+    }
+
+    /// Number of connections that ended since then.
+    pub(super) fn closed_connections_since(&self, then: Mark) -> u64 {
+        self.lines().closed_connections - then.closed_connections
     }
 
     /// Takes everything.
@@ -123,5 +135,6 @@ impl Watch for Ledger {
 
     fn drops(&self, stream: u64) {
         self.note(format_args!("stream {stream} is let go"));
+        self.lines().closed_connections += 1;
     }
 }

@@ -151,6 +151,7 @@ pub(super) async fn play(client: Client, ledger: Ledger, model: Arc<MockModel>, 
         restarted,
         stopped: restarted + ledger.since(began, Fall::Drained),
         asked: u32::try_from(asked).unwrap_or(u32::MAX),
+        closed_connections: ledger.closed_connections_since(began),
         attached: left,
     };
     if let Some(what) = rules.broken(outcome) {
@@ -201,6 +202,8 @@ struct Rules<'a> {
     /// How often it ended, in whatever way.
     stopped: u32,
     asked: u32,
+    /// Number of connections that ended meanwhile.
+    closed_connections: u64,
     attached: bool,
 }
 
@@ -242,7 +245,10 @@ impl Rules<'_> {
                 // An abort whose answer was lost, of a run that had said nothing yet, leaves no
                 // trace but in the process.
                 let forgotten = self.told.aborting && (is_old || self.attached || self.stopped > 0);
-                (calm && !unknown && !forgotten)
+                // A request of unknown fate is sent again once. Both copies may be lost on their way.
+                let never_arrived =
+                    !self.told.accepted && self.asked == 0 && self.closed_connections >= 2;
+                (calm && !unknown && !forgotten && !never_arrived)
                     .then(|| format!("lost ({reason}), though nothing was"))
             }
             // The gateway was away for as long as the request may take.
