@@ -13,7 +13,7 @@
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use openclaw_adapter::{
     Client, Config, MemoryStore, Run, RunItem, RunOutcome, Token, ToolEvent, ToolStep,
 };
@@ -65,7 +65,8 @@ async fn show(run: &mut Run) -> io::Result<Shown> {
     let mut out = io::stdout();
     let (mut text, mut tools, mut resumed) = (String::new(), 0, 0);
     // Keep these two, and the run can be followed again after a restart: `Run::attach`.
-    writeln!(out, "run {} in {}", run.id(), run.session_key())?;
+    let session_key = run.session_key().unwrap_or_default();
+    writeln!(out, "run {} in {session_key}", run.id())?;
     while let Some(item) = run.next().await {
         match item {
             RunItem::Text(more) => {
@@ -154,7 +155,8 @@ async fn play() -> anyhow::Result<()> {
     fact("no piece of it came twice", ANSWER.starts_with(&shown.text))?;
 
     title("The same run is followed again, as after a restart of this process")?;
-    let mut again = Run::attach(&client, run.id(), run.session_key());
+    let session_key = run.session_key().context("an accepted run has a session")?;
+    let mut again = Run::attach(&client, run.id(), session_key);
     let outcome = soon("the outcome", async { anyhow::Ok(again.outcome().await) }).await?;
     fact("it has the same answer", outcome.answer() == Some(ANSWER))?;
     client.close().await;

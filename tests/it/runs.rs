@@ -4,6 +4,7 @@ mod cuts;
 mod followed;
 mod outages;
 mod road;
+mod sessions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -74,7 +74,8 @@ impl<'a> Chat<'a> {
     pub fn history(&self, session: impl AsRef<str>) -> HistoryQuery<'a> {
         HistoryQuery {
             client: self.client,
-            params: ChatHistory::since(session_key(self.client, session.as_ref(), None), None),
+            session: session.as_ref().to_owned(),
+            params: ChatHistory::default(),
         }
     }
 
@@ -94,7 +95,7 @@ impl<'a> Chat<'a> {
         session: impl AsRef<str>,
         run_id: Option<&str>,
     ) -> Result<ChatAborted, Error> {
-        let session_key = session_key(self.client, session.as_ref(), None);
+        let session_key = session_key(self.client, ChatAbort::NAME, session.as_ref()).await?;
         self.client
             .call(ChatAbort {
                 session_key: &session_key,
@@ -301,6 +302,7 @@ impl Method for ChatHistory {
 #[must_use = "a query is made with `.await`"]
 pub struct HistoryQuery<'a> {
     client: &'a Client,
+    session: String,
     params: ChatHistory,
 }
 
@@ -337,7 +339,11 @@ impl<'a> IntoFuture for HistoryQuery<'a> {
 
     /// Asks.
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.client.call(self.params).into_future())
+        Box::pin(async move {
+            let mut params = self.params;
+            params.session_key = session_key(self.client, ChatHistory::NAME, &self.session).await?;
+            self.client.call(params).await
+        })
     }
 }
 

@@ -4,8 +4,8 @@
 //! may have besides are setters of the call's own type, named as in the group's module; such a type is
 //! a [`Method`](crate::Method) and goes to [`Client::call`], which says what calls end with and what
 //! happens to one that is dropped. What a gateway of the older generation does not know is refused
-//! before it is sent, with [`Error::Unsupported`](crate::Error::Unsupported) or
-//! [`Error::UnsupportedParameter`](crate::Error::UnsupportedParameter).
+//! before it is sent, with [`Error::Unsupported`] or
+//! [`Error::UnsupportedParameter`].
 //!
 //! ```
 //! # use openclaw_adapter::{Client, Config, MemoryStore, Token};
@@ -66,7 +66,8 @@ use self::models::Models;
 use self::sessions::Sessions;
 use crate::client::Client;
 use crate::client::call::TypedCall;
-use crate::logic::state::ConnectionState;
+use crate::logic::error::Error;
+use crate::run::SessionName;
 
 impl Client {
     /// Agent runs.
@@ -128,25 +129,15 @@ impl Client {
     }
 }
 
-/// The session key that both generations read alike: `agent:<agent>:<name>`, without outer blanks, in
-/// lower case. Measured: 2026.9.6 makes keys so, 2026.2.9 fails a run whose key is not.
-fn session_key(client: &Client, session: &str, agent_id: Option<&str>) -> String {
-    let session = session.trim().to_lowercase();
-    if session.starts_with("agent:") {
-        return session;
-    }
-    let agent_id = agent_id.map_or_else(|| default_agent(client), |id| id.trim().to_lowercase());
-    format!("agent:{agent_id}:{session}")
-}
-
-/// The agent that a bare name belongs to, as the gateway says it in its hello.
-fn default_agent(client: &Client) -> String {
-    let named = match &*client.state().borrow() {
-        ConnectionState::Ready { hello } => {
-            let defaults = &hello.snapshot["sessionDefaults"]["defaultAgentId"];
-            defaults.as_str().map(str::to_lowercase)
+/// Returns the whole key of a session for a call of `method`: of a bare name, by the hello of the present
+/// connection, for which it waits.
+async fn session_key(client: &Client, method: &str, session: &str) -> Result<String, Error> {
+    match SessionName::new(session, None) {
+        SessionName::Key(key) => Ok(key),
+        name @ SessionName::OfDefaultAgent(_) => {
+            let inner = client.inner();
+            let ready = inner.ready_within(method, inner.request_timeout, inner.when_down);
+            Ok(name.resolve(&*ready.await?))
         }
-        _ => None,
-    };
-    named.unwrap_or_else(|| "main".to_owned())
+    }
 }

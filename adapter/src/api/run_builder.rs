@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::session_key;
 use crate::client::Client;
+use crate::client::call::Requirements;
 use crate::config::WhenDown;
 use crate::protocol::method::Method;
-use crate::run::{Kind, PATIENCE, Plan, Request, Run};
+use crate::run::{Kind, PATIENCE, Plan, Request, Run, SessionName};
 
 /// The values of a run that is about to start.
 #[derive(Clone, Debug)]
@@ -45,20 +45,27 @@ impl<'a> RunBuilder<'a> {
         kind: Kind,
         method: impl FnOnce(Map<String, Value>) -> M,
     ) -> Run {
-        let session_key = session_key(self.client, &self.session, self.agent_id.as_deref());
+        let session = SessionName::new(&self.session, self.agent_id.as_deref());
         let mut params = self.params;
         params.insert("message".to_owned(), json!(self.message));
         params.insert("idempotencyKey".to_owned(), json!(self.run_id));
-        params.insert("sessionKey".to_owned(), json!(session_key));
-        let request = Request::of(&method(params), self.within, self.when_down);
+        let required = Requirements::of(&method(params.clone()));
         Run::begin(
             self.client,
             Plan {
                 kind,
                 run_id: self.run_id,
-                session_key,
+                session: session.clone(),
                 message: Some(self.message),
-                request: Some(request),
+                request: Some(Request {
+                    method: M::NAME,
+                    mode: M::ANSWERS,
+                    session,
+                    params,
+                    within: self.within,
+                    when_down: self.when_down,
+                    required,
+                }),
                 patience: self.patience,
             },
         )

@@ -19,6 +19,7 @@ use crate::driver::send::{CallOptions, Outgoing};
 use crate::logic::error::{Delivery, Error};
 use crate::logic::session::Answer;
 use crate::logic::state::ConnectionState;
+use crate::protocol::Hello;
 use crate::protocol::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
 use crate::protocol::method::{AnswerMode, Method};
 
@@ -238,6 +239,34 @@ async fn finish<T: DeserializeOwned>(
 }
 
 impl Handle {
+    /// Waits for a connection and returns its hello.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`] and [`Error::Disconnected`], both as not sent, or the reason for which the client
+    /// has stopped.
+    pub(crate) async fn ready_within(
+        &self,
+        method: &str,
+        within: Duration,
+        when_down: WhenDown,
+    ) -> Result<Arc<Hello>, Error> {
+        let is_ready = matches!(*self.state.borrow(), ConnectionState::Ready { .. });
+        if !is_ready && when_down == WhenDown::Fail {
+            return Err(Error::Disconnected {
+                method: method.into(),
+                delivery: Delivery::NotSent,
+            });
+        }
+        timeout(within, self.ready()).await.unwrap_or_else(|_| {
+            Err(Error::Timeout {
+                method: method.into(),
+                after: within,
+                delivery: Delivery::NotSent,
+            })
+        })
+    }
+
     /// Refuses a method or a parameter that the gateway's generation does not have. The gateway
     /// itself would say of the method that a scope is missing, which is the wrong advice.
     pub(crate) async fn check_protocol(
@@ -248,18 +277,11 @@ impl Handle {
         if required.is_nothing() {
             return Ok(());
         }
-        let down = |delivery| Error::Disconnected {
-            method: Arc::clone(call.method()),
-            delivery,
+        let ready = self.ready_within(call.method(), call.time_left(), call.when_down());
+        let protocol = match ready.await {
+            Err(Error::Timeout { .. }) => return Err(call.timed_out(Delivery::NotSent)),
+            hello => hello?.protocol,
         };
-        let is_ready = matches!(*self.state.borrow(), ConnectionState::Ready { .. });
-        if !is_ready && call.when_down() == WhenDown::Fail {
-            return Err(down(Delivery::NotSent));
-        }
-        let Ok(hello) = timeout(call.time_left(), self.ready()).await else {
-            return Err(call.timed_out(Delivery::NotSent));
-        };
-        let protocol = hello?.protocol;
         let method = || Arc::clone(call.method());
         if protocol < required.since {
             return Err(Error::Unsupported {

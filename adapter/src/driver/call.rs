@@ -75,6 +75,8 @@ pub(crate) struct Call {
     /// Goes with the frame where the gateway's protocol has a place for it.
     pub(crate) traceparent: Option<TraceParent>,
     pub(crate) when_down: WhenDown,
+    /// The only connection that it may go out on, if its parameters are for that one.
+    pub(crate) only_on: Option<Arc<str>>,
     pub(crate) claim: Claim,
     /// Hears that what was asked for has begun, where there are two answers.
     pub(crate) accepted: Option<oneshot::Sender<Box<RawValue>>>,

@@ -58,9 +58,16 @@ pub(crate) struct Outgoing {
     within: Duration,
     when_down: WhenDown,
     is_inner: bool,
+    only_on: Option<Arc<str>>,
 }
 
 impl Outgoing {
+    /// Lets the call go out on this connection only; on any other it fails as not sent.
+    pub(crate) fn only_on(mut self, conn_id: Option<String>) -> Self {
+        self.only_on = conn_id.map(Arc::from);
+        self
+    }
+
     pub(crate) const fn method(&self) -> &Arc<str> {
         &self.method
     }
@@ -221,6 +228,7 @@ impl Handle {
             within,
             when_down: terms.when_down.unwrap_or(self.when_down),
             is_inner: terms.is_inner,
+            only_on: None,
         })
     }
 
@@ -339,6 +347,7 @@ impl Handle {
             // Here, inside the call's own span.
             traceparent: inner.traceparent(),
             when_down: call.when_down,
+            only_on: call.only_on.clone(),
             claim: claim.clone(),
             accepted,
             reply: sender,

@@ -56,6 +56,7 @@ impl Hot {
             params: to_raw_value(params).ok()?.into(),
             traceparent: None,
             when_down: WhenDown::default(),
+            only_on: None,
             claim: Claim::default(),
             accepted: None,
             reply,

@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use super::driver::{Command, Parts, Request, TASK_ENDED, follow};
 use super::item::{RunItem, RunOutcome};
 use super::queue::Queue;
+use super::session::{SessionKey, SessionName};
 use super::tracker::{Kind, Start, Tracker};
 use crate::client::Client;
 use crate::logic::error::Error;
@@ -50,7 +51,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 /// #     .build()?;
 /// # let client = Client::connect(config).await?;
 /// let mut run = client.agent().run("billing", "Summarise invoice 42").await?;
-/// println!("run {} in {}", run.id(), run.session_key());
+/// println!("run {} in {:?}", run.id(), run.session_key());
 /// let mut text = String::new();
 /// while let Some(item) = run.next().await {
 ///     match item {
@@ -104,7 +105,7 @@ pub struct Run {
 #[derive(Clone)]
 pub struct RunHandle {
     id: Arc<str>,
-    session_key: Arc<str>,
+    session_key: SessionKey,
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -112,7 +113,7 @@ pub struct RunHandle {
 pub(crate) struct Plan {
     pub(crate) kind: Kind,
     pub(crate) run_id: String,
-    pub(crate) session_key: String,
+    pub(crate) session: SessionName,
     pub(crate) message: Option<String>,
     /// `None` to follow a run without starting it.
     pub(crate) request: Option<Request>,
@@ -131,7 +132,10 @@ impl Run {
             _ => (None, None),
         };
         let run_id: Arc<str> = plan.run_id.as_str().into();
-        let session_key: Arc<str> = plan.session_key.into();
+        let session_key = match plan.session {
+            SessionName::Key(key) => SessionKey::known(key),
+            SessionName::OfDefaultAgent(_) => SessionKey::default(),
+        };
         let start = Start {
             kind: plan.kind,
             run_id: plan.run_id,
@@ -140,13 +144,13 @@ impl Run {
             patience: plan.patience,
         };
         let inner = client.inner();
-        let span = inner.server.run(&run_id, &session_key);
+        let span = inner.server.run(&run_id, session_key.get());
         // The calls of the run are made in a task of its own, outside the caller's span.
         let trace = span.in_scope(|| inner.traceparent());
         let followed = follow(Parts {
             client: client.clone(),
             tracker: Tracker::new(start, protocol, Instant::now().into_std()),
-            session_key: Arc::clone(&session_key),
+            session_key: session_key.clone(),
             run_id: Arc::clone(&run_id),
             request: plan.request,
             events,
@@ -204,9 +208,10 @@ impl Run {
     /// # let client = Client::connect(config).await?;
     /// # let started = client.agent().run("billing", "How many are open?").await?;
     /// // Written down before the process went away.
-    /// let (id, session_key) = (started.id().to_owned(), started.session_key().to_owned());
+    /// let (id, session_key) = (started.id().to_owned(), started.session_key().map(ToOwned::to_owned));
     /// drop(started);
     ///
+    /// let session_key = session_key.expect("an accepted run has one");
     /// let mut run = Run::attach(&client, id, session_key);
     /// assert_eq!(run.outcome().await.answer(), Some("Two are open."));
     /// # Ok(())
@@ -222,7 +227,7 @@ impl Run {
             Plan {
                 kind: Kind::Chat,
                 run_id: run_id.into(),
-                session_key: session_key.into(),
+                session: SessionName::Key(session_key.into()),
                 message: None,
                 request: None,
                 patience: PATIENCE,
@@ -237,10 +242,14 @@ impl Run {
         &self.handle.id
     }
 
-    /// Returns the key of the session that the run belongs to, in the form that both generations accept.
+    /// Returns the key of the session that the run belongs to, in the form that all releases accept.
+    ///
+    /// `None` until the request has gone out, where the session was given as a bare name: it belongs to the
+    /// default agent of the gateway that the request goes to, which the gateway tells in its hello. Of a run
+    /// that was accepted it is known.
     #[must_use]
-    pub fn session_key(&self) -> &str {
-        &self.handle.session_key
+    pub fn session_key(&self) -> Option<&str> {
+        self.handle.session_key.get()
     }
 
     /// Returns the next item; `None` after [`RunItem::Ended`].
@@ -315,10 +324,10 @@ impl RunHandle {
         &self.id
     }
 
-    /// Returns the key of the session that the run belongs to.
+    /// Returns the key of the session that the run belongs to, as [`Run::session_key`].
     #[must_use]
-    pub fn session_key(&self) -> &str {
-        &self.session_key
+    pub fn session_key(&self) -> Option<&str> {
+        self.session_key.get()
     }
 
     /// Asks the gateway to stop the run; `true` if it did, `false` if the run was over or its
@@ -365,7 +374,7 @@ impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run")
             .field("id", &self.handle.id)
-            .field("session_key", &self.handle.session_key)
+            .field("session_key", &self.handle.session_key.get())
             .finish_non_exhaustive()
     }
 }
@@ -374,7 +383,7 @@ impl fmt::Debug for RunHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunHandle")
             .field("id", &self.id)
-            .field("session_key", &self.session_key)
+            .field("session_key", &self.session_key.get())
             .finish_non_exhaustive()
     }
 }

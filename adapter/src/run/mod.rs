@@ -8,6 +8,7 @@ mod history;
 mod item;
 mod json;
 mod queue;
+mod session;
 mod text;
 mod tracker;
 
@@ -18,4 +19,5 @@ pub use self::item::{
     Approval, FailureDetail, LostReason, Retry, RunError, RunItem, RunOutcome, RunText, ToolEvent,
     ToolStep, Usage,
 };
+pub(crate) use self::session::SessionName;
 pub(crate) use self::tracker::Kind;

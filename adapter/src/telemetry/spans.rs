@@ -59,21 +59,30 @@ impl Server {
     }
 
     /// One run of an agent, from its start to its outcome; its calls are inside.
-    pub(crate) fn run(&self, run_id: &str, session_key: &str) -> Span {
-        debug_span!(
+    pub(crate) fn run(&self, run_id: &str, session_key: Option<&str>) -> Span {
+        let span = debug_span!(
             "openclaw.run",
             otel.name = "invoke_agent",
             otel.kind = "client",
             otel.status_code = field::Empty,
             gen_ai.operation.name = "invoke_agent",
             gen_ai.provider.name = "openclaw",
-            gen_ai.conversation.id = session_key,
+            gen_ai.conversation.id = field::Empty,
             server.address = &*self.host,
             server.port = self.port,
             error.r#type = field::Empty,
             openclaw.run.id = run_id,
-        )
+        );
+        if let Some(key) = session_key {
+            in_session(&span, key);
+        }
+        span
     }
+}
+
+/// Records the session of a run.
+pub(crate) fn in_session(span: &Span, key: &str) {
+    span.record("gen_ai.conversation.id", key);
 }
 
 /// Says that what the span is about went wrong, and how.

@@ -50,7 +50,8 @@ async fn with_json_the_id_comes_first_and_the_outcome_last() {
     let lines = ended.lines();
     assert_eq!(lines[0]["item"], "run");
     assert_eq!(lines[0]["runId"], "k-1");
-    assert_eq!(lines[0]["sessionKey"], "agent:main:billing");
+    assert_eq!(lines[1]["item"], "accepted");
+    assert_eq!(lines[1]["sessionKey"], "agent:main:billing");
     let deltas = lines.iter().filter(|line| line["item"] == "text");
     let text: String = deltas.filter_map(|line| line["delta"].as_str()).collect();
     assert_eq!(text, TEXT);

@@ -190,7 +190,7 @@ async fn a_run_is_followed_from_elsewhere_by_its_id() {
         let run = one.agent().run("tests", "hi").await.unwrap();
         let other = Road::default().client(&stage.gateway);
         other.ready().await.unwrap();
-        let mut attached = Run::attach(&other, run.id(), run.session_key());
+        let mut attached = Run::attach(&other, run.id(), run.session_key().unwrap());
         // Dropping a run ends the following, not the run.
         drop(run);
         let told = read(&mut attached).await;

@@ -33,13 +33,15 @@ const LAST_WORDS: Duration = Duration::from_secs(20);
     rename_all_fields = "camelCase"
 )]
 enum Line<'a> {
-    /// The first one, before anything is sent.
+    /// The first one, before anything is sent; the key of a bare session is known when the run is accepted.
     Run {
         run_id: &'a str,
-        session_key: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session_key: Option<&'a str>,
     },
     Accepted {
         joined: bool,
+        session_key: Option<&'a str>,
     },
     Text {
         delta: &'a str,
@@ -197,7 +199,7 @@ async fn follow(mut run: Run, signals: &mut Signals, output: Output) -> io::Resu
                     screen.end_line()?;
                     return ended(&outcome, stopped, output);
                 }
-                Some(item) => screen.show(&item)?,
+                Some(item) => screen.show(&item, &run)?,
                 None => return Ok(Exit::ConnectionLost),
             },
             () = last_words.as_mut() => {
@@ -255,9 +257,9 @@ impl Screen {
         }
     }
 
-    fn show(&mut self, item: &RunItem) -> io::Result<()> {
+    fn show(&mut self, item: &RunItem, run: &Run) -> io::Result<()> {
         if self.output.json {
-            return match line(item) {
+            return match line(item, run) {
                 Some(line) => self.output.print(&line, String::new),
                 None => Ok(()),
             };
@@ -322,9 +324,12 @@ impl Screen {
     }
 }
 
-fn line(item: &RunItem) -> Option<Line<'_>> {
+fn line<'a>(item: &'a RunItem, run: &'a Run) -> Option<Line<'a>> {
     Some(match item {
-        RunItem::Accepted { joined, .. } => Line::Accepted { joined: *joined },
+        RunItem::Accepted { joined, .. } => Line::Accepted {
+            joined: *joined,
+            session_key: run.session_key(),
+        },
         RunItem::Text(text) => Line::Text {
             delta: &text.delta,
             replaced: text.replaced,

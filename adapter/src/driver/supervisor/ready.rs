@@ -46,14 +46,14 @@ impl Supervisor {
             while socket.has_room()
                 && let Some(call) = self.backlog.next()
             {
-                send(&mut session, &mut socket, hello.protocol, call);
+                send(&mut session, &mut socket, &hello, call);
             }
             // What is waiting goes out before more is read, and in one write: neither direction has
             // to fall silent before the other gets its turn.
             while socket.has_room()
                 && let Ok(call) = self.ends.calls.try_recv()
             {
-                send(&mut session, &mut socket, hello.protocol, call);
+                send(&mut session, &mut socket, &hello, call);
             }
             let has_room = socket.has_room();
             let unanswered = &self.ends.shared.counters.unanswered;
@@ -92,7 +92,7 @@ impl Supervisor {
                         format!("nothing came from the gateway for {silence:?}"),
                     ));
                 }
-                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, hello.protocol, call),
+                Some(call) = self.ends.calls.recv(), if has_room => send(&mut session, &mut socket, &hello, call),
             }
         };
         drop(socket);
@@ -185,19 +185,29 @@ impl Supervisor {
     }
 }
 
-fn send(session: &mut Session<Call>, socket: &mut Socket, protocol: u32, call: Call) {
+fn send(session: &mut Session<Call>, socket: &mut Socket, hello: &Hello, call: Call) {
     if !call.is_wanted() {
         return;
     }
+    if call
+        .only_on
+        .as_ref()
+        .is_some_and(|only| **only != *hello.conn_id)
+    {
+        call.disconnected();
+        return;
+    }
     let limit = session.max_payload();
-    let frame = call.frame(protocol).and_then(|frame| match frame.len() {
-        size if size > limit => Err(Error::TooLarge {
-            method: Arc::clone(&call.method),
-            size,
-            limit,
-        }),
-        _ => Ok(frame),
-    });
+    let frame = call
+        .frame(hello.protocol)
+        .and_then(|frame| match frame.len() {
+            size if size > limit => Err(Error::TooLarge {
+                method: Arc::clone(&call.method),
+                size,
+                limit,
+            }),
+            _ => Ok(frame),
+        });
     match frame {
         Ok(frame) if call.claim() => {
             session.begin(call.id, call.mode, call);

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::Driver;
 use crate::base::sanitize::printable;
@@ -15,7 +17,8 @@ use crate::driver::send::{Begun, CallOptions};
 use crate::logic::error::Error;
 use crate::logic::session::Answer;
 use crate::protocol::json::from_str_lossy;
-use crate::protocol::method::{AnswerMode, Method};
+use crate::protocol::method::AnswerMode;
+use crate::run::session::{SessionKey, SessionName};
 use crate::run::tracker::Action;
 
 /// The time that an answer to `agent.wait` may take beyond its own timeout.
@@ -31,28 +34,64 @@ const ROW_CHARS: u32 = 500_000;
 pub(crate) struct Request {
     pub(crate) method: &'static str,
     pub(crate) mode: AnswerMode,
-    pub(crate) params: Box<RawValue>,
+    pub(crate) session: SessionName,
+    /// All parameters but the session's key.
+    pub(crate) params: Map<String, Value>,
     pub(crate) within: Option<Duration>,
     pub(crate) when_down: Option<WhenDown>,
     /// The gateways that have the method.
-    required: Requirements,
+    pub(crate) required: Requirements,
+}
+
+/// The parameters of a request, with the session's key.
+struct InSession<'a> {
+    key: &'a str,
+    params: &'a Map<String, Value>,
+}
+
+impl Serialize for InSession<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.params.len() + 1))?;
+        map.serialize_entry("sessionKey", self.key)?;
+        for (name, value) in self.params {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
 }
 
 impl Request {
-    pub(crate) fn of<M: Method>(
-        method: &M,
-        within: Option<Duration>,
-        when_down: Option<WhenDown>,
-    ) -> Self {
-        Self {
-            method: M::NAME,
-            mode: M::ANSWERS,
-            // Parameters are maps of JSON, which always serialise; empty ones would be refused by name.
-            params: serde_json::value::to_raw_value(method).unwrap_or_default(),
-            within,
-            when_down,
-            required: Requirements::of(method),
-        }
+    /// Sends the request. A bare session is completed by the hello of the connection that it goes out on,
+    /// and by no other: if that connection is lost before, the request was not sent.
+    async fn send(
+        &self,
+        client: &Client,
+        session_key: &SessionKey,
+        mut terms: CallOptions,
+    ) -> Result<Begun, Error> {
+        let inner = client.inner();
+        let mut connection = None;
+        let key = if let Some(key) = session_key.get() {
+            key.to_owned()
+        } else {
+            let within = terms.within.unwrap_or(inner.request_timeout);
+            let when_down = terms.when_down.unwrap_or(inner.when_down);
+            let began = Instant::now();
+            let hello = inner.ready_within(self.method, within, when_down).await?;
+            terms.within = Some(within.saturating_sub(began.elapsed()));
+            connection = Some(hello.conn_id.clone());
+            let key = self.session.resolve(&hello);
+            session_key.propose(key.clone());
+            key
+        };
+        let params = InSession {
+            key: &key,
+            params: &self.params,
+        };
+        let call = inner.prepare(self.method, self.mode, params, terms)?;
+        let call = call.only_on(connection);
+        inner.check_protocol(&call, self.required.clone()).await?;
+        inner.begin(&call).await
     }
 }
 
@@ -68,7 +107,7 @@ impl Driver {
         let client = self.client.clone();
         match action {
             Action::Send => {
-                let Some(request) = &self.request else {
+                let Some(request) = self.request.clone() else {
                     // The tracker of an attached run sends nothing.
                     return Box::pin(async { ActionResult::Sent(Err(Error::Closed)) });
                 };
@@ -77,18 +116,9 @@ impl Driver {
                     when_down: request.when_down,
                     is_inner: self.tracker.may_have_arrived(),
                 };
-                let prepared =
-                    client
-                        .inner()
-                        .prepare(request.method, request.mode, &request.params, terms);
-                let required = request.required.clone();
+                let session_key = self.session_key.clone();
                 Box::pin(async move {
-                    let begun = async {
-                        let call = prepared?;
-                        client.inner().check_protocol(&call, required).await?;
-                        client.inner().begin(&call).await
-                    };
-                    ActionResult::Sent(begun.await)
+                    ActionResult::Sent(request.send(&client, &session_key, terms).await)
                 })
             }
             Action::Wait(timeout) => {
@@ -100,7 +130,7 @@ impl Driver {
                 })
             }
             Action::History => {
-                let mut params = json!({"sessionKey": &*self.session_key, "limit": ROWS});
+                let mut params = json!({"sessionKey": self.session_key.get(), "limit": ROWS});
                 if self.protocol >= 4 {
                     params["maxChars"] = ROW_CHARS.into();
                 }

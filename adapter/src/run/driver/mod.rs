@@ -17,6 +17,7 @@ use super::event;
 use super::item::{LostReason, RunItem, RunOutcome};
 use super::json;
 use super::queue::Queue;
+use super::session::SessionKey;
 use super::tracker::Tracker;
 use crate::client::Client;
 use crate::config::WhenDown;
@@ -42,7 +43,7 @@ pub(crate) enum Command {
 pub(crate) struct Parts {
     pub(crate) client: Client,
     pub(crate) tracker: Tracker,
-    pub(crate) session_key: Arc<str>,
+    pub(crate) session_key: SessionKey,
     pub(crate) run_id: Arc<str>,
     pub(crate) request: Option<Request>,
     pub(crate) events: EventStream,
@@ -67,9 +68,9 @@ impl Drop for Closing {
 struct Driver {
     client: Client,
     tracker: Tracker,
-    session_key: Arc<str>,
+    session_key: SessionKey,
     run_id: Arc<str>,
-    request: Option<Request>,
+    request: Option<Arc<Request>>,
     state: watch::Receiver<ConnectionState>,
     conn_id: Option<String>,
     /// A new connection, to the old process or to another one.
@@ -110,7 +111,7 @@ pub(crate) async fn follow(parts: Parts) {
         tracker,
         session_key,
         run_id,
-        request,
+        request: request.map(Arc::new),
         conn_id,
         new_connection: None,
         resync: None,
@@ -122,6 +123,10 @@ pub(crate) async fn follow(parts: Parts) {
         aborting: None,
     };
     loop {
+        if driver.tracker.is_accepted() {
+            // An event of the run may come before the answer to its request.
+            driver.settle_session();
+        }
         while let Some(item) = driver.tracker.next_item() {
             let end = match &item {
                 RunItem::Ended(outcome) => {
@@ -289,8 +294,18 @@ impl Driver {
         self.pending = None;
         let now = Instant::now().into_std();
         match result {
-            ActionResult::Sent(Ok(begun)) => self.on_begun(begun),
+            ActionResult::Sent(Ok(begun)) => {
+                self.settle_session();
+                self.on_begun(begun);
+            }
             ActionResult::Sent(Err(error)) => {
+                if let Error::Timeout { delivery, .. }
+                | Error::Disconnected { delivery, .. }
+                | Error::Data { delivery, .. } = &error
+                    && *delivery == Delivery::Unknown
+                {
+                    self.settle_session();
+                }
                 let usual = self.client.inner().when_down;
                 let may_repeat = self
                     .request
@@ -310,6 +325,13 @@ impl Driver {
                 Read::Lost => self.tracker.on_action_lost(now),
                 Read::Refused => self.tracker.on_history_failed(now),
             },
+        }
+    }
+
+    /// Records the session of a request that may have arrived.
+    fn settle_session(&self) {
+        if let Some(key) = self.session_key.settle() {
+            spans::in_session(&Span::current(), key);
         }
     }
 
@@ -364,7 +386,7 @@ impl Driver {
         }
         self.tracker.on_abort_requested();
         let client = self.client.clone();
-        let params = json!({"sessionKey": &*self.session_key, "runId": &*self.run_id});
+        let params = json!({"sessionKey": self.session_key.get(), "runId": &*self.run_id});
         self.aborting = Some(Box::pin(async move {
             loop {
                 match call(&client, "chat.abort", &params, own_terms(None)).await {
